@@ -1,0 +1,116 @@
+"""Compile the engine when a compiler is there, and install without it when none is.
+
+Everything static stands in ``pyproject.toml``.  This file adds the one thing that needs code:
+each ``mptcp_oracle/engine/<noun>.py`` is also built as the extension module
+``mptcp_oracle.engine.compiled.<noun>``, and a failure of that build never fails the install.
+
+The environment variable ``MPTCP_ORACLE_BUILD`` decides:
+
+* ``auto`` (default): compile; on any failure print one message and install the plain engine;
+* ``plain``: do not compile;
+* ``compiled``: compile, and let a failure fail the install.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build import build
+from setuptools.command.build_ext import build_ext
+
+ENGINE = Path("mptcp_oracle", "engine")
+CHOICES = ("auto", "plain", "compiled")
+FLAGS = {"unix": ["-O2", "-g0"]}
+
+
+def engine_extensions() -> list[Extension]:
+    """One extension for each loop module of the engine."""
+    return [
+        Extension(f"mptcp_oracle.engine.compiled.{path.stem}", [str(path)])
+        for path in sorted(ENGINE.glob("*.py"))
+        if path.stem != "__init__"
+    ]
+
+
+class BuildOutsideTree(build):
+    """Build in a temporary folder.
+
+    A ``build/`` folder in the checkout keeps modules that were deleted since, and the next wheel
+    would ship them.
+    """
+
+    def initialize_options(self) -> None:
+        super().initialize_options()
+        self.build_base = tempfile.mkdtemp(prefix="mptcp-oracle-build-")
+        atexit.register(shutil.rmtree, self.build_base, ignore_errors=True)
+
+
+class BuildEngine(build_ext):
+    """Compile every loop or none: a half-compiled engine would be the hardest to explain."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.has_cython = hasattr(self, "cython_directives")
+        self.cython_c_in_temp = True
+        self.choice = os.environ.get("MPTCP_ORACLE_BUILD", "auto")
+        if self.choice not in CHOICES:
+            raise SystemExit(
+                f"MPTCP_ORACLE_BUILD={self.choice}: choose one of {', '.join(CHOICES)}"
+            )
+
+    def run(self) -> None:
+        if self.choice == "plain":
+            self.forgo("MPTCP_ORACLE_BUILD=plain")
+        elif self.inplace and not self.force:
+            self.extensions = [ext for ext in self.extensions if not self.is_fresh(ext)]
+        super().run()
+
+    def build_extensions(self) -> None:
+        try:
+            if not self.has_cython:
+                raise ModuleNotFoundError("Cython is not installed")
+            for ext in self.extensions:
+                ext.extra_compile_args = FLAGS.get(self.compiler.compiler_type, [])
+            super().build_extensions()
+        except Exception as error:  # whatever stops the compiler must not stop the install
+            if self.choice == "compiled":
+                raise
+            self.forgo(f"{type(error).__name__}: {error}")
+
+    def forgo(self, reason: str) -> None:
+        """Leave no extension behind, neither half built nor from an earlier build."""
+        print(
+            f"mptcp-oracle: the engine was not compiled ({reason}); "
+            "it is installed as plain Python, which gives the same results more slowly",
+            file=sys.stderr,
+        )
+        for ext in self.extensions:
+            for path in (self.built_path(ext), self.inplace_path(ext)):
+                path.unlink(missing_ok=True)
+        self.extensions = []
+
+    def is_fresh(self, ext: Extension) -> bool:
+        """Whether the extension in the checkout is newer than what it is made from."""
+        path = self.inplace_path(ext)
+        sources = [*ext.sources, __file__]
+        return path.exists() and all(
+            os.path.getmtime(source) <= path.stat().st_mtime for source in sources
+        )
+
+    def built_path(self, ext: Extension) -> Path:
+        return Path(self.build_lib, self.get_ext_filename(ext.name))
+
+    def inplace_path(self, ext: Extension) -> Path:
+        return ENGINE / "compiled" / Path(self.get_ext_filename(ext.name)).name
+
+
+setup(
+    ext_modules=engine_extensions(),
+    cmdclass={"build": BuildOutsideTree, "build_ext": BuildEngine},
+)
