@@ -25,6 +25,7 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 ENGINE = Path("mptcp_oracle", "engine")
+COMPILED = ENGINE / "compiled"
 CHOICES = ("auto", "plain", "compiled")
 FLAGS = {"unix": ["-O2", "-g0"]}
 
@@ -65,6 +66,7 @@ class BuildEngine(build_ext):
             )
 
     def run(self) -> None:
+        self.inplace_wanted = self.inplace  # setuptools clears it while it builds
         if self.choice == "plain":
             self.forgo("MPTCP_ORACLE_BUILD=plain")
         elif self.inplace and not self.force:
@@ -81,7 +83,7 @@ class BuildEngine(build_ext):
         except Exception as error:  # whatever stops the compiler must not stop the install
             if self.choice == "compiled":
                 raise
-            self.forgo(f"{type(error).__name__}: {error}")
+            self.forgo(in_short(error))
 
     def forgo(self, reason: str) -> None:
         """Leave no extension behind, neither half built nor from an earlier build."""
@@ -90,24 +92,26 @@ class BuildEngine(build_ext):
             "it is installed as plain Python, which gives the same results more slowly",
             file=sys.stderr,
         )
-        for ext in self.extensions:
-            for path in (self.built_path(ext), self.inplace_path(ext)):
-                path.unlink(missing_ok=True)
+        for ext in self.distribution.ext_modules:
+            file = Path(self.get_ext_filename(ext.name))
+            Path(self.build_lib, file).unlink(missing_ok=True)
+            if self.inplace_wanted:
+                (COMPILED / file.name).unlink(missing_ok=True)
         self.extensions = []
 
     def is_fresh(self, ext: Extension) -> bool:
         """Whether the extension in the checkout is newer than what it is made from."""
-        path = self.inplace_path(ext)
+        path = COMPILED / Path(self.get_ext_filename(ext.name)).name
         sources = [*ext.sources, __file__]
         return path.exists() and all(
             os.path.getmtime(source) <= path.stat().st_mtime for source in sources
         )
 
-    def built_path(self, ext: Extension) -> Path:
-        return Path(self.build_lib, self.get_ext_filename(ext.name))
 
-    def inplace_path(self, ext: Extension) -> Path:
-        return ENGINE / "compiled" / Path(self.get_ext_filename(ext.name)).name
+def in_short(error: Exception) -> str:
+    """What stopped the compiler, without the whole command line that the build log shows."""
+    words = f"{type(error).__name__}: {error}"
+    return words if len(words) < 160 else f"{type(error).__name__}, see the build log above"
 
 
 setup(
