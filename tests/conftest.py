@@ -1,0 +1,38 @@
+"""Settings and fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from mptcp_oracle import engine
+from tests.common.machine import in_ci, unavailable
+
+# A shared machine makes single examples slow without making anything wrong: no deadlines.
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
+settings.load_profile(
+    os.environ.get("MPTCP_ORACLE_PROFILE") or ("ci" if in_ci() else "default"),
+)
+
+
+def pytest_report_header() -> str:
+    """Say which engine the run tests, so that a log shows it."""
+    forced = os.environ.get("MPTCP_ORACLE_ENGINE")
+    form = forced or ("compiled" if engine.available() else "plain (no compiled form installed)")
+    return f"mptcp-oracle engine: {form}"
+
+
+@pytest.fixture(params=engine.KINDS)
+def loops(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """The engine's loops, once in each form."""
+    kind: str = request.param
+    if kind == "compiled" and not engine.available():
+        unavailable("the compiled engine is not installed")
+    return engine.loops(kind)
