@@ -51,9 +51,9 @@ class Installation:
         (self.site,) = (folder / "lib").glob("python*/site-packages")
         libraries = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
         (self.site / "dependencies.pth").write_text("\n".join(libraries) + "\n")
-        pip = [sys.executable, "-m", "pip", "--python", self.bin / "python"]
+        pip = [sys.executable, "-m", "pip", "--python", str(self.bin / "python")]
         quietly = ["install", "-q", "--no-deps", "--no-index", "--force-reinstall"]
-        subprocess.run([*pip, *quietly, wheel], check=True, capture_output=True)
+        subprocess.run([*pip, *quietly, str(wheel)], check=True, capture_output=True)
 
     def run(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the environment's Python, or its script if the first argument names one."""
