@@ -1,0 +1,293 @@
+"""The application side: one thread that plays both ends of every connection, by the script.
+
+Everything is non-blocking under one ``select``; a step either acts at once or pumps data until
+its condition holds, under a time limit, so that a recording can never hang.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mptcp_oracle.errors import AdapterError
+from mptcp_oracle.live import scenario as steps
+from mptcp_oracle.live.events import EventLog
+from mptcp_oracle.live.peers import Conversation, Side
+from mptcp_oracle.live.scenario import Scenario, Step
+from mptcp_oracle.live.sockets import make_socket
+from mptcp_oracle.live.topology import PORT, Topology, address
+
+__all__ = ["STEP_LIMIT", "Dialogue"]
+
+# Seconds that one step may take, and that all closing may take after the script.
+STEP_LIMIT = 20.0
+CLOSING_LIMIT = 2.0
+TCP_FASTOPEN = 23
+MSG_FASTOPEN = 0x2000_0000
+BACKLOG = 64
+
+
+class Dialogue:
+    """Plays a scenario's script in a built topology.
+
+    Attributes:
+        conversations: One per connection, in order.
+        client_events, server_events: The path-manager events of both hosts.
+    """
+
+    def __init__(self, scenario: Scenario, topology: Topology, octets: int, seed: int) -> None:
+        self.scenario = scenario
+        self.topology = topology
+        self.octets = octets
+        self.seed = seed
+        self.conversations: list[Conversation] = []
+        self.client_events = EventLog(topology.client)
+        self.server_events = EventLog(topology.server)
+        self._filters = {item.name: item for item in scenario.filters}
+        self._listener: socket.socket | None = None
+        self._now: Conversation | None = None
+
+    def close(self) -> None:
+        """Release every socket; for the end and for failures."""
+        for conversation in self.conversations:
+            for side in (conversation.client, conversation.server):
+                if side.socket is not None:
+                    side.socket.close()
+                    side.socket = None
+        if self._listener is not None:
+            self._listener.close()
+        self.client_events.close()
+        self.server_events.close()
+
+    def play(self, progress: Callable[[str], None]) -> None:
+        """Run the script once for each connection.
+
+        Raises:
+            AdapterError: A step took longer than its limit, or the kernel refused a call.
+        """
+        self._listen()
+        for ordinal in range(self.scenario.connections):
+            self._now = Conversation.begin(ordinal, self.seed)
+            self.conversations.append(self._now)
+            for step in self.scenario.script:
+                progress(f"connection {ordinal + 1}: {type(step).__name__}")
+                self._perform(step)
+            self._wind_up()
+
+    # --- the pump ----------------------------------------------------------------------------
+
+    def _pump(self, done: Callable[[], bool], limit: float, what: str | None) -> bool:
+        """Move data until ``done()``; a timeout is an error unless ``what`` is ``None``."""
+        until = time.monotonic() + limit
+        while True:
+            self.client_events.read()
+            self.server_events.read()
+            if done():
+                return True
+            left = until - time.monotonic()
+            if left <= 0:
+                if what is None:
+                    return False
+                raise AdapterError(
+                    f"scenario {self.scenario.name}: {what} did not happen",
+                    cause=f"limit of {limit:.0f} s",
+                    hint="is the machine overloaded? try again",
+                )
+            self._turn(min(left, 0.05))
+
+    def _turn(self, patience: float) -> None:
+        sides = [
+            side
+            for talk in self.conversations[-2:]
+            for side in (talk.client, talk.server)
+            if side.socket is not None
+        ]
+        readers: list[Any] = [self.client_events, self.server_events]
+        readers += [side.socket for side in sides if side.wants_read]
+        writers = [side.socket for side in sides if side.wants_write]
+        readable, writable, _ = select.select(readers, writers, [], patience)
+        for side in sides:
+            if side.socket in readable:
+                side.on_readable()
+            if side.socket in writable:
+                side.on_writable()
+
+    # --- steps -------------------------------------------------------------------------------
+
+    def _perform(self, step: Step) -> None:
+        assert self._now is not None
+        talk = self._now
+        space = {"client": self.topology.client, "server": self.topology.server}
+        match step:
+            case steps.Connect():
+                self._connect(talk, step)
+            case steps.Send(end, share):
+                talk.side(end).tell(round(share * self.octets))
+                talk.side(end).on_writable()
+            case steps.Drain(end, share):
+                writer, reader = talk.side(end), talk.other(end)
+                goal = int(share * writer.queued)
+                self._pump(
+                    lambda: reader.read.octets >= goal or reader.error is not None,
+                    STEP_LIMIT,
+                    f"reading {goal} octets of the {end}",
+                )
+            case steps.Subflows(count):
+                self._pump(
+                    lambda: self._alive(talk.client) == self._alive(talk.server) == count,
+                    STEP_LIMIT,
+                    f"{count} subflows",
+                )
+            case steps.Await(host, event, count):
+                log = self.client_events if host == "client" else self.server_events
+                self._pump(
+                    lambda: sum(item.kind == event for item in log.events) >= count,
+                    STEP_LIMIT,
+                    f"{count} {event} at the {host}",
+                )
+            case steps.Settle(seconds):
+                self._pump(lambda: False, seconds, None)
+            case steps.Pause(end):
+                talk.side(end).paused = True
+            case steps.Resume(end):
+                talk.side(end).paused = False
+            case steps.Finish(end):
+                talk.side(end).finish()
+            case steps.Eof(end):
+                side = talk.side(end)
+                self._pump(
+                    lambda: side.eof or side.error is not None,
+                    STEP_LIMIT,
+                    f"the end of the stream at the {end}",
+                )
+            case steps.Close(end):
+                self._freeze(talk)
+                talk.side(end).close()
+            case steps.Abort(end):
+                self._freeze(talk)
+                talk.side(end).close(abort=True)
+            case steps.SwitchFilter(name, on):
+                self.topology.switch_filter(self._filters[name], on)
+            case steps.Link(lane, up):
+                self.topology.set_link(lane, up)
+            case steps.AddEndpoint(host, endpoint):
+                self.topology.add_endpoint(space[host], endpoint)
+            case steps.RemoveEndpoint(host, address_id):
+                self.topology.remove_endpoint(space[host], address_id)
+            case steps.SetBackup(host, address_id, backup):
+                self.topology.set_backup(space[host], address_id, backup)
+
+    def _freeze(self, talk: Conversation) -> None:
+        """One end's close changes what the other end's kernel can still tell."""
+        talk.client.freeze()
+        talk.server.freeze()
+
+    def _alive(self, side: Side) -> int:
+        if side.socket is not None:
+            side.snapshot()
+        if side.info is None:
+            return 0
+        log = self.client_events if side.role == "client" else self.server_events
+        return log.alive(f"{side.info.token:08x}")
+
+    def _listen(self) -> None:
+        kind = socket.AF_INET if self.topology.family == 4 else socket.AF_INET6
+        self._listener = make_socket(self.topology.server, kind)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if any(isinstance(step, steps.Connect) and step.fast_open for step in self.scenario.script):
+            self._listener.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN, BACKLOG)
+        # The wildcard address: a join to another address of the server needs it.
+        self._listener.bind(("0.0.0.0" if kind == socket.AF_INET else "::", PORT))
+        self._listener.listen(BACKLOG)
+
+    def _connect(self, talk: Conversation, step: steps.Connect) -> None:
+        family = self.topology.family
+        kind = socket.AF_INET if family == 4 else socket.AF_INET6
+        target = (address("server", 1, family), PORT)
+        made = make_socket(self.topology.client, kind)
+        client = talk.client
+        try:
+            if step.source_port is not None:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                made.bind((address("client", 1, family), step.source_port))
+            if step.fast_open:
+                client.tell(step.fast_open)
+                try:
+                    client.syn_octets = made.sendto(client.queue, MSG_FASTOPEN, target)
+                except BlockingIOError:
+                    client.syn_octets = 0
+                client.note_written(client.syn_octets)
+            else:
+                number = made.connect_ex(target)
+                if number not in (0, errno.EINPROGRESS):
+                    raise OSError(number, errno.errorcode.get(number, str(number)))
+            accepted = self._await_both(made)
+        except BaseException:
+            made.close()
+            raise
+        client.adopt(made)
+        talk.server.adopt(accepted)
+
+    def _await_both(self, made: socket.socket) -> socket.socket:
+        """Wait until the client is connected and the server has accepted; the server's socket."""
+        assert self._listener is not None
+        accepted: list[socket.socket] = []
+
+        def ready() -> bool:
+            assert self._listener is not None
+            if not accepted:
+                try:
+                    taken, _ = self._listener.accept()
+                    taken.setblocking(False)
+                    accepted.append(taken)
+                except BlockingIOError:
+                    return False
+            _, writable, _ = select.select([], [made], [], 0)
+            if not writable:
+                return False
+            number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise AdapterError(
+                    f"scenario {self.scenario.name}: the connection failed",
+                    cause=errno.errorcode.get(number, str(number)),
+                )
+            return True
+
+        try:
+            until = time.monotonic() + STEP_LIMIT
+            while not ready():
+                if time.monotonic() > until:
+                    raise AdapterError(f"scenario {self.scenario.name}: no connection")
+                select.select([self._listener], [made] if accepted else [], [], 0.02)
+                self._turn(0.0)
+        except BaseException:
+            for taken in accepted:
+                taken.close()
+            raise
+        return accepted[0]
+
+    def _wind_up(self) -> None:
+        """Close what the script left open and wait until both kernels have let go."""
+        assert self._now is not None
+        talk = self._now
+        self._freeze(talk)
+        talk.client.close()
+        talk.server.close()
+
+        def gone() -> bool:
+            for side, log in (
+                (talk.client, self.client_events),
+                (talk.server, self.server_events),
+            ):
+                if side.info is None:
+                    continue
+                events = log.of(f"{side.info.token:08x}")
+                if events and not any(event.kind == "CLOSED" for event in events):
+                    return False
+            return True
+
+        self._pump(gone, CLOSING_LIMIT, None)

@@ -1,0 +1,260 @@
+"""The two ends of a scripted connection: their sockets, streams, and what they went through."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import random
+import socket
+import struct
+import termios
+import time
+from dataclasses import dataclass, field
+
+from mptcp_oracle.live.sockets import MptcpInfo, read_info, read_subflows
+
+__all__ = ["Conversation", "Side"]
+
+# Octets per read; several reads happen while the socket has more.
+READ_SIZE = 1 << 16
+
+
+class Digest:
+    """Count and SHA-256 of a stream of octets."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, piece: bytes | memoryview) -> None:
+        """Append to the stream."""
+        self.octets += len(piece)
+        self._hash.update(piece)
+
+    def to_json(self) -> dict[str, object]:
+        """JSON form."""
+        return {"octets": self.octets, "sha256": self._hash.hexdigest()}
+
+
+@dataclass(slots=True, kw_only=True)
+class Side:
+    """One end of one connection.
+
+    Attributes:
+        role: ``client`` or ``server``.
+        socket: Non-blocking; ``None`` before it exists and after it was closed.
+        local, remote: Address and port of the initial subflow.
+        written, read: The streams that this application wrote and read.
+        queued: Octets it was told to write so far, written or not.
+        syn_octets: Octets of the written stream that left inside the SYN.
+        eof: The end of the peer's stream was read.
+        error: Name of the first error of the socket, such as ``ECONNRESET``.
+        actions: How it closed: each call with its time.
+        info: ``MPTCP_INFO`` read last before this end began to close (or the other end closed
+            altogether), so that ``write_seq`` counts no DATA_FIN; ``info_unknown`` says why
+            there is none.
+        last_info: ``MPTCP_INFO`` read last of all.
+    """
+
+    role: str
+    stream: random.Random
+    socket: socket.socket | None = None
+    local: tuple[str, int] | None = None
+    remote: tuple[str, int] | None = None
+    written: Digest = field(default_factory=Digest)
+    read: Digest = field(default_factory=Digest)
+    queue: bytearray = field(default_factory=bytearray)
+    queued: int = 0
+    syn_octets: int = 0
+    paused: bool = False
+    eof: bool = False
+    finishing: bool = False
+    error: str | None = None
+    actions: list[dict[str, object]] = field(default_factory=list)
+    info: MptcpInfo | None = None
+    info_unknown: str | None = "the connection was never established"
+    last_info: MptcpInfo | None = None
+    frozen: bool = False
+    subflows: list[tuple[str, int, str, int]] | None = None
+
+    def adopt(self, made: socket.socket) -> None:
+        """Take over a connected socket."""
+        self.socket = made
+        self.local = _pair(made.getsockname())
+        self.remote = _pair(made.getpeername())
+
+    def tell(self, octets: int) -> None:
+        """Queue the next ``octets`` of this end's seeded stream for writing."""
+        self.queue += self.stream.randbytes(octets)
+        self.queued += octets
+
+    @property
+    def wants_read(self) -> bool:
+        """Whether a selector should watch for input."""
+        return self.socket is not None and not (self.paused or self.eof or self.error)
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether a selector should watch for room."""
+        return self.socket is not None and bool(self.queue) and self.error is None
+
+    def on_readable(self) -> None:
+        """Read all that waits."""
+        while self.wants_read:
+            assert self.socket is not None
+            try:
+                piece = self.socket.recv(READ_SIZE)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._fail(error)
+                return
+            if not piece:
+                self.eof = True
+            self.read.add(piece)
+
+    def on_writable(self) -> None:
+        """Write as much as the socket takes."""
+        while self.wants_write:
+            assert self.socket is not None
+            try:
+                count = self.socket.send(self.queue)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._fail(error)
+                return
+            self.note_written(count)
+        if self.finishing and not self.queue:
+            self.shut_down()
+
+    def note_written(self, count: int) -> None:
+        """The first ``count`` octets of the queue have been handed to the kernel."""
+        self.written.add(self.queue[:count])
+        del self.queue[:count]
+
+    def finish(self) -> None:
+        """Shut down writing as soon as the queue is empty."""
+        self.finishing = True
+        if not self.queue:
+            self.shut_down()
+
+    def shut_down(self) -> None:
+        """``shutdown(SHUT_WR)``, once."""
+        self.finishing = False
+        if self.socket is None:
+            return
+        self.freeze()
+        self._act("shutdown(SHUT_WR)")
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self._fail(error)
+
+    def close(self, *, abort: bool = False) -> None:
+        """``close()``, with SO_LINGER 0 first if ``abort``; nothing if closed already."""
+        if self.socket is None:
+            return
+        self.freeze()
+        unread = self.unread()
+        if abort:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._act("SO_LINGER 0", unread=unread)
+        self._act("close()", unread=unread, unsent=len(self.queue))
+        self.socket.close()
+        self.socket = None
+        self.queue.clear()
+
+    def unread(self) -> int:
+        """Octets in the receive queue (FIONREAD, which counts a DATA_FIN that was read as 1)."""
+        assert self.socket is not None
+        if self.eof:
+            return 0
+        answer = bytearray(4)
+        try:
+            fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, answer, True)
+        except OSError:
+            return 0
+        return int(struct.unpack("i", answer)[0])
+
+    def snapshot(self) -> None:
+        """Take the kernel's view of the connection while it still has one."""
+        if self.socket is None:
+            return
+        info, why = read_info(self.socket)
+        if info is not None:
+            self.last_info = info
+        if self.frozen:
+            return
+        if info is not None or self.info is None:
+            self.info, self.info_unknown = info, why
+        self.subflows = read_subflows(self.socket)
+
+    def freeze(self) -> None:
+        """Take the view for the last time before closing begins."""
+        self.snapshot()
+        self.frozen = True
+
+    def to_json(self) -> dict[str, object]:
+        """JSON form; the token is the one that names the connection at this host."""
+        body: dict[str, object] = {
+            "address": self.local[0] if self.local else None,
+            "port": self.local[1] if self.local else None,
+            "token": f"{self.info.token:08x}" if self.info else None,
+            "written": self.written.to_json(),
+            "read": self.read.to_json(),
+            "syn_octets": self.syn_octets,
+            "eof": self.eof,
+            "error": self.error,
+            "close": self.actions,
+            "mptcp_info": self.info.to_json() if self.info else None,
+            "mptcp_info_last": self.last_info.to_json() if self.last_info else None,
+            "subflows_before_close": [
+                {"local": {"address": a, "port": b}, "remote": {"address": c, "port": d}}
+                for a, b, c, d in self.subflows or []
+            ],
+        }
+        if self.info is None:
+            body["unknown"] = {"mptcp_info": self.info_unknown, "token": self.info_unknown}
+        return body
+
+    def _act(self, call: str, **details: object) -> None:
+        self.actions.append({"time_ns": time.time_ns(), "call": call, **details})
+
+    def _fail(self, error: OSError) -> None:
+        if self.error is None:
+            self.error = errno.errorcode.get(error.errno or 0, str(error))
+        self.queue.clear()
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """One connection of a scenario, seen from both of its applications."""
+
+    ordinal: int
+    client: Side
+    server: Side
+
+    def side(self, role: str) -> Side:
+        """The end with this role."""
+        return self.client if role == "client" else self.server
+
+    def other(self, role: str) -> Side:
+        """The end that reads what ``role`` writes."""
+        return self.server if role == "client" else self.client
+
+    @classmethod
+    def begin(cls, ordinal: int, seed: int) -> Conversation:
+        """Both ends, with streams that depend on nothing but seed, ordinal and role."""
+        return cls(
+            ordinal=ordinal,
+            client=Side(role="client", stream=random.Random(f"{seed}/{ordinal}/client")),
+            server=Side(role="server", stream=random.Random(f"{seed}/{ordinal}/server")),
+        )
+
+
+def _pair(name: tuple[object, ...]) -> tuple[str, int]:
+    """Address and port of a socket name, without an IPv4-mapped prefix."""
+    text = str(name[0])
+    return text.removeprefix("::ffff:") if "." in text else text, int(str(name[1]))

@@ -1,0 +1,163 @@
+"""MPTCP sockets and what the kernel tells about them through ``getsockopt``."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import struct
+from dataclasses import dataclass
+
+from mptcp_oracle.errors import AdapterError
+from mptcp_oracle.live.namespaces import Namespace
+
+__all__ = ["IPPROTO_MPTCP", "MptcpInfo", "make_socket", "read_info", "read_subflows"]
+
+IPPROTO_MPTCP = 262
+SOL_MPTCP = 284
+MPTCP_INFO = 1
+MPTCP_SUBFLOW_ADDRS = 3
+
+# Fields of struct mptcp_info in <linux/mptcp.h>, in order: name, struct code. The kernel grows
+# the struct at its end, so an older one simply fills fewer fields.
+_FIELDS: tuple[tuple[str, str], ...] = (
+    ("subflows", "B"),
+    ("add_addr_signal", "B"),
+    ("add_addr_accepted", "B"),
+    ("subflows_max", "B"),
+    ("add_addr_signal_max", "B"),
+    ("add_addr_accepted_max", "B"),
+    ("flags", "I"),
+    ("token", "I"),
+    ("write_seq", "Q"),
+    ("snd_una", "Q"),
+    ("rcv_nxt", "Q"),
+    ("local_addr_used", "B"),
+    ("local_addr_max", "B"),
+    ("csum_enabled", "B"),
+    ("retransmits", "I"),
+    ("bytes_retrans", "Q"),
+    ("bytes_sent", "Q"),
+    ("bytes_received", "Q"),
+    ("bytes_acked", "Q"),
+    ("subflows_total", "B"),
+)
+_FLAGS = {0x1: "fallback", 0x2: "remote_key_received"}
+# Octets that leave as DSNs beyond what JSON readers keep exactly are written as strings.
+_SEQUENCES = frozenset({"write_seq", "snd_una", "rcv_nxt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MptcpInfo:
+    """``MPTCP_INFO`` of one socket at one moment.
+
+    Attributes:
+        token: The token that names the connection at this host, i.e. the digest of its own key.
+        values: The kernel's fields by name; DSNs are absolute, 64 bit.
+        flags: Names of the set flags: ``fallback``, ``remote_key_received``.
+    """
+
+    token: int
+    values: dict[str, int]
+    flags: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """JSON form: DSNs as decimal strings, token as 8 hex digits."""
+        body: dict[str, object] = {
+            name: str(value) if name in _SEQUENCES else value
+            for name, value in self.values.items()
+            if name not in ("token", "flags")
+        }
+        return {"token": f"{self.token:08x}", "flags": list(self.flags), **body}
+
+
+def make_socket(namespace: Namespace, family: int) -> socket.socket:
+    """A new non-blocking MPTCP stream socket in a namespace.
+
+    Raises:
+        AdapterError: The kernel refuses protocol 262.
+    """
+    try:
+        made = namespace.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP)
+    except OSError as error:
+        raise AdapterError(
+            "the kernel gives no MPTCP socket",
+            cause=str(error),
+            hint="switch MPTCP on: sysctl -w net.mptcp.enabled=1",
+        ) from error
+    made.setblocking(False)
+    return made
+
+
+def parse_info(octets: bytes) -> MptcpInfo:
+    """Decode a ``struct mptcp_info`` as far as the kernel filled it (host byte order)."""
+    values: dict[str, int] = {}
+    offset = 0
+    for name, code in _FIELDS:
+        size = struct.calcsize(code)
+        offset += -offset % size
+        if offset + size > len(octets):
+            break
+        (values[name],) = struct.unpack_from(f"={code}", octets, offset)
+        offset += size
+    flags = tuple(name for bit, name in _FLAGS.items() if values.get("flags", 0) & bit)
+    return MptcpInfo(token=values.get("token", 0), values=values, flags=flags)
+
+
+def read_info(endpoint: socket.socket) -> tuple[MptcpInfo | None, str | None]:
+    """``MPTCP_INFO`` of a socket, or the reason why there is none.
+
+    A socket that accepted a SYN without MP_CAPABLE is plain TCP (``EOPNOTSUPP``).
+    """
+    try:
+        return parse_info(endpoint.getsockopt(SOL_MPTCP, MPTCP_INFO, 256)), None
+    except OSError as error:
+        return None, errno.errorcode.get(error.errno or 0, str(error))
+
+
+def read_subflows(endpoint: socket.socket) -> list[tuple[str, int, str, int]] | None:
+    """Addresses of the live subflows as the socket knows them: local, port, remote, port."""
+    head = struct.Struct("=IIII")
+    pair = 256  # struct mptcp_subflow_addrs: two sockaddr_storage
+    request = head.pack(head.size, 0, 0, pair)
+    try:
+        answer = _getsockopt_with_input(endpoint, request, head.size + 8 * pair)
+    except OSError:
+        return None
+    _, count, size_kernel, _ = head.unpack_from(answer)
+    step = min(pair, size_kernel) if size_kernel else pair
+    found: list[tuple[str, int, str, int]] = []
+    for index in range(min(count, 8)):
+        base = head.size + index * step
+        local = _parse_address(answer[base : base + 128])
+        remote = _parse_address(answer[base + 128 : base + 256])
+        if local is not None and remote is not None:
+            found.append((*local, *remote))
+    return found
+
+
+def _getsockopt_with_input(endpoint: socket.socket, request: bytes, size: int) -> bytes:
+    """``getsockopt`` whose buffer also carries a request; Python's own clears the buffer."""
+    import ctypes
+    import os
+
+    buffer = ctypes.create_string_buffer(request, size)
+    length = ctypes.c_uint32(size)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.getsockopt(
+        endpoint.fileno(), SOL_MPTCP, MPTCP_SUBFLOW_ADDRS, buffer, ctypes.byref(length)
+    ):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return buffer.raw[: length.value]
+
+
+def _parse_address(octets: bytes) -> tuple[str, int] | None:
+    """A ``sockaddr_in`` or ``sockaddr_in6`` as text and port; ``None`` for anything else."""
+    (family,) = struct.unpack_from("=H", octets)
+    (port,) = struct.unpack_from("!H", octets, 2)
+    if family == socket.AF_INET:
+        return str(ipaddress.IPv4Address(octets[4:8])), port
+    if family == socket.AF_INET6:
+        return str(ipaddress.IPv6Address(octets[8:24])), port
+    return None
