@@ -57,8 +57,7 @@ class BuildEngine(build_ext):
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.has_cython = hasattr(self, "cython_directives")
-        self.cython_c_in_temp = True
+        self.parallel = self.parallel or os.cpu_count()
         self.choice = os.environ.get("MPTCP_ORACLE_BUILD", "auto")
         if self.choice not in CHOICES:
             raise SystemExit(
@@ -75,9 +74,11 @@ class BuildEngine(build_ext):
 
     def build_extensions(self) -> None:
         try:
-            if not self.has_cython:
-                raise ModuleNotFoundError("Cython is not installed")
+            from Cython.Build import cythonize
+
             for ext in self.extensions:
+                (translated,) = cythonize([ext], build_dir=self.build_temp, quiet=True)
+                ext.sources = translated.sources
                 ext.extra_compile_args = FLAGS.get(self.compiler.compiler_type, [])
             super().build_extensions()
         except Exception as error:  # whatever stops the compiler must not stop the install

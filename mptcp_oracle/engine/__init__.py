@@ -27,6 +27,7 @@ NAMES = tuple(
         "records",
         "packets",
         "options",
+        "streams",
         "segments",
         "mappings",
         "transmissions",
