@@ -96,7 +96,7 @@ def encode(option: Option) -> bytes:
             return _checked(option.raw, option.subtype)
         case Malformed():
             return option.raw
-    assert_never(option)
+    assert_never(option)  # pragma: no cover
 
 
 def pad(options: Iterable[bytes]) -> bytes:

@@ -34,6 +34,7 @@ from mptcp_oracle.constants import (
     DSS_MAP,
     RESET_TRANSIENT,
 )
+from mptcp_oracle.errors import UsageError
 
 __all__ = [
     "AddAddr",
@@ -206,8 +207,13 @@ class Dss:
     ) -> Dss:
         """A DSS with a DATA_ACK if one is given and a mapping if a DSN is given.
 
-        Sizes are in octets, 4 or 8; without ``dsn`` the rest of the mapping is left out.
+        Sizes are in octets; without ``dsn`` the rest of the mapping is left out.
+
+        Raises:
+            UsageError: A size is neither 4 nor 8.
         """
+        if data_ack_size not in (4, 8) or dsn_size not in (4, 8):
+            raise UsageError("a DATA_ACK or DSN has 4 or 8 octets")
         flags = DSS_DATA_FIN if data_fin else 0
         if data_ack is not None:
             flags |= DSS_ACK | (DSS_ACK8 if data_ack_size == 8 else 0)
@@ -406,7 +412,7 @@ def notation(option: Option) -> str:
             return f"mp_experimental {option.raw.hex()}"
         case Unknown():
             return f"subtype {option.subtype:#x} {option.raw.hex()}"
-        case Malformed():
+        case Malformed():  # pragma: no branch
             return f"malformed ({option.reason}) {option.raw.hex()}"
     return " ".join(words + (_present("reserved", option.reserved or None, "#x")))
 
