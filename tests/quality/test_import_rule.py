@@ -18,7 +18,7 @@ CONSUMERS = {"diff", "dissectors", "report"}
 MODEL = [{"encode"}, {"model"}, {"generators"}]
 TOP = {"hunt", "live", "conformance"}
 ENTRIES = {"__main__", "cli", "pytest_plugin"}
-FACE = ""  # mptcp_oracle/__init__.py itself
+FACE = ""  # mptcp_oracle/__init__.py itself, for its version and its public names
 
 
 def _allowed() -> dict[str, set[str]]:
@@ -30,10 +30,10 @@ def _allowed() -> dict[str, set[str]]:
             below |= layer
             allowed |= {unit: set(below) for unit in layer}
     consumers = LEAVES.union(*ANALYZER) | CONSUMERS
-    allowed |= {unit: set(consumers) for unit in CONSUMERS}
-    top = consumers.union(*MODEL) | TOP
+    allowed |= {unit: consumers | {FACE} for unit in CONSUMERS}
+    top = consumers.union(*MODEL) | TOP | {FACE}
     allowed |= {unit: set(top) for unit in TOP}
-    allowed |= {unit: top | ENTRIES | {FACE} for unit in ENTRIES}
+    allowed |= {unit: top | ENTRIES for unit in ENTRIES}
     allowed[FACE] = {"errors", "analysis", "oracle", "report"}
     return allowed
 
