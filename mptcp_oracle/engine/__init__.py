@@ -21,19 +21,15 @@ from mptcp_oracle.errors import UsageError
 
 __all__ = ["KINDS", "NAMES", "available", "loops"]
 
-NAMES = tuple(
-    name
-    for name in (
-        "records",
-        "packets",
-        "options",
-        "streams",
-        "segments",
-        "mappings",
-        "transmissions",
-        "checksums",
-    )
-    if find_spec(f"{__name__}.{name}") is not None
+NAMES = (
+    "records",
+    "packets",
+    "options",
+    "streams",
+    "segments",
+    "mappings",
+    "transmissions",
+    "checksums",
 )
 """The loop modules, in the order in which a batch runs through them."""
 

@@ -33,7 +33,7 @@ def _allowed() -> dict[str, set[str]]:
     allowed |= {unit: consumers | {FACE} for unit in CONSUMERS}
     top = consumers.union(*MODEL) | TOP | {FACE}
     allowed |= {unit: set(top) for unit in TOP}
-    allowed |= {unit: top | ENTRIES for unit in ENTRIES}
+    allowed |= dict.fromkeys(ENTRIES, top | ENTRIES)
     allowed[FACE] = {"errors", "analysis", "oracle", "report"}
     return allowed
 
@@ -43,7 +43,9 @@ ALLOWED = _allowed()
 # Package of somebody else: the units (or single modules) that may import it at all, and whether
 # they may do so at module level.  What is not in this table needs a reason in docs/decisions/.
 OUTSIDE = {
+    "backports": ({"wire"}, True),  # backports.zstd; from Python 3.14 on compression.zstd
     "click": ({"cli", "report"}, True),
+    "compression": ({"wire"}, True),
     "cython": ({"engine"}, True),
     "hypothesis": ({"generators", "hunt", "pytest_plugin", "conformance"}, True),
     "intervaltree": ({"model", "generators"}, True),
