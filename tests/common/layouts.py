@@ -82,8 +82,8 @@ LAYOUTS = (
     ),
     Layout(
         "capable-v1-data",
-        MpCapable(version=1, sender_key=KEY_A, receiver_key=KEY_B, data_length=5),
-        f"1e16 0101 {A} {B} 0005",
+        MpCapable(version=1, sender_key=KEY_A, receiver_key=KEY_B, data_length=0x1234),
+        f"1e16 0101 {A} {B} 1234",
         DATA,
     ),
     Layout(
@@ -146,8 +146,8 @@ LAYOUTS = (
     _dss("dss-ack8", "1e0c 20 03 33a8062a61d417f9", Dss.of(data_ack=0x33A8062A61D417F9)),
     _dss(
         "dss-map4",
-        "1e0e 20 04 d29d6f73 00000001 0005",
-        Dss.of(dsn=DSN4, dsn_size=4, ssn=1, dll=5),
+        "1e0e 20 04 d29d6f73 01020304 1234",
+        Dss.of(dsn=DSN4, dsn_size=4, ssn=0x01020304, dll=0x1234),
     ),
     _dss(
         "dss-map4-checksum",
