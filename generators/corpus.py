@@ -14,10 +14,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from mptcp_oracle.errors import CaptureError, UsageError
 from mptcp_oracle.generators.capture_scan import LINKTYPES, CaptureScan, scan_capture
 from mptcp_oracle.generators.schema import schema_errors
+
+from mptcp_oracle.errors import CaptureError, UsageError
 
 __all__ = [
     "FLAGS",
@@ -255,7 +257,9 @@ def check(corpus: Path) -> list[str]:
         if keys.count((family, slug)) > 1
     ]
     for entry in entries:
-        problems += [f"{entry.family}/{entry.slug}: {text}" for text in _faults(corpus, entry, schema)]
+        problems += [
+            f"{entry.family}/{entry.slug}: {text}" for text in _faults(corpus, entry, schema)
+        ]
     listed = {item.file for item in entries} | {item.sidecar for item in entries}
     listed |= {INDEX, SCHEMA}
     present = {
@@ -378,7 +382,7 @@ def _entry(row: object, path: Path) -> Entry:
             cause=f"missing {sorted(names - found)}, unknown {sorted(found - names)}",
             file=path,
         )
-    values = {
+    values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in row.items()
     }
     return Entry(**values)
@@ -399,5 +403,7 @@ def _render(entries: Sequence[Entry]) -> str:
         for item in fields(Entry):
             value = getattr(entry, item.name)
             # JSON's strings, integers, booleans and flat arrays of strings are TOML as well.
-            lines.append(f"{item.name} = {json.dumps(list(value) if isinstance(value, tuple) else value)}")
+            lines.append(
+                f"{item.name} = {json.dumps(list(value) if isinstance(value, tuple) else value)}"
+            )
     return "\n".join(lines) + "\n"

@@ -115,7 +115,7 @@ def _check_array(
 
 
 def _has_type(value: object, wanted: object) -> bool:
-    names = wanted if isinstance(wanted, list) else [wanted]
+    names = [str(name) for name in wanted] if isinstance(wanted, list) else [str(wanted)]
     for name in names:
         if name not in _TYPES:
             raise ValueError(f"schema type not known here: {name}")

@@ -49,34 +49,45 @@ class Dialogue:
         self.server_events = EventLog(topology.server)
         self._filters = {item.name: item for item in scenario.filters}
         self._listener: socket.socket | None = None
-        self._now: Conversation | None = None
 
     def close(self) -> None:
         """Release every socket; for the end and for failures."""
         for conversation in self.conversations:
             for side in (conversation.client, conversation.server):
-                if side.socket is not None:
-                    side.socket.close()
-                    side.socket = None
+                if side.handle is not None:
+                    side.handle.close()
+                    side.handle = None
         if self._listener is not None:
             self._listener.close()
         self.client_events.close()
         self.server_events.close()
 
     def play(self, progress: Callable[[str], None]) -> None:
-        """Run the script once for each connection.
+        """Run the script for each connection.
 
         Raises:
             AdapterError: A step took longer than its limit, or the kernel refused a call.
         """
         self._listen()
-        for ordinal in range(self.scenario.connections):
-            self._now = Conversation.begin(ordinal, self.seed)
-            self.conversations.append(self._now)
-            for step in self.scenario.script:
-                progress(f"connection {ordinal + 1}: {type(step).__name__}")
-                self._perform(step)
-            self._wind_up()
+        count, script = self.scenario.connections, self.scenario.script
+        if self.scenario.interleaved:
+            talks = [self._begin(ordinal) for ordinal in range(count)]
+            for step in script:
+                for talk in talks:
+                    self._perform(talk, step, progress)
+            for talk in talks:
+                self._wind_up(talk)
+            return
+        for ordinal in range(count):
+            talk = self._begin(ordinal)
+            for step in script:
+                self._perform(talk, step, progress)
+            self._wind_up(talk)
+
+    def _begin(self, ordinal: int) -> Conversation:
+        talk = Conversation.begin(ordinal, self.seed)
+        self.conversations.append(talk)
+        return talk
 
     # --- the pump ----------------------------------------------------------------------------
 
@@ -102,25 +113,24 @@ class Dialogue:
     def _turn(self, patience: float) -> None:
         sides = [
             side
-            for talk in self.conversations[-2:]
+            for talk in self.conversations
             for side in (talk.client, talk.server)
-            if side.socket is not None
+            if side.handle is not None
         ]
         readers: list[Any] = [self.client_events, self.server_events]
-        readers += [side.socket for side in sides if side.wants_read]
-        writers = [side.socket for side in sides if side.wants_write]
+        readers += [side.handle for side in sides if side.wants_read]
+        writers: list[Any] = [side.handle for side in sides if side.wants_write]
         readable, writable, _ = select.select(readers, writers, [], patience)
         for side in sides:
-            if side.socket in readable:
+            if side.handle in readable:
                 side.on_readable()
-            if side.socket in writable:
+            if side.handle in writable:
                 side.on_writable()
 
     # --- steps -------------------------------------------------------------------------------
 
-    def _perform(self, step: Step) -> None:
-        assert self._now is not None
-        talk = self._now
+    def _perform(self, talk: Conversation, step: Step, progress: Callable[[str], None]) -> None:
+        progress(f"connection {talk.ordinal + 1}: {type(step).__name__}")
         space = {"client": self.topology.client, "server": self.topology.server}
         match step:
             case steps.Connect():
@@ -187,7 +197,7 @@ class Dialogue:
         talk.server.freeze()
 
     def _alive(self, side: Side) -> int:
-        if side.socket is not None:
+        if side.handle is not None:
             side.snapshot()
         if side.info is None:
             return 0
@@ -270,10 +280,8 @@ class Dialogue:
             raise
         return accepted[0]
 
-    def _wind_up(self) -> None:
+    def _wind_up(self, talk: Conversation) -> None:
         """Close what the script left open and wait until both kernels have let go."""
-        assert self._now is not None
-        talk = self._now
         self._freeze(talk)
         talk.client.close()
         talk.server.close()
@@ -283,7 +291,8 @@ class Dialogue:
                 (talk.client, self.client_events),
                 (talk.server, self.server_events),
             ):
-                if side.info is None:
+                # A host that was aborted by its peer reports nothing more.
+                if side.info is None or side.error is not None:
                     continue
                 events = log.of(f"{side.info.token:08x}")
                 if events and not any(event.kind == "CLOSED" for event in events):

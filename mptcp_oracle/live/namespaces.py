@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.tools import Commands
@@ -97,10 +97,12 @@ class Namespace:
         """Run ``ip`` inside the namespace."""
         return self._commands.run("ip", "-n", self.name, *arguments)
 
-    def ip_batch(self, lines: Iterable[str]) -> None:
-        """Run several ``ip`` lines with one process."""
+    def ip_batch(self, lines: Iterable[str], family: int | None = None) -> None:
+        """Run several ``ip`` lines with one process, all of one IP version if it is given."""
+        version = () if family is None else (f"-{family}",)
         self._commands.run(
-            "ip", "-n", self.name, "-batch", "-", text="".join(f"{line}\n" for line in lines)
+            *("ip", "-n", self.name, *version, "-batch", "-"),
+            text="".join(f"{line}\n" for line in lines),
         )
 
     def tc(self, *arguments: str) -> str:
@@ -178,7 +180,7 @@ class Namespaces:
     def __getitem__(self, role: str) -> Namespace:
         return self._members[role]
 
-    def __enter__(self) -> Namespaces:
+    def __enter__(self) -> Self:
         try:
             for member in self._members.values():
                 self._commands.run("ip", "netns", "add", member.name)

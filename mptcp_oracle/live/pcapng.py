@@ -42,7 +42,8 @@ def to_pcapng(
         system: The operating system, for the section header.
         program: The capture program, for the section header.
         comment: What the capture shows, for the section header.
-        received, dropped: The capture program's counts, if it told them.
+        received: Frames that passed the filter, if the capture program told.
+        dropped: Frames that the kernel dropped, if the capture program told.
 
     Raises:
         CaptureError: Not a pcap file, or cut.

@@ -27,7 +27,7 @@ class Digest:
         self.octets = 0
         self._hash = hashlib.sha256()
 
-    def add(self, piece: bytes | memoryview) -> None:
+    def add(self, piece: bytes | bytearray) -> None:
         """Append to the stream."""
         self.octets += len(piece)
         self._hash.update(piece)
@@ -43,7 +43,7 @@ class Side:
 
     Attributes:
         role: ``client`` or ``server``.
-        socket: Non-blocking; ``None`` before it exists and after it was closed.
+        handle: The socket, non-blocking; ``None`` before it exists and after it was closed.
         local, remote: Address and port of the initial subflow.
         written, read: The streams that this application wrote and read.
         queued: Octets it was told to write so far, written or not.
@@ -59,7 +59,7 @@ class Side:
 
     role: str
     stream: random.Random
-    socket: socket.socket | None = None
+    handle: socket.socket | None = None
     local: tuple[str, int] | None = None
     remote: tuple[str, int] | None = None
     written: Digest = field(default_factory=Digest)
@@ -80,7 +80,7 @@ class Side:
 
     def adopt(self, made: socket.socket) -> None:
         """Take over a connected socket."""
-        self.socket = made
+        self.handle = made
         self.local = _pair(made.getsockname())
         self.remote = _pair(made.getpeername())
 
@@ -92,19 +92,19 @@ class Side:
     @property
     def wants_read(self) -> bool:
         """Whether a selector should watch for input."""
-        return self.socket is not None and not (self.paused or self.eof or self.error)
+        return self.handle is not None and not (self.paused or self.eof or self.error)
 
     @property
     def wants_write(self) -> bool:
         """Whether a selector should watch for room."""
-        return self.socket is not None and bool(self.queue) and self.error is None
+        return self.handle is not None and bool(self.queue) and self.error is None
 
     def on_readable(self) -> None:
         """Read all that waits."""
         while self.wants_read:
-            assert self.socket is not None
+            assert self.handle is not None
             try:
-                piece = self.socket.recv(READ_SIZE)
+                piece = self.handle.recv(READ_SIZE)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -117,9 +117,9 @@ class Side:
     def on_writable(self) -> None:
         """Write as much as the socket takes."""
         while self.wants_write:
-            assert self.socket is not None
+            assert self.handle is not None
             try:
-                count = self.socket.send(self.queue)
+                count = self.handle.send(self.queue)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -143,53 +143,53 @@ class Side:
     def shut_down(self) -> None:
         """``shutdown(SHUT_WR)``, once."""
         self.finishing = False
-        if self.socket is None:
+        if self.handle is None:
             return
         self.freeze()
         self._act("shutdown(SHUT_WR)")
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            self.handle.shutdown(socket.SHUT_WR)
         except OSError as error:
             self._fail(error)
 
     def close(self, *, abort: bool = False) -> None:
         """``close()``, with SO_LINGER 0 first if ``abort``; nothing if closed already."""
-        if self.socket is None:
+        if self.handle is None:
             return
         self.freeze()
         unread = self.unread()
         if abort:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._act("SO_LINGER 0", unread=unread)
         self._act("close()", unread=unread, unsent=len(self.queue))
-        self.socket.close()
-        self.socket = None
+        self.handle.close()
+        self.handle = None
         self.queue.clear()
 
     def unread(self) -> int:
         """Octets in the receive queue (FIONREAD, which counts a DATA_FIN that was read as 1)."""
-        assert self.socket is not None
+        assert self.handle is not None
         if self.eof:
             return 0
         answer = bytearray(4)
         try:
-            fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, answer, True)
+            fcntl.ioctl(self.handle.fileno(), termios.FIONREAD, answer, True)
         except OSError:
             return 0
         return int(struct.unpack("i", answer)[0])
 
     def snapshot(self) -> None:
         """Take the kernel's view of the connection while it still has one."""
-        if self.socket is None:
+        if self.handle is None:
             return
-        info, why = read_info(self.socket)
+        info, why = read_info(self.handle)
         if info is not None:
             self.last_info = info
         if self.frozen:
             return
         if info is not None or self.info is None:
             self.info, self.info_unknown = info, why
-        self.subflows = read_subflows(self.socket)
+        self.subflows = read_subflows(self.handle)
 
     def freeze(self) -> None:
         """Take the view for the last time before closing begins."""

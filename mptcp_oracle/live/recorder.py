@@ -115,7 +115,7 @@ def record(
         if not take.missing:
             break
         progress(f"not shown: {', '.join(take.missing)}")
-    return _write(scenario, take, folder, attempt, keep_pcap)
+    return _write(scenario, take, folder, attempt, keep_pcap or scenario.keep_pcap)
 
 
 def _play(scenario: Scenario, seed: int, progress: Callable[[str], None]) -> _Take:
@@ -139,9 +139,7 @@ def _play(scenario: Scenario, seed: int, progress: Callable[[str], None]) -> _Ta
                 dialogue.play(progress)
                 counts = sniffer.stop()
                 end = time.time_ns()
-            changes = {
-                role: counter_changes(before[role], own[role].counters()) for role in ROLES
-            }
+            changes = {role: counter_changes(before[role], own[role].counters()) for role in ROLES}
             body = {
                 **header(start, end),
                 "seed": seed,

@@ -65,7 +65,7 @@ class Plan:
 
     lanes: int = 2
     families: tuple[int, ...] = (4,)
-    rate_mbit: int = 30
+    rate_mbit: int = 10
     offloads: bool = True
     shared_server_link: bool = False
 
@@ -108,17 +108,19 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """A packet filter on the router's forward hook, in nft's own words.
+    """A packet filter on the router, in nft's own words.
 
     Attributes:
         name: How steps refer to it.
         rules: Rule lines; the router's interfaces are ``rc<i>`` and ``rs<i>``.
         active: In place from the start, not only once a step switches it on.
+        chain: Type, hook and priority of the chain.
     """
 
     name: str
     rules: tuple[str, ...]
     active: bool = True
+    chain: str = "type filter hook forward priority 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,8 +317,12 @@ class Scenario:
         script: What the application side does, for each connection.
         plan, client, server, filters, vantage: The world around it.
         octets: What a share of 1.0 means, in octets.
-        connections: How often the script runs, one after another.
+        connections: How often the script runs.
+        interleaved: All connections take each step of the script before any takes the next;
+            else one connection after another.
+        keep_pcap: The recording stays the capture program's own pcap file.
         expects: Counters without which the recording does not show what it claims.
+        flags: What the corpus says about it (:data:`mptcp_oracle.generators.corpus.FLAGS`).
         shipped: Belongs to the selection that is part of the installed package.
     """
 
@@ -330,7 +336,10 @@ class Scenario:
     vantage: Vantage = field(default_factory=Vantage)
     octets: int = 60_000
     connections: int = 1
+    interleaved: bool = False
+    keep_pcap: bool = False
     expects: tuple[Expect, ...] = ()
+    flags: tuple[str, ...] = ()
     shipped: bool = False
 
 

@@ -34,6 +34,7 @@ SYSCTLS = (
     "net.ipv4.tcp_window_scaling",
     "net.ipv4.tcp_wmem",
 )
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 
 
 def header(start: int, end: int) -> dict[str, object]:
@@ -74,11 +75,12 @@ def counter_changes(
     return changes
 
 
-def describe_host(
-    namespace: Namespace, changes: dict[str, dict[str, int]]
-) -> dict[str, object]:
+def describe_host(namespace: Namespace, changes: dict[str, dict[str, int]]) -> dict[str, object]:
     """One namespace: its name, kernel parameters and what its counters did."""
-    names = [*namespace.mptcp_sysctl_names(), *SYSCTLS]
+    if namespace.role == "router":
+        names = list(FORWARDING)
+    else:
+        names = [*namespace.mptcp_sysctl_names(), *SYSCTLS]
     return {
         "namespace": namespace.name,
         "sysctls": namespace.sysctls(names),
@@ -125,9 +127,7 @@ def _subflows(side: Side, log: EventLog) -> list[dict[str, object]]:
         if event.kind in ("CREATED", "ESTABLISHED", "SF_ESTABLISHED", "SF_CLOSED"):
             entry = found.get(event.pair)
             # A closed pair that is established again is a new subflow.
-            if entry is None or (
-                event.kind == "SF_ESTABLISHED" and entry["closed_ns"] is not None
-            ):
+            if entry is None or (event.kind == "SF_ESTABLISHED" and entry["closed_ns"] is not None):
                 entry = found[event.pair] = _new_subflow(event)
             if event.kind in ("ESTABLISHED", "SF_ESTABLISHED"):
                 entry["established_ns"] = event.time

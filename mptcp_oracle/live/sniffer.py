@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Self
 
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.namespaces import Namespace
@@ -94,7 +94,7 @@ class Sniffer:
         self._file: IO[bytes] | None = None
         self._said = b""
 
-    def __enter__(self) -> Sniffer:
+    def __enter__(self) -> Self:
         self._commands.note(self.argv)
         self._file = self.target.open("wb")
         try:

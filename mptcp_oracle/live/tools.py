@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mptcp_oracle.errors import AdapterError
 
-__all__ = ["TOOLS", "Commands", "Tool", "missing_needs", "require_needs"]
+__all__ = ["TOOLS", "Commands", "Tool", "missing_needs", "require_needs", "tool_versions"]
 
 # Seconds that one configuration command may take before it is given up.
 COMMAND_LIMIT = 20.0
@@ -169,15 +169,15 @@ def missing_needs(search_path: str | None = None) -> list[AdapterError]:
             )
         )
     where = search_path if search_path is not None else _system_path()
-    for tool in TOOLS:
-        if shutil.which(tool.name, path=where) is None:
-            found.append(
-                AdapterError(
-                    f"the program {tool.name} is missing",
-                    cause=f"it {tool.purpose}",
-                    hint=f"install the package {tool.package} (apt-get install {tool.package})",
-                )
-            )
+    found += [
+        AdapterError(
+            f"the program {tool.name} is missing",
+            cause=f"it {tool.purpose}",
+            hint=f"install the package {tool.package} (apt-get install {tool.package})",
+        )
+        for tool in TOOLS
+        if shutil.which(tool.name, path=where) is None
+    ]
     return found
 
 

@@ -11,7 +11,7 @@ __all__ = ["PORT", "Topology", "address"]
 # The port that the server listens on, in every scenario.
 PORT = 5001
 # Octets that a rate limiter may pass at once, and may hold back, on each router port.
-BURST = "32kb"
+BURST = "5kb"
 QUEUE = "400kb"
 
 COMMON_SYSCTLS = {
@@ -119,9 +119,7 @@ class Topology:
         ):
             for lane in self._lanes():
                 for name in names:
-                    set_offloads(
-                        space, f"{name}{lane}", {"tso": False, "gso": False, "gro": False}
-                    )
+                    set_offloads(space, f"{name}{lane}", {"tso": False, "gso": False, "gro": False})
 
     def _addresses(self) -> None:
         for side, space in (("client", self.client), ("server", self.server)):
@@ -143,35 +141,30 @@ class Topology:
             self.router.ip_batch(far)
 
     def _routes(self) -> None:
-        client: list[str] = []
-        router: list[str] = []
-        server: list[str] = []
-        for lane in self._lanes():
-            link = self.server_port(lane)
-            for family in self.plan.families:
-                flag = "" if family == 4 else "-6 "
-                own = address("client", lane, family)
+        for family in self.plan.families:
+            client: list[str] = []
+            router: list[str] = []
+            server: list[str] = []
+            for lane in self._lanes():
+                link = self.server_port(lane)
                 via = gateway("client", lane, family)
                 client += [
-                    f"{flag}rule add from {own} table {lane}",
-                    f"{flag}route add default via {via} dev c{lane} table {lane}",
-                    f"{flag}route add {network('server', lane, family)} via {via} dev c{lane}",
+                    f"rule add from {address('client', lane, family)} table {lane}",
+                    f"route add default via {via} dev c{lane} table {lane}",
+                    f"route add {network('server', lane, family)} via {via} dev c{lane}",
                 ]
                 router += [
-                    f"{flag}rule add iif rc{lane} table {100 + lane}",
-                    f"{flag}route add {everything('server', family)} "
+                    f"rule add iif rc{lane} table {100 + lane}",
+                    f"route add {everything('server', family)} "
                     f"via {address('server', link, family)} dev rs{link} table {100 + lane}",
                 ]
                 server.append(
-                    f"{flag}route add {network('client', lane, family)} "
+                    f"route add {network('client', lane, family)} "
                     f"via {gateway('server', link, family)} dev s{link}"
                 )
-        for space, lines in (
-            (self.client, client),
-            (self.router, router),
-            (self.server, server),
-        ):
-            space.ip_batch(lines)
+            self.client.ip_batch(client, family)
+            self.router.ip_batch(router, family)
+            self.server.ip_batch(server, family)
 
     def _rates(self) -> None:
         for lane in self._lanes():
@@ -193,9 +186,7 @@ class Topology:
 
     def remove_endpoint(self, space: Namespace, address_id: int) -> None:
         """Delete the endpoint with this id from a host (id 0 names the initial address)."""
-        extra = (
-            [address(space.role, 1, self.family)] if address_id == 0 else []
-        )
+        extra = [address(space.role, 1, self.family)] if address_id == 0 else []
         space.ip("mptcp", "endpoint", "delete", "id", str(address_id), *extra)
 
     def set_backup(self, space: Namespace, address_id: int, backup: bool) -> None:
@@ -209,7 +200,7 @@ class Topology:
 
     def switch_filter(self, packet_filter: Filter, on: bool) -> None:
         """Put a packet filter on the router in place, or take it away."""
-        table = packet_filter.name.replace("-", "_")
+        table = f"oracle_{packet_filter.name.replace('-', '_')}"
         if not on:
             self.router.execute("nft", "delete", "table", "inet", table)
             return
@@ -219,7 +210,7 @@ class Topology:
             "-f",
             "-",
             text=(
-                f"table inet {table} {{\n  chain forward {{\n"
-                f"    type filter hook forward priority 0;\n{rules}\n  }}\n}}\n"
+                f"table inet {table} {{\n  chain filter {{\n"
+                f"    {packet_filter.chain};\n{rules}\n  }}\n}}\n"
             ),
         )
