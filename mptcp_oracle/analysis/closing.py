@@ -1,0 +1,226 @@
+"""How subflows and connections ended: FIN and RST, DATA_FIN, fast close, fallback.
+
+Runs after the data plane, whose relative numbers it needs. See RFC 8684 sections 3.3.3 (closing),
+3.5 (fast close), 3.6 (reset) and 3.7 (fallback).
+"""
+
+from __future__ import annotations
+
+from mptcp_oracle.analysis.connections import Assembly
+from mptcp_oracle.analysis.dataplane import DataPlane
+from mptcp_oracle.analysis.entities import (
+    ROLES,
+    Connection,
+    DataFin,
+    Mismatch,
+    Subflow,
+    SubflowEnd,
+)
+from mptcp_oracle.analysis.signals import FIN, RST, Signals
+from mptcp_oracle.options import Dss, MpTcprst
+
+__all__ = ["close"]
+
+MASK = 0xFFFFFFFFFFFFFFFF
+#: A piece that ends here or later comes from an infinite mapping.
+INFINITE = 1 << 61
+#: Bits of a half's ``mptcp`` that a DSS sets.
+NUMBERED = 0x1E
+
+
+def close(build: Assembly, signals: Signals, plane: DataPlane, connection: Connection) -> None:
+    """Fill in how a connection and its subflows ended, and check its first mappings."""
+    index = plane.direction[connection.subflows[0].halves[0]] >> 1
+    for subflow in connection.subflows:
+        _end_subflow(build, signals, connection, subflow)
+    for role in (0, 1):
+        _data_fin(plane, signals, connection, role, 2 * index + role)
+        _first_mapping(plane, connection, role)
+    _settle(build, plane, connection)
+
+
+def _end_subflow(
+    build: Assembly, signals: Signals, connection: Connection, subflow: Subflow
+) -> None:
+    """FIN by both sides, by one, or a RST, with its MP_TCPRST reason."""
+    frame = build.wire.segments["frame"]
+    fins: dict[int, int] = {}
+    for raw in signals.events.get(subflow.stream, ()):
+        role = subflow.halves.index(raw.half)
+        by = ROLES[role] if subflow.opener is not None else None
+        if raw.flags & RST and len(fins) < 2:
+            reason = None
+            for option in signals.of(subflow.stream, 8):
+                if option.row == raw.row:
+                    value = option.decode(connection.version)
+                    reason = value.reason if isinstance(value, MpTcprst) else None
+            subflow.end = SubflowEnd(how="reset", by=by, reason=reason, frame=frame[raw.row])
+            return
+        if raw.flags & FIN:
+            fins.setdefault(role, raw.row)
+            if subflow.end is None:
+                subflow.end = SubflowEnd(how="half_fin", by=by, reason=None, frame=frame[raw.row])
+    if len(fins) == 2 and subflow.end is not None:
+        subflow.end = SubflowEnd(how="fin", by=subflow.end.by, reason=None, frame=subflow.end.frame)
+
+
+def _data_fin(
+    plane: DataPlane, signals: Signals, connection: Connection, role: int, direction: int
+) -> None:
+    """The first DATA_FIN of a direction, and whether it was acknowledged."""
+    rows = plane.wire.segments
+    host = connection.hosts[role]
+    first = None
+    for subflow in connection.subflows:
+        half = subflow.halves[role]
+        for raw in signals.of(subflow.stream, 2):
+            if raw.half != half or (first is not None and raw.row >= first[0]):
+                continue
+            option = raw.decode(connection.version)
+            if isinstance(option, Dss) and option.data_fin and option.dsn is not None:
+                first = (raw.row, option)
+                break
+    host.acknowledged = plane.dack_top[direction] if plane.dack_top[direction] > 1 else None
+    if first is None:
+        return
+    row, option = first
+    relative = _relative(plane, option, direction, row)
+    dsn = relative + max(option.dll or 1, 1) - 1
+    host.data_fin = DataFin(
+        frame=rows["frame"][row], dsn=dsn, acknowledged=plane.dack_top[direction] > dsn
+    )
+
+
+def _relative(plane: DataPlane, option: Dss, direction: int, row: int) -> int:
+    """The relative DSN of an option, by the data plane's own reading of its mapping."""
+    maps = plane.wire.mappings
+    at = plane.wire.segments["mapping"][row]
+    if at >= 0 and maps["ssn"][at] == option.ssn and maps["length"][at] == option.dll:
+        return maps["dsn"][at]
+    relative = ((option.dsn or 0) - plane.base[direction]) & MASK
+    return relative - (1 << 64) if relative >> 63 else relative
+
+
+def _first_mapping(plane: DataPlane, connection: Connection, role: int) -> None:
+    """The first octet of the initial subflow has DSN IDSN + 1 (RFC 8684 section 3.1)."""
+    initial = connection.initial
+    host = connection.hosts[role]
+    if initial is None or host.idsn is None:
+        return
+    half = initial.halves[role]
+    start, end, of = plane.pieces.of("start", "end", "map")
+    maps, first = plane.wire.mappings, plane.piece_first[half]
+    if first == plane.piece_first[half + 1] or plane.isn_from[half] not in (1, 2, 3):
+        return
+    mapping = of[first]
+    if start[first] > 1 + initial.syn_data[role] or end[first] <= 1:
+        return
+    seen = maps["dsn"][mapping] + (1 + initial.syn_data[role] - maps["start"][mapping])
+    short = not maps["flags"][mapping] & 0x48
+    if seen == 1 or any(found.what == "idsn" for found in connection.mismatches):
+        return
+    if short and (seen - 1) & 0xFFFFFFFF == 0:
+        return
+    shown = (plane.base[2 * _index(plane, initial) + role] + seen - 1) & MASK
+    connection.mismatches.append(
+        Mismatch(
+            what="idsn",
+            host=host.role,
+            frame=plane.wire.segments["frame"][maps["row"][mapping]],
+            expected=f"{host.idsn:016x}",
+            seen=f"{shown:016x}" if not short else f"{shown & 0xFFFFFFFF:08x}",
+            why="the first octet of the initial subflow is not mapped to IDSN + 1",
+            section="3.1",
+        )
+    )
+
+
+def _index(plane: DataPlane, subflow: Subflow) -> int:
+    return plane.direction[subflow.halves[0]] >> 1
+
+
+def _settle(build: Assembly, plane: DataPlane, connection: Connection) -> None:
+    """The state of the connection at the end of the capture."""
+    if connection.state == "fast_closed":
+        return
+    fins = [host.data_fin for host in connection.hosts]
+    fell = _fallback(build, plane, connection)
+    if fell is not None:
+        connection.state, connection.fallback = "fallback", fell[0]
+        connection.why, connection.state_frame = fell[1], fell[2]
+    elif fins[0] is not None and fins[1] is not None and all(f and f.acknowledged for f in fins):
+        connection.state = "closed"
+        connection.why = "DATA_FINs exchanged and acknowledged"
+        connection.state_frame = max(fin.frame for fin in fins if fin is not None)
+    elif _unanswered(build, connection):
+        connection.state = "timed_out"
+        connection.why = "the SYN was never answered"
+    else:
+        connection.why = _open_because(connection)
+
+
+def _open_because(connection: Connection) -> str:
+    """What is missing for a connection that did not close."""
+    sent = [ROLES[i] for i, host in enumerate(connection.hosts) if host.data_fin is not None]
+    if len(sent) == 2:
+        return "a DATA_FIN is not acknowledged in the capture"
+    if sent:
+        return f"only the {sent[0]} has sent a DATA_FIN"
+    if connection.subflows and all(flow.end is not None for flow in connection.subflows):
+        return "every subflow ended without a DATA_FIN exchange"
+    return "no DATA_FIN in the capture"
+
+
+def _unanswered(build: Assembly, connection: Connection) -> bool:
+    initial = connection.initial
+    if initial is None or len(connection.subflows) > 1:
+        return False
+    shake = build.shakes[initial.stream]
+    return (
+        shake.syn_row is not None
+        and shake.synack_row is None
+        and not build.wire.halves["seen"][initial.halves[1]]
+    )
+
+
+def _fallback(
+    build: Assembly, plane: DataPlane, connection: Connection
+) -> tuple[str, str, int | None] | None:
+    """Whether, how and where the connection became plain TCP (RFC 8684 section 3.7)."""
+    frame, maps = plane.wire.segments["frame"], plane.wire.mappings
+    initial = connection.initial
+    if initial is not None:
+        fell = _handshake_fallback(build, initial)
+        if fell is not None:
+            return fell
+    halves = [half for subflow in connection.subflows for half in subflow.halves]
+    end, of = plane.pieces.of("end", "map")
+    for half in halves:
+        last = plane.piece_first[half + 1] - 1
+        if last >= plane.piece_first[half] and end[last] >= INFINITE:
+            row = maps["row"][of[last]]
+            return ("infinite_mapping", "an infinite mapping was declared", frame[row])
+    if len(connection.subflows) > 1 or connection.id < 0:
+        return None
+    for half in halves:
+        row = plane.unmapped_row[half]
+        if row >= 0 and plane.mptcp_row[half] < row:
+            return ("no_mapping", "payload without a mapping, and no MPTCP after", frame[row])
+    return None
+
+
+def _handshake_fallback(build: Assembly, initial: Subflow) -> tuple[str, str, int | None] | None:
+    """Fallback before any data: an MP_CAPABLE is missing in the SYN/ACK or after it."""
+    shake, wire = build.shakes[initial.stream], build.wire
+    frame = wire.segments["frame"]
+    if shake.ack is not None:
+        return None
+    own = initial.halves[0]
+    if wire.halves["mptcp"][own] & NUMBERED:
+        return None
+    if shake.plain_synack is not None and shake.synack is None:
+        return ("synack", "the SYN/ACK has no MP_CAPABLE", frame[shake.plain_synack])
+    if shake.synack is not None and shake.refused is None and wire.halves["count"][own] > 1:
+        last = frame[wire.halves["last_row"][own]]
+        return ("third_packet", "the third packet has no MP_CAPABLE", last)
+    return None

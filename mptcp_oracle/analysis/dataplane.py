@@ -1,0 +1,347 @@
+"""The data plane: from segment columns and known connections to mappings and transmissions.
+
+This is the edge where the engine's loops get their tables. The loops know *directions* (two per
+connection: ``2 * connection + role``, pseudo-connections after the real ones) and *halves* (two
+per TCP stream); everything they return is relative, and the base of each direction (its IDSN)
+makes it absolute again.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mptcp_oracle.analysis.entities import Connection, Host, Mismatch
+from mptcp_oracle.engine import loops
+from mptcp_oracle.wire.columns import Columns
+from mptcp_oracle.wire.segments import Progress, Wire
+
+__all__ = ["CLASSES", "DataPlane", "Trigger", "analyze"]
+
+#: Transmission classes, in the order of the bits of the ``kind`` column.
+CLASSES: tuple[str, ...] = (
+    "first_seen",
+    "tcp_retransmission",
+    "remap",
+    "reinjection",
+    "redundant",
+    "unclassified",
+    "zero_window_probe",
+    "unmapped",
+)
+MASK = 0xFFFFFFFFFFFFFFFF
+RANGE = 65536
+SPLITS = 1 << 16
+#: A first DSN farther than this from the IDSN was counted from another number.
+FAR = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Trigger:
+    """Something the control plane tells the classifier before it handles ``row``.
+
+    Attributes:
+        row: First row after it. half: Which half. kind: ``regular``, ``backup`` or ``end``.
+    """
+
+    row: int
+    half: int
+    kind: str
+
+
+class DataPlane:
+    """The finished tables of the data plane.
+
+    Attributes:
+        wire: The capture's columns; its segments have three more now: ``piece``, ``previous``
+            (row + 1 of the nearest earlier carrier of any of the segment's DSNs, 0 if none) and
+            ``kind`` (a bit for each class of :data:`CLASSES`).
+        direction: Per half; -1 outside MPTCP. base: Per direction, the signed number that
+            relative DSNs count from. base_from: How it is known: ``key``, ``mappings`` or ``""``.
+        piece_first, pieces: Non-overlapping pieces of mappings, grouped by half.
+        classifier: The pass that made the transmissions, with its interval maps.
+        splits: Transmissions of segments with octets of several classes.
+        octets: Eight counters per half. totals, lags, dsn_top, dack_top: Per direction.
+        isn_from, slack: Per half: how the initial sequence number is known (0 not, 1 to 3
+            handshake, 4 from mappings) and how uncertain it is, in octets.
+    """
+
+    def __init__(self, wire: Wire, directions: int) -> None:
+        halves = wire.halves.rows
+        self.wire = wire
+        self.direction = array("i", [-1]) * halves
+        self.base = _zeros("q", directions)
+        self.base_from = [""] * directions
+        self.high_known = [True] * directions
+        self.isn_from = array("B", wire.halves["isn_from"])
+        self.shift = _zeros("q", halves)
+        self.slack = _zeros("q", halves)
+        self.skew = _zeros("q", halves)
+        self.piece_first = _zeros("I", halves + 1)
+        self.pieces = Columns({"start": "q", "end": "q", "map": "I"})
+        self.map_first = _zeros("I", halves + 1)
+        self.map_order = array("I")
+        self.splits = Columns({"row": "I", "start": "q", "end": "q", "kind": "B"})
+        self.octets = _zeros("q", 8 * halves)
+        self.dsn_top = array("q", [1]) * directions
+        self.dack_top = array("q", [1]) * directions
+        self.totals = _zeros("q", 4 * directions)
+        self.lags = _zeros("q", 32 * directions)
+        self.fresh_first = _zeros("I", halves)
+        self.fresh_count = _zeros("I", halves)
+        self.fresh = array("I")
+        self.unmapped_row = array("i", [-1]) * halves
+        self.mptcp_row = array("i", [-1]) * halves
+        self.checksum = array("B")
+        self.classifier: Any = None
+        self.spilled = 0
+
+
+def _zeros(code: str, count: int) -> array[int]:
+    return array(code, bytes(array(code).itemsize * count))
+
+
+def analyze(
+    wire: Wire,
+    connections: list[Connection],
+    triggers: Iterable[Trigger],
+    progress: Progress | None = None,
+) -> DataPlane:
+    """Run the data plane's loops over a capture.
+
+    Args:
+        wire: The capture's columns; numbers in them become relative.
+        connections: Every connection and pseudo-connection; ``connections[i]`` owns directions
+            ``2 * i`` and ``2 * i + 1``. IDSN mismatches are added to them.
+        triggers: Control events that the classifier has to know, in order of rows.
+        progress: Called with rows done and rows in all.
+    """
+    engine = loops()
+    plane = DataPlane(wire, 2 * len(connections))
+    for index, connection in enumerate(connections):
+        for subflow in connection.subflows:
+            for role, half in subflow.sides():
+                plane.direction[half] = 2 * index + role
+                plane.skew[half] = subflow.syn_data[role]
+    _initial_sequence_numbers(engine, plane)
+    contradicted: list[tuple[Connection, int, int]] = []
+    for index, connection in enumerate(connections):
+        for role in (0, 1):
+            _base(plane, connection, role, 2 * index + role, contradicted)
+    rows, maps = wire.segments, wire.mappings
+    maps.add("start", "q")
+    engine.mappings.absolute(
+        rows.rows, maps.rows, *rows.of("half", "sequence", "dss", "data_ack"),
+        *maps.of("row", "half", "dsn", "ssn", "length", "flags", "start"),
+        plane.direction, plane.shift, plane.skew, plane.base,
+        _zeros("q", len(plane.base)),
+    )  # fmt: skip
+    _pieces(engine, plane)
+    for connection, role, half in contradicted:
+        _name_contradiction(plane, connection.hosts[role], connection, half)
+    _transmissions(engine, plane, connections, list(triggers), progress)
+    return plane
+
+
+def _initial_sequence_numbers(engine: Any, plane: DataPlane) -> None:
+    """Where each half's relative numbers begin: the handshake, else what mappings imply."""
+    wire, halves = plane.wire, plane.wire.halves
+    wanted = _zeros("B", halves.rows)
+    missing = False
+    for half in range(halves.rows):
+        if plane.direction[half] < 0:
+            continue
+        if halves["isn_from"][half]:
+            offset = (halves["base"][half] - halves["isn"][half]) & 0xFFFFFFFF
+            plane.shift[half] = offset - (1 << 32) if offset >> 31 else offset
+        elif halves["seen"][half]:
+            wanted[half] = 1
+            missing = True
+    if not missing:
+        return
+    rows, maps = wire.segments, wire.mappings
+    inferred = _zeros("q", halves.rows)
+    engine.mappings.infer(
+        rows.rows, *rows.of("half", "sequence", "length", "mapping"),
+        *maps.of("row", "ssn", "length", "flags"), wanted, inferred, plane.slack,
+    )  # fmt: skip
+    for half in range(halves.rows):
+        if wanted[half] == 2:
+            plane.shift[half] = inferred[half]
+            plane.isn_from[half] = 4
+            isn = (halves["base"][half] - inferred[half]) & 0xFFFFFFFF
+            halves["isn"][half] = isn
+        elif wanted[half] == 1:
+            halves["isn"][half] = halves["base"][half]
+
+
+def _signed(value: int) -> int:
+    value &= MASK
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _base(
+    plane: DataPlane,
+    connection: Connection,
+    role: int,
+    direction: int,
+    contradicted: list[tuple[Connection, int, int]],
+) -> None:
+    """The number from which a direction's relative DSNs count.
+
+    It is the IDSN of the sender's key, unless the first 8-octet number on the wire contradicts
+    it: then it is what the wire shows, and the contradiction is named.
+    """
+    halves = plane.wire.halves
+    host = connection.hosts[role]
+    shown: list[tuple[int, int, int, int]] = []
+    for subflow in connection.subflows:
+        own, other = subflow.halves[role], subflow.halves[1 - role]
+        for order, (half, bit, column, less) in enumerate(
+            (
+                (own, 2, "first_dsn", 1),
+                (other, 4, "first_data_ack", 1),
+                (own, 8, "first_dsn", 1),
+                (other, 16, "first_data_ack", 1),
+            )
+        ):
+            if halves["mptcp"][half] & bit:
+                shown.append((order, subflow.first_frame, halves[column][half] - less, half))
+    shown.sort()
+    wide = [entry for entry in shown if entry[0] < 2]
+    if host.idsn is not None:
+        plane.base_from[direction] = "key"
+        host.base = host.idsn
+        if wide and wide[0][0] == 0:
+            seen = wide[0][2]
+            if FAR <= (seen + 1 - host.idsn) & MASK < MASK - FAR:
+                host.base = seen & MASK
+                plane.base_from[direction] = "mappings"
+                contradicted.append((connection, role, wide[0][3]))
+    elif wide:
+        host.base = wide[0][2] & MASK
+        plane.base_from[direction] = "mappings"
+    elif shown:
+        host.base = shown[0][2] & 0xFFFFFFFF
+        plane.base_from[direction] = "mappings"
+        plane.high_known[direction] = False
+    plane.base[direction] = _signed(host.base)
+
+
+def _name_contradiction(plane: DataPlane, host: Host, connection: Connection, half: int) -> None:
+    """Say that a host's first DSN does not follow from its key."""
+    row = plane.wire.mappings["row"][plane.map_order[plane.map_first[half]]]
+    connection.mismatches.append(
+        Mismatch(
+            what="idsn",
+            host=host.role,
+            frame=plane.wire.segments["frame"][row],
+            expected=f"{host.idsn:016x}",
+            seen=f"{host.base:016x}",
+            why="the first data sequence number does not follow from the key",
+            section="3.1",
+        )
+    )
+
+
+def _pieces(engine: Any, plane: DataPlane) -> None:
+    """Cut the mappings into pieces, and find the first piece of each segment."""
+    rows, maps, pieces = plane.wire.segments, plane.wire.mappings, plane.pieces
+    plane.map_order = _zeros("I", maps.rows)
+    spare = _zeros("I", maps.rows)
+    engine.mappings.order(
+        maps.rows, *maps.of("half", "start"), plane.map_first, plane.map_order, spare
+    )
+    pieces.reserve(2 * maps.rows)
+    pieces.rows = engine.mappings.pieces(
+        plane.map_first, plane.map_order, *maps.of("start", "dsn", "length", "flags"), spare,
+        plane.piece_first, *pieces.of("start", "end", "map"),
+    )  # fmt: skip
+    pieces.trim()
+    rows.add("piece", "i")
+    hint = _zeros("I", plane.wire.halves.rows)
+    engine.mappings.resolve(
+        rows.rows, *rows.of("half", "sequence", "length"), plane.direction,
+        plane.piece_first, pieces["start"], pieces["end"], hint, rows["piece"],
+    )  # fmt: skip
+
+
+def _transmissions(
+    engine: Any,
+    plane: DataPlane,
+    connections: list[Connection],
+    triggers: list[Trigger],
+    progress: Progress | None,
+) -> None:
+    """Classify every transmission, range by range, with the control plane's triggers between."""
+    wire = plane.wire
+    rows, maps, halves = wire.segments, wire.mappings, wire.halves
+    count, directions = halves.rows, len(plane.base)
+    rows.add("previous", "I")
+    rows.add("kind", "B")
+    total = 0
+    for half in range(count):
+        plane.fresh_first[half] = total
+        total += halves["count"][half]
+    plane.fresh = _zeros("I", total)
+    round_trip, at_sender = _zeros("q", count), _zeros("B", count)
+    for connection in connections:
+        for subflow in connection.subflows:
+            near, _ = subflow.vantage
+            for role, half in subflow.sides():
+                round_trip[half] = subflow.round_trip
+                opens = subflow.opener == role
+                at_sender[half] = near == ("source" if opens else "destination")
+    low, high = _zeros("q", count), _zeros("q", count)
+    classifier = plane.classifier = engine.transmissions.Classifier()
+    classifier.bind_rows(
+        *rows.of(
+            "time", "half", "flags", "sequence", "ack", "window", "length", "dss", "data_ack",
+            "piece", "previous", "kind",
+        )
+    )  # fmt: skip
+    classifier.bind_pieces(
+        plane.piece_first, *plane.pieces.of("start", "end", "map"),
+        *maps.of("start", "dsn", "length"),
+    )  # fmt: skip
+    classifier.bind_halves(
+        plane.direction, halves["isn"], round_trip, at_sender,
+        plane.fresh_first, plane.fresh_count, plane.fresh, _zeros("q", count),
+        low, high, _zeros("I", count), _zeros("I", count), _zeros("q", count),
+        array("q", [-(1 << 62)]) * count, array("q", [-1]) * count,
+        _zeros("B", count), _zeros("B", count), plane.octets,
+        plane.unmapped_row, plane.mptcp_row,
+    )  # fmt: skip
+    classifier.bind_directions(
+        plane.dsn_top, plane.dack_top, _zeros("B", directions), _zeros("i", directions),
+        plane.totals, plane.lags,
+    )  # fmt: skip
+    scratch = Columns({"row": "I", "start": "q", "end": "q", "kind": "B"})
+    scratch.reserve(SPLITS)
+    at = done = 0
+    while done < rows.rows:
+        while at < len(triggers) and triggers[at].row <= done:
+            trigger = triggers[at]
+            if trigger.kind == "end":
+                classifier.end(trigger.half, rows["time"][trigger.row])
+            else:
+                classifier.usable(trigger.half, trigger.kind == "backup")
+            at += 1
+        stop = min(done + RANGE, rows.rows)
+        if at < len(triggers):
+            stop = min(stop, triggers[at].row)
+        classifier.bind_splits(*scratch.of("row", "start", "end", "kind"))
+        done = classifier.run(done, stop)
+        found, plane.spilled = classifier.counts()
+        if found:
+            plane.splits.reserve(found)
+            for name in plane.splits:
+                plane.splits[name][plane.splits.rows : plane.splits.rows + found] = scratch[name][
+                    :found
+                ]
+            plane.splits.rows += found
+        if progress is not None:
+            progress(done, rows.rows)
+    plane.splits.trim()

@@ -1,0 +1,173 @@
+"""Subflows: what the handshake of each MPTCP stream says (RFC 8684 sections 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mptcp_oracle.analysis.entities import Subflow
+from mptcp_oracle.analysis.signals import ACK, RST, SYN, Raw, Signals
+from mptcp_oracle.options import Flaw, Malformed, MpCapable, MpJoinAck, MpJoinSyn, MpJoinSynAck
+from mptcp_oracle.wire.segments import Wire
+
+__all__ = ["Handshake", "find_subflows"]
+
+
+@dataclass(slots=True)
+class Handshake:
+    """The set-up messages of one stream, by their place in it.
+
+    ``syn``, ``synack`` and ``ack`` hold the last valid option of each message with its signal;
+    the first SYN/ACK's key is kept too, because a stateless listener may answer twice.
+    """
+
+    subflow: Subflow
+    opener: int | None = None
+    syn: tuple[Raw, MpCapable | MpJoinSyn] | None = None
+    synack: tuple[Raw, MpCapable | MpJoinSynAck] | None = None
+    ack: tuple[Raw, MpCapable | MpJoinAck] | None = None
+    synack_keys: list[int] = field(default_factory=list)
+    plain_syn: int | None = None
+    plain_synack: int | None = None
+    syn_row: int | None = None
+    synack_row: int | None = None
+    refused: int | None = None
+    answered: bool = False
+
+    @property
+    def is_join(self) -> bool:
+        """Whether any message is an MP_JOIN."""
+        return self.subflow.kind == "joined"
+
+
+def find_subflows(wire: Wire, signals: Signals) -> list[Handshake]:
+    """The MPTCP streams of a capture, each with its handshake, by first frame."""
+    mptcp, frame = wire.halves["mptcp"], wire.segments["frame"]
+    first_row, last_row = wire.halves.of("first_row", "last_row")
+    count = wire.halves["count"]
+    handshakes = []
+    for stream in range(wire.streams.rows):
+        halves = (2 * stream, 2 * stream + 1)
+        if not (mptcp[halves[0]] | mptcp[halves[1]]) & 1:
+            continue
+        rows = [first_row[half] for half in halves if first_row[half] >= 0]
+        first = min(rows)
+        sender = wire.segments["half"][first]
+        subflow = Subflow(
+            id=len(handshakes),
+            stream=stream,
+            kind=None,
+            source=wire.endpoint(sender),
+            destination=wire.endpoint(sender ^ 1),
+            halves=(sender, sender ^ 1),
+            first_frame=frame[first],
+            last_frame=frame[max(last_row[half] for half in halves)],
+            frames=count[halves[0]] + count[halves[1]],
+        )
+        handshakes.append(_read(wire, signals, Handshake(subflow)))
+    return handshakes
+
+
+def _read(wire: Wire, signals: Signals, shake: Handshake) -> Handshake:
+    """Fill in a handshake from its stream's SYNs and set-up options."""
+    stream, subflow = shake.subflow.stream, shake.subflow
+    with_option: set[int] = set()
+    for raw in signals.options.get(stream, ()):
+        if raw.subtype > 1:
+            continue
+        with_option.add(raw.row)
+        option = raw.decode(None)
+        if (
+            isinstance(option, Malformed)
+            and option.reason is Flaw.MISPLACED
+            and isinstance(option.reading, MpCapable)
+            and option.reading.receiver_key is not None
+        ):
+            # Receive offload may put a third packet and the data behind it into one.
+            option = option.reading
+        kind = "initial" if isinstance(option, MpCapable) else "joined"
+        if not isinstance(option, MpCapable | MpJoinSyn | MpJoinSynAck | MpJoinAck):
+            continue
+        if subflow.kind is None:
+            subflow.kind = kind
+        elif subflow.kind != kind:
+            continue
+        _place(shake, raw, option)
+    for raw in signals.events.get(stream, ()):
+        if raw.flags & SYN and raw.flags & ACK:
+            shake.opener = raw.half ^ 1 if shake.opener is None else shake.opener
+            shake.synack_row = raw.row if shake.synack_row is None else shake.synack_row
+            if raw.row not in with_option and shake.plain_synack is None:
+                shake.plain_synack = raw.row
+        elif raw.flags & SYN:
+            shake.opener = raw.half if shake.opener is None else shake.opener
+            shake.syn_row = raw.row if shake.syn_row is None else shake.syn_row
+            if raw.row not in with_option:
+                shake.plain_syn = raw.row
+    if shake.opener is not None and shake.opener != subflow.halves[0]:
+        subflow.halves = (shake.opener, shake.opener ^ 1)
+        subflow.source, subflow.destination = subflow.destination, subflow.source
+    # Anything but SYN and RST from the answering host means that it took the subflow.
+    other = subflow.halves[1]
+    signs = sum(
+        1 for raw in signals.events.get(stream, ()) if raw.half == other and raw.flags & (SYN | RST)
+    )
+    shake.answered = wire.halves["count"][other] > signs
+    _time(wire, signals, shake)
+    return shake
+
+
+def _place(
+    shake: Handshake, raw: Raw, option: MpCapable | MpJoinSyn | MpJoinSynAck | MpJoinAck
+) -> None:
+    """Put a set-up option where it belongs: SYN, SYN/ACK, or third packet."""
+    if isinstance(option, MpCapable):
+        form = "ack" if option.receiver_key is not None else "syn"
+        if form == "syn" and raw.flags & ACK:
+            form = "synack"
+    else:
+        form = {MpJoinSyn: "syn", MpJoinSynAck: "synack", MpJoinAck: "ack"}[type(option)]
+    opener = raw.half ^ 1 if form == "synack" else raw.half
+    if shake.opener is None:
+        shake.opener = opener
+    elif shake.opener != opener:
+        return
+    if form == "ack":
+        if shake.ack is None:
+            shake.ack = (raw, option)  # type: ignore[assignment]
+    elif form == "synack":
+        if isinstance(option, MpCapable) and option.sender_key is not None:
+            shake.synack_keys.append(option.sender_key)
+        if shake.ack is None:
+            shake.synack = (raw, option)  # type: ignore[assignment]
+    else:
+        shake.syn = (raw, option)  # type: ignore[assignment]
+
+
+def _time(wire: Wire, signals: Signals, shake: Handshake) -> None:
+    """The round trip of the handshake, and a guess from it of where the capture was made."""
+    subflow, time = shake.subflow, wire.segments["time"]
+    flags = wire.segments["flags"]
+    for half in subflow.halves:
+        row = wire.halves["first_row"][half]
+        if row >= 0 and flags[row] & 0x6000:
+            sent = bool(flags[row] & 0x2000)
+            near = half if sent else half ^ 1
+            subflow.vantage = ("source" if near == subflow.halves[0] else "destination", True)
+    for raw in signals.events.get(subflow.stream, ()):
+        if raw.flags & RST and raw.half == subflow.halves[1] and shake.refused is None:
+            shake.refused = raw.row
+    if shake.syn_row is None or shake.synack_row is None:
+        return
+    third = shake.ack[0].row if shake.ack is not None else None
+    if third is None or not shake.syn_row < shake.synack_row < third:
+        return
+    whole = time[third] - time[shake.syn_row]
+    far = time[shake.synack_row] - time[shake.syn_row]
+    if whole <= 0:
+        return
+    subflow.round_trip = whole
+    if not subflow.vantage[1]:
+        if far * 10 >= whole * 8:
+            subflow.vantage = ("source", False)
+        elif far * 10 <= whole * 2:
+            subflow.vantage = ("destination", False)

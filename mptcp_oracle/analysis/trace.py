@@ -1,0 +1,191 @@
+"""The result of an analysis: connections, their data plane, and lookups into both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mptcp_oracle.analysis import checksums, closing, schedulers, story
+from mptcp_oracle.analysis.connections import Assembly, assemble
+from mptcp_oracle.analysis.dataplane import DataPlane
+from mptcp_oracle.analysis.dataplane import analyze as run_data_plane
+from mptcp_oracle.analysis.entities import Connection, Subflow
+from mptcp_oracle.analysis.signals import Signals
+from mptcp_oracle.analysis.streams import stream
+from mptcp_oracle.analysis.subflows import find_subflows
+from mptcp_oracle.errors import UsageError
+from mptcp_oracle.wire.capture import Capture, Source, open_capture
+from mptcp_oracle.wire.notes import Note
+from mptcp_oracle.wire.segments import Progress, Wire, read
+
+if TYPE_CHECKING:
+    from mptcp_oracle.analysis.tables import MappingTable, SegmentTable, TransmissionTable
+
+__all__ = ["Trace", "analyze"]
+
+
+class Trace:
+    """What a capture shows of MPTCP. Make one with :func:`analyze`; close it after use.
+
+    Attributes:
+        connections: In order of their first frames.
+        unattached: Subflows that carry MPTCP but whose connection is not in the capture.
+        subflows: All of them, by id.
+        capture: The capture it was made from, open until :meth:`close`.
+        wire, plane: The columns underneath; their layout may change between versions.
+    """
+
+    def __init__(self, wire: Wire, build: Assembly, plane: DataPlane) -> None:
+        self.capture = wire.capture
+        self.wire = wire
+        self.plane = plane
+        self.connections: list[Connection] = build.connections
+        self._pseudo = build.unattached
+        self.unattached: list[Subflow] = [group.subflows[0] for group in build.unattached]
+        self.subflows: list[Subflow] = sorted(
+            (flow for group in self.groups() for flow in group.subflows), key=lambda flow: flow.id
+        )
+
+    def groups(self) -> Iterator[Connection]:
+        """Connections, then the pseudo-connection of each unattached subflow (negative ids)."""
+        yield from self.connections
+        yield from self._pseudo
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the capture; lookups that need payload no longer work."""
+        self.capture.close()
+
+    @property
+    def notes(self) -> list[Note]:
+        """What was odd about the capture itself, counted."""
+        notes = list(self.capture.notes)
+        if self.wire.skipped:
+            notes.append(
+                Note(
+                    code="bad-tcp-header",
+                    text="segments whose TCP data offset is impossible",
+                    count=self.wire.skipped,
+                    frame=self.wire.skipped_frame,
+                )
+            )
+        if self.plane.spilled:
+            notes.append(
+                Note(
+                    code="too-many-mappings",
+                    text="segments under more than 256 mappings, the rest of which is unmapped",
+                    count=self.plane.spilled,
+                    frame=None,
+                )
+            )
+        return notes
+
+    def connection(self, number: int) -> Connection:
+        """The connection with this id.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if 0 <= number < len(self.connections):
+            return self.connections[number]
+        raise UsageError(
+            f"there is no connection {number}",
+            hint=f"the capture has {len(self.connections)}, numbered from 0",
+        )
+
+    def by_token(self, token: int) -> list[Connection]:
+        """The connections in which either host has this token."""
+        return [
+            connection
+            for connection in self.connections
+            if any(host.token == token for host in connection.hosts)
+        ]
+
+    def stream(self, connection: Connection | int, direction: str) -> Iterator[memoryview]:
+        """The application's octets of one direction, piece by piece, never all in memory.
+
+        See :func:`mptcp_oracle.analysis.streams.stream`.
+        """
+        if isinstance(connection, int):
+            connection = self.connection(connection)
+        return stream(self.plane, connection, direction)
+
+    @property
+    def segments(self) -> SegmentTable:
+        """One row a segment of an MPTCP subflow, as NumPy arrays."""
+        from mptcp_oracle.analysis.tables import SegmentTable
+
+        return SegmentTable.of(self)
+
+    @property
+    def mappings(self) -> MappingTable:
+        """One row a declared mapping, as NumPy arrays."""
+        from mptcp_oracle.analysis.tables import MappingTable
+
+        return MappingTable.of(self)
+
+    @property
+    def transmissions(self) -> TransmissionTable:
+        """One row a transmission of mapped octets, as NumPy arrays."""
+        from mptcp_oracle.analysis.tables import TransmissionTable
+
+        return TransmissionTable.of(self)
+
+
+def analyze(
+    source: Source,
+    *,
+    linktype: int | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """Analyze a capture.
+
+    Args:
+        source: A path, ``"-"`` for standard input, a binary file, octets, or an iterable of
+            ``(time in seconds, octets)`` for which ``linktype`` is needed.
+        linktype: Link type number of an iterable's frames, such as 1 for Ethernet, 101 for IP.
+        name: What to call the capture.
+        progress: Called now and then with octets done and octets in all.
+
+    Returns:
+        The trace. Close it, or use it as a context manager.
+
+    Raises:
+        CaptureError: The source is no capture that can be read.
+        UsageError: The arguments contradict each other.
+    """
+    capture = open_capture(source, linktype=linktype, name=name)
+    try:
+        return _analyze(capture, progress)
+    except BaseException:
+        capture.close()
+        raise
+
+
+def _analyze(capture: Capture, progress: Progress | None) -> Trace:
+    wire = read(capture, progress)
+    signals = Signals(wire)
+    build = assemble(wire, find_subflows(wire, signals))
+    groups = build.connections + build.unattached
+    triggers = [trigger for group in groups for trigger in story.tell(build, signals, group)]
+    triggers.sort(key=lambda trigger: trigger.row)
+    plane = run_data_plane(wire, groups, triggers)
+    for group in groups:
+        closing.close(build, signals, plane, group)
+        schedulers.observe(plane, group)
+        checksums.verify(plane, group)
+    for group in groups:
+        group.mismatches.sort(key=lambda mismatch: mismatch.frame)
+    return Trace(wire, build, plane)

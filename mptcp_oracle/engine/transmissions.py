@@ -1,0 +1,765 @@
+# cython: boundscheck=True, wraparound=False, cdivision=True, language_level=3
+"""Transmissions: what each segment's octets were when they passed, and who carried them before.
+
+One pass in capture order over all segments with payload. Two interval maps answer for every
+octet: was this subflow sequence number seen before (then TCP retransmitted it), and which segment
+carried this data sequence number last, and did one subflow alone carry it or several (then the
+segment is a remap, or a copy of another subflow's octets). See RFC 8684 section 3.3.6.
+
+Consecutive new data of one subflow is one interval, however many segments it took, so that the
+maps stay small; the segment behind an octet of such a run is found in the list of the segments
+that first carried the half's octets, which is in order.
+"""
+
+from array import array
+
+import cython
+
+# Octets are counted, and ``kind`` has a bit, for each of these classes in this order.
+CLASSES = (
+    "first_seen",
+    "tcp_retransmission",
+    "remap",
+    "reinjection",
+    "redundant",
+    "unclassified",
+    "zero_window_probe",
+    "unmapped",
+)
+
+# Pieces of mappings looked at in one segment; a segment with more is marked and left.
+MOST_PIECES = 256
+
+
+@cython.cclass
+class Intervals:
+    """Disjoint half-open intervals in numbered spaces, in a skip list of flat arrays.
+
+    Node 0 is the head. A node stands for ``[start, end)`` of its space with three attributes:
+    ``owner``, ``delta`` and ``sole``, whose meaning is the user's. Every operation is logarithmic
+    in the number of nodes, whatever the order of insertions.
+    """
+
+    space: cython.int[::1]
+    start: cython.longlong[::1]
+    end: cython.longlong[::1]
+    owner: cython.int[::1]
+    delta: cython.longlong[::1]
+    sole: cython.int[::1]
+    link: cython.uint[::1]
+    height: cython.uchar[::1]
+    pool: cython.uint[::1]
+    spare: cython.uint[::1]
+    path: cython.uint[::1]
+    nodes: cython.Py_ssize_t
+    links: cython.Py_ssize_t
+    dice: cython.longlong
+
+    def __init__(self) -> None:
+        self.space = array("i", bytes(4 * 64))
+        self.start = array("q", bytes(8 * 64))
+        self.end = array("q", bytes(8 * 64))
+        self.owner = array("i", bytes(4 * 64))
+        self.delta = array("q", bytes(8 * 64))
+        self.sole = array("i", bytes(4 * 64))
+        self.link = array("I", bytes(4 * 64))
+        self.height = array("B", bytes(64))
+        self.pool = array("I", bytes(4 * 256))
+        self.spare = array("I", bytes(4 * 16))
+        self.path = array("I", bytes(4 * 16))
+        self.nodes = 1
+        self.links = 14
+        self.height[0] = 14
+        self.dice = 0x2545F491
+
+    def _grow(self) -> None:
+        """Double the room for nodes, and for links with it."""
+        n: cython.Py_ssize_t = self.nodes
+        self.space = _longer(self.space, "i", 2 * n)
+        self.start = _longer(self.start, "q", 2 * n)
+        self.end = _longer(self.end, "q", 2 * n)
+        self.owner = _longer(self.owner, "i", 2 * n)
+        self.delta = _longer(self.delta, "q", 2 * n)
+        self.sole = _longer(self.sole, "i", 2 * n)
+        self.link = _longer(self.link, "I", 2 * n)
+        self.height = _longer(self.height, "B", 2 * n)
+
+    @cython.cfunc
+    def find(self, space: cython.int, at: cython.longlong) -> cython.Py_ssize_t:
+        """The first node of ``space`` that ends after ``at``, or 0; ``path`` leads to it."""
+        level: cython.Py_ssize_t = 13
+        node: cython.Py_ssize_t = 0
+        after: cython.Py_ssize_t
+        while level >= 0:
+            while True:
+                after = self.pool[self.link[node] + level]
+                if after == 0 or self.space[after] > space:
+                    break
+                if self.space[after] == space and self.end[after] > at:
+                    break
+                node = after
+            self.path[level] = node
+            level -= 1
+        after = self.pool[self.link[node]]
+        if after != 0 and self.space[after] == space:
+            return after
+        return 0
+
+    @cython.cfunc
+    def after(self, node: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The next node of the same space, or 0."""
+        following: cython.Py_ssize_t = self.pool[self.link[node]]
+        if following != 0 and self.space[following] == self.space[node]:
+            return following
+        return 0
+
+    @cython.cfunc
+    def insert(
+        self, space: cython.int, start: cython.longlong, end: cython.longlong
+    ) -> cython.Py_ssize_t:
+        """Add ``[start, end)``, which nothing may overlap; its attributes are left to set."""
+        node: cython.Py_ssize_t
+        level: cython.Py_ssize_t
+        tall: cython.Py_ssize_t = 1
+        at: cython.Py_ssize_t
+        self.dice = (self.dice * 1103515245 + 12345) & 0x7FFFFFFF
+        at = self.dice >> 3
+        while at & 3 == 0 and tall < 14:
+            tall += 1
+            at >>= 2
+        self.find(space, start)
+        if self.spare[tall] != 0:
+            node = self.spare[tall]
+            self.spare[tall] = self.pool[self.link[node]]
+        else:
+            if self.nodes >= len(self.space):
+                self._grow()
+            if self.links + tall > len(self.pool):
+                self.pool = _longer(self.pool, "I", 2 * self.links + 16)
+            node = self.nodes
+            self.nodes += 1
+            self.link[node] = self.links
+            self.height[node] = tall
+            self.links += tall
+        self.space[node] = space
+        self.start[node] = start
+        self.end[node] = end
+        for level in range(tall):
+            at = self.link[self.path[level]] + level
+            self.pool[self.link[node] + level] = self.pool[at]
+            self.pool[at] = node
+        return node
+
+    @cython.cfunc
+    def remove(self, node: cython.Py_ssize_t) -> cython.void:
+        """Take a node out."""
+        level: cython.Py_ssize_t
+        tall: cython.Py_ssize_t = self.height[node]
+        at: cython.Py_ssize_t
+        self.find(self.space[node], self.end[node] - 1)
+        for level in range(tall):
+            at = self.link[self.path[level]] + level
+            if self.pool[at] == node:
+                self.pool[at] = self.pool[self.link[node] + level]
+        self.space[node] = -1
+        self.end[node] = -0x4000000000000000
+        self.pool[self.link[node]] = self.spare[tall]
+        self.spare[tall] = node
+
+    def first_of(self, space: cython.int) -> int:
+        """The first node of a space, or 0."""
+        return self.find(space, -0x7FFFFFFFFFFFFFFF)
+
+    def next_of(self, node: cython.Py_ssize_t) -> int:
+        """The node after this one in its space, or 0."""
+        return self.after(node)
+
+    def at(self, space: cython.int, value: cython.longlong) -> int:
+        """The first node of a space that ends after ``value``, or 0."""
+        return self.find(space, value)
+
+    def get(self, node: cython.Py_ssize_t) -> tuple:
+        """``(start, end, owner, delta, sole)`` of a node."""
+        return (
+            self.start[node],
+            self.end[node],
+            self.owner[node],
+            self.delta[node],
+            self.sole[node],
+        )
+
+
+def _longer(old: object, code: str, room: int) -> object:
+    """A copy of an array with more room, zeros at the end."""
+    new = array(code)
+    new.frombytes(memoryview(old).cast("B"))  # type: ignore[arg-type]
+    new.frombytes(bytes(new.itemsize * (room - len(new))))
+    return new
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def signed32(value: cython.longlong) -> cython.longlong:
+    value = value & 0xFFFFFFFF
+    return value - 0x100000000 if value >= 0x80000000 else value
+
+
+@cython.cclass
+class Classifier:
+    """The pass over the segments, with all its state; :meth:`run` may be called range by range.
+
+    Column arrays are shared with the caller and bound with :meth:`bind_rows`,
+    :meth:`bind_pieces`, :meth:`bind_halves` and :meth:`bind_directions` first.
+    """
+
+    seen: Intervals
+    carried: Intervals
+    time: cython.longlong[::1]
+    half: cython.int[::1]
+    flags: cython.ushort[::1]
+    sequence: cython.longlong[::1]
+    ack: cython.uint[::1]
+    window: cython.ushort[::1]
+    length: cython.uint[::1]
+    dss: cython.uchar[::1]
+    data_ack: cython.longlong[::1]
+    piece: cython.int[::1]
+    previous: cython.uint[::1]
+    kind: cython.uchar[::1]
+    piece_first: cython.uint[::1]
+    piece_start: cython.longlong[::1]
+    piece_end: cython.longlong[::1]
+    piece_map: cython.uint[::1]
+    map_start: cython.longlong[::1]
+    map_dsn: cython.longlong[::1]
+    map_length: cython.ushort[::1]
+    direction: cython.int[::1]
+    isn: cython.uint[::1]
+    rtt: cython.longlong[::1]
+    at_sender: cython.uchar[::1]
+    fresh_first: cython.uint[::1]
+    fresh_count: cython.uint[::1]
+    fresh: cython.uint[::1]
+    fresh_top: cython.longlong[::1]
+    low: cython.longlong[::1]
+    high: cython.longlong[::1]
+    seek: cython.uint[::1]
+    finger: cython.uint[::1]
+    acked: cython.longlong[::1]
+    loss_time: cython.longlong[::1]
+    end_time: cython.longlong[::1]
+    backup: cython.uchar[::1]
+    regular: cython.uchar[::1]
+    octets: cython.longlong[::1]
+    unmapped_row: cython.int[::1]
+    mptcp_row: cython.int[::1]
+    dsn_top: cython.longlong[::1]
+    dack_top: cython.longlong[::1]
+    shut: cython.uchar[::1]
+    regulars: cython.int[::1]
+    totals: cython.longlong[::1]
+    lags: cython.longlong[::1]
+    split_row: cython.uint[::1]
+    split_start: cython.longlong[::1]
+    split_end: cython.longlong[::1]
+    split_kind: cython.uchar[::1]
+    splits: cython.Py_ssize_t
+    row: cython.Py_ssize_t
+    prior: cython.Py_ssize_t
+    spilled: cython.Py_ssize_t
+
+    def __init__(self) -> None:
+        self.seen = Intervals()
+        self.carried = Intervals()
+        self.splits = 0
+        self.spilled = 0
+
+    def bind_rows(
+        self, time, half, flags, sequence, ack, window, length, dss, data_ack, piece, previous, kind
+    ) -> None:
+        """The columns of the rows; ``previous`` (row + 1) and ``kind`` (bits) are filled."""
+        self.time = time
+        self.half = half
+        self.flags = flags
+        self.sequence = sequence
+        self.ack = ack
+        self.window = window
+        self.length = length
+        self.dss = dss
+        self.data_ack = data_ack
+        self.piece = piece
+        self.previous = previous
+        self.kind = kind
+
+    def bind_pieces(
+        self, piece_first, piece_start, piece_end, piece_map, map_start, map_dsn, map_length
+    ) -> None:
+        """The pieces of mappings by half, and the mapping rows' relative numbers."""
+        self.piece_first = piece_first
+        self.piece_start = piece_start
+        self.piece_end = piece_end
+        self.piece_map = piece_map
+        self.map_start = map_start
+        self.map_dsn = map_dsn
+        self.map_length = map_length
+
+    def bind_halves(
+        self, direction, isn, rtt, at_sender, fresh_first, fresh_count, fresh, fresh_top,
+        low, high, seek, finger, acked, loss_time, end_time, backup, regular, octets,
+        unmapped_row, mptcp_row,
+    ) -> None:  # fmt: skip
+        """State of each half.
+
+        ``octets`` has eight counters a half, one for each class; ``unmapped_row`` is filled with
+        the first row with payload outside every mapping, ``mptcp_row`` with the last one that has
+        an MPTCP option; -1 if there is none.
+        """
+        self.direction = direction
+        self.isn = isn
+        self.rtt = rtt
+        self.at_sender = at_sender
+        self.fresh_first = fresh_first
+        self.fresh_count = fresh_count
+        self.fresh = fresh
+        self.fresh_top = fresh_top
+        self.low = low
+        self.high = high
+        self.seek = seek
+        self.finger = finger
+        self.acked = acked
+        self.loss_time = loss_time
+        self.end_time = end_time
+        self.backup = backup
+        self.regular = regular
+        self.octets = octets
+        self.unmapped_row = unmapped_row
+        self.mptcp_row = mptcp_row
+
+    def bind_directions(self, dsn_top, dack_top, shut, regulars, totals, lags) -> None:
+        """State of each direction of a connection.
+
+        ``totals`` has four counters a direction: octets carried by two subflows or more, new
+        octets below the highest DSN so far, new octets on a backup subflow while a regular one
+        was alive, and copies. ``lags`` has 32: octets of copies by the binary logarithm of their
+        lag behind the previous carrier in microseconds.
+        """
+        self.dsn_top = dsn_top
+        self.dack_top = dack_top
+        self.shut = shut
+        self.regulars = regulars
+        self.totals = totals
+        self.lags = lags
+
+    def bind_splits(self, row, start, end, kind) -> None:
+        """Where transmissions of segments with several classes go, 64 a segment at most."""
+        self.split_row = row
+        self.split_start = start
+        self.split_end = end
+        self.split_kind = kind
+        self.splits = 0
+
+    def carriers(self) -> Intervals:
+        """Who carried each DSN last: spaces are directions, owners halves or ``-1 - row``."""
+        return self.carried
+
+    def counts(self) -> tuple:
+        """``(splits written since they were bound, segments with more pieces than looked at)``."""
+        return self.splits, self.spilled
+
+    def end(self, half: cython.Py_ssize_t, time: cython.longlong) -> None:
+        """A subflow ended or was withdrawn: from now on its data may be reinjected."""
+        h: cython.Py_ssize_t
+        d: cython.Py_ssize_t
+        for h in (half, half ^ 1):
+            if self.end_time[h] < 0:
+                self.end_time[h] = time
+                d = self.direction[h]
+                if d >= 0 and self.regular[h]:
+                    self.regular[h] = 0
+                    self.regulars[d] = self.regulars[d] - 1
+
+    def usable(self, half: cython.Py_ssize_t, backup: cython.int) -> None:
+        """A half is established, or its priority changed: regular or backup."""
+        d: cython.Py_ssize_t = self.direction[half]
+        self.backup[half] = backup
+        if d >= 0 and self.end_time[half] < 0 and self.regular[half] != (0 if backup else 1):
+            self.regular[half] = 0 if backup else 1
+            self.regulars[d] = self.regulars[d] + (-1 if backup else 1)
+
+    def run(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> int:
+        """Classify the rows ``[start, stop)``; stops early when the split table is nearly full.
+
+        Returns:
+            The first row not handled.
+        """
+        i: cython.Py_ssize_t
+        h: cython.Py_ssize_t
+        d: cython.Py_ssize_t
+        p: cython.Py_ssize_t
+        m: cython.Py_ssize_t
+        last: cython.Py_ssize_t
+        looked: cython.Py_ssize_t
+        begun: cython.Py_ssize_t
+        room: cython.Py_ssize_t = len(self.split_row)
+        x: cython.longlong
+        y: cython.longlong
+        end: cython.longlong
+        value: cython.longlong
+        old_top: cython.longlong
+        for i in range(start, stop):
+            if self.splits + 64 > room:
+                return i
+            h = self.half[i]
+            if h < 0 or self.flags[i] & 0x0200:
+                continue
+            d = self.direction[h]
+            if d < 0:
+                continue
+            if self.flags[i] & 0x8000:
+                self.mptcp_row[h] = i
+            # What this segment says about the other half's data.
+            if self.flags[i] & 0x0010:
+                value = self.acked[h ^ 1]
+                value = value + signed32(self.ack[i] - self.isn[h ^ 1] - value)
+                if value > self.acked[h ^ 1]:
+                    self.acked[h ^ 1] = value
+            if self.flags[i] & 0x0006 == 0:
+                self.shut[d ^ 1] = 1 if self.window[i] == 0 else 0
+            if self.dss[i] & 0x01 and self.data_ack[i] > self.dack_top[d ^ 1]:
+                self.dack_top[d ^ 1] = self.data_ack[i]
+            if self.flags[i] & 0x0005:
+                self.end(h, self.time[i])
+            if self.length[i] == 0:
+                continue
+            x = self.sequence[i]
+            end = x + self.length[i]
+            old_top = self.fresh_top[h]
+            if end > old_top:
+                self.fresh_top[h] = end
+                self.fresh[self.fresh_first[h] + self.fresh_count[h]] = i
+                self.fresh_count[h] = self.fresh_count[h] + 1
+            p = self.piece[i]
+            self.row = i
+            self.prior = -1
+            begun = self.splits
+            last = self.piece_first[h + 1]
+            looked = 0
+            while x < end:
+                if p < 0 or p >= last or self.piece_start[p] >= end or looked >= 256:
+                    if looked >= 256:
+                        self.spilled += 1
+                    self.part(h, d, x, end, 0, old_top, -1)
+                    break
+                if self.piece_start[p] > x:
+                    self.part(h, d, x, self.piece_start[p], 0, old_top, -1)
+                    x = self.piece_start[p]
+                y = self.piece_end[p] if self.piece_end[p] < end else end
+                m = self.piece_map[p]
+                value = self.map_dsn[m]
+                if -0x2000000000000000 < value < 0x2000000000000000:
+                    self.part(h, d, x, y, value - self.map_start[m], old_top, m)
+                else:
+                    self.part(h, d, x, y, 0, old_top, -1)
+                x = y
+                p += 1
+                looked += 1
+            self.note_seen(h, self.sequence[i], end)
+            if self.prior >= 0:
+                self.previous[i] = self.prior + 1
+            if self.splits == begun + 1:
+                # One class for the whole segment: the row itself says it all.
+                self.splits = begun
+        return stop
+
+    @cython.cfunc
+    def count(
+        self,
+        h: cython.Py_ssize_t,
+        kind: cython.Py_ssize_t,
+        x: cython.longlong,
+        y: cython.longlong,
+        dsn: cython.longlong,
+    ) -> cython.void:
+        """Book the octets ``[x, y)`` of half ``h`` under a class."""
+        at: cython.Py_ssize_t = 8 * h + kind
+        last: cython.Py_ssize_t = self.splits - 1
+        if kind == 7 and self.unmapped_row[h] < 0:
+            self.unmapped_row[h] = self.row
+        self.octets[at] = self.octets[at] + (y - x)
+        self.kind[self.row] = self.kind[self.row] | (1 << kind)
+        if last >= 0 and self.split_row[last] == self.row:
+            if self.split_kind[last] == kind and self.split_end[last] == dsn:
+                self.split_end[last] = dsn + (y - x)
+                return
+            if last >= 63 and self.split_row[last - 63] == self.row:
+                return
+        last += 1
+        self.split_row[last] = self.row
+        self.split_start[last] = dsn
+        self.split_end[last] = dsn + (y - x)
+        self.split_kind[last] = kind
+        self.splits += 1
+
+    @cython.cfunc
+    def note_seen(
+        self, h: cython.Py_ssize_t, x: cython.longlong, y: cython.longlong
+    ) -> cython.void:
+        """Remember that half ``h`` has sent the octets ``[x, y)``.
+
+        The highest block is kept in ``low`` and ``high``; lower ones, which gaps left behind, are
+        in the interval map.
+        """
+        node: cython.Py_ssize_t
+        if self.high[h] == self.low[h]:
+            self.low[h] = x
+            self.high[h] = y
+            return
+        if x > self.high[h]:
+            node = self.seen.insert(h, self.low[h], self.high[h])
+            self.low[h] = x
+            self.high[h] = y
+            return
+        if y > self.high[h]:
+            self.high[h] = y
+        if x >= self.low[h]:
+            return
+        if y >= self.low[h]:
+            y = self.low[h]
+        # Below the highest block: one interval out of all that touch [x, y).
+        node = self.seen.find(h, x - 1)
+        while node != 0 and self.seen.start[node] <= y:
+            if self.seen.start[node] < x:
+                x = self.seen.start[node]
+            if self.seen.end[node] > y:
+                y = self.seen.end[node]
+            self.seen.remove(node)
+            node = self.seen.find(h, x - 1)
+        if y >= self.low[h]:
+            self.low[h] = x
+        else:
+            self.seen.insert(h, x, y)
+
+    @cython.cfunc
+    def part(
+        self,
+        h: cython.Py_ssize_t,
+        d: cython.Py_ssize_t,
+        x: cython.longlong,
+        end: cython.longlong,
+        delta: cython.longlong,
+        old_top: cython.longlong,
+        m: cython.Py_ssize_t,
+    ) -> cython.void:
+        """Classify the octets ``[x, end)`` of the present row, all under mapping ``m`` or -1."""
+        y: cython.longlong
+        node: cython.Py_ssize_t
+        again: cython.bint
+        # Against a closed window one octet that was DATA_ACKed before is mapped alone, and need
+        # not have that octet's value: a probe carries nothing.
+        if (
+            m >= 0
+            and end - x == 1
+            and self.map_length[m] == 1
+            and x + delta < self.dack_top[d]
+            and self.shut[d]
+        ):
+            again = x < self.high[h] and self.low[h] <= x
+            self.count(h, 1 if again else 6, x, end, x + delta)
+            return
+        while x < end:
+            y = end
+            again = False
+            if x >= self.high[h] or self.low[h] == self.high[h]:
+                pass
+            elif x >= self.low[h]:
+                again = True
+                if self.high[h] < y:
+                    y = self.high[h]
+            else:
+                if self.low[h] < y:
+                    y = self.low[h]
+                node = self.seen.find(h, x)
+                if node != 0 and self.seen.start[node] <= x:
+                    again = True
+                    if self.seen.end[node] < y:
+                        y = self.seen.end[node]
+                elif node != 0 and self.seen.start[node] < y:
+                    y = self.seen.start[node]
+            if again:
+                self.loss_time[h] = self.time[self.row]
+            if m < 0:
+                self.count(h, 1 if again else 7, x, y, x)
+            else:
+                self.carry(h, d, x, y, delta, again, x >= old_top)
+            x = y
+
+    @cython.cfunc
+    def carry(
+        self,
+        h: cython.Py_ssize_t,
+        d: cython.Py_ssize_t,
+        x: cython.longlong,
+        end: cython.longlong,
+        delta: cython.longlong,
+        again: cython.bint,
+        runs: cython.bint,
+    ) -> cython.void:
+        """Classify ``[x, end)`` of half ``h`` by its DSNs and make this row their last carrier.
+
+        Args:
+            h: The half. d: Its direction. x, end: Subflow sequence numbers.
+            delta: DSN minus subflow sequence number.
+            again: This subflow has sent these sequence numbers before.
+            runs: The row is the first with these sequence numbers in the half's list.
+        """
+        map_: Intervals = self.carried
+        a: cython.longlong = x + delta
+        b: cython.longlong = end + delta
+        y: cython.longlong
+        stop: cython.longlong
+        node: cython.Py_ssize_t
+        behind: cython.Py_ssize_t
+        finger: cython.Py_ssize_t
+        owner: cython.int
+        sole: cython.int
+        kind: cython.Py_ssize_t
+        while a < b:
+            finger = self.finger[h]
+            if finger != 0 and map_.space[finger] == d and map_.end[finger] == a:
+                node = map_.after(finger)
+            else:
+                finger = 0
+                node = map_.find(d, a)
+            y = b
+            sole = h
+            owner = h if runs else -1 - self.row
+            if node == 0 or map_.start[node] > a:
+                # Nobody carried these octets yet.
+                if node != 0 and map_.start[node] < y:
+                    y = map_.start[node]
+                self.count(h, 1 if again else 0, a - delta, y - delta, a)
+                if not again:
+                    if a < self.dsn_top[d]:
+                        self.totals[4 * d + 1] = self.totals[4 * d + 1] + (y - a)
+                    if self.backup[h] and self.regulars[d] > 0:
+                        self.totals[4 * d + 2] = self.totals[4 * d + 2] + (y - a)
+                node = 0
+            else:
+                if map_.end[node] < y:
+                    y = map_.end[node]
+                behind = self.carrier(map_.owner[node], y - 1 - map_.delta[node])
+                if behind > self.prior:
+                    self.prior = behind
+                if again:
+                    kind = 1
+                elif map_.sole[node] == h:
+                    kind = 2
+                else:
+                    kind = self.judge(h, d, behind, y - 1 - map_.delta[node], y - a)
+                if map_.sole[node] != h:
+                    if map_.sole[node] >= 0 and not again:
+                        self.totals[4 * d] = self.totals[4 * d] + (y - a)
+                    sole = -1
+                self.count(h, kind, a - delta, y - delta, a)
+            if y > self.dsn_top[d]:
+                self.dsn_top[d] = y
+            # Take [a, y) away from the old owner ...
+            if node != 0:
+                stop = map_.end[node]
+                if map_.start[node] < a:
+                    map_.end[node] = a
+                    if y < stop:
+                        behind = map_.insert(d, y, stop)
+                        map_.owner[behind] = map_.owner[node]
+                        map_.delta[behind] = map_.delta[node]
+                        map_.sole[behind] = map_.sole[node]
+                elif y < stop:
+                    map_.start[node] = y
+                else:
+                    map_.remove(node)
+            # ... and give it to this row, as part of the run it continues if it can.
+            if (
+                finger != 0
+                and owner >= 0
+                and map_.owner[finger] == owner
+                and map_.sole[finger] == sole
+                and map_.delta[finger] == delta
+            ):
+                map_.end[finger] = y
+            else:
+                node = map_.insert(d, a, y)
+                map_.owner[node] = owner
+                map_.delta[node] = delta
+                map_.sole[node] = sole
+                self.finger[h] = node
+            a = y
+
+    @cython.cfunc
+    def carrier(self, owner: cython.int, at: cython.longlong) -> cython.Py_ssize_t:
+        """The row that stands for an owner at subflow sequence number ``at``."""
+        low: cython.Py_ssize_t
+        high: cython.Py_ssize_t
+        middle: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        if owner < 0:
+            return -1 - owner
+        low = self.fresh_first[owner]
+        high = low + self.fresh_count[owner]
+        # Copies mostly follow their originals in order: try the last place and the one after.
+        middle = low + self.seek[owner]
+        if middle < high:
+            row = self.fresh[middle]
+            if self.sequence[row] + self.length[row] <= at and middle + 1 < high:
+                low = middle + 1
+                row = self.fresh[low]
+                if self.sequence[row] + self.length[row] > at:
+                    self.seek[owner] = self.seek[owner] + 1
+                    return row
+        while low < high:
+            middle = (low + high) >> 1
+            row = self.fresh[middle]
+            if self.sequence[row] + self.length[row] > at:
+                high = middle
+            else:
+                low = middle + 1
+        self.seek[owner] = low - self.fresh_first[owner]
+        return self.fresh[low]
+
+    @cython.cfunc
+    def judge(
+        self,
+        h: cython.Py_ssize_t,
+        d: cython.Py_ssize_t,
+        before: cython.Py_ssize_t,
+        at: cython.longlong,
+        octets: cython.longlong,
+    ) -> cython.Py_ssize_t:
+        """The class of a copy of what row ``before`` carried on another subflow.
+
+        A trigger makes it a reinjection: the other subflow ended, TCP had to retransmit on it
+        since, or its segment stayed unacknowledged for longer than a minimal retransmission
+        time-out and two round trips. A copy sent within one round trip cannot answer anything
+        about its original: it is redundant, which only the sender's vantage can tell. The rest
+        stays unclassified.
+        """
+        q: cython.Py_ssize_t = self.half[before]
+        lag: cython.longlong = self.time[self.row] - self.time[before]
+        bucket: cython.Py_ssize_t = 0
+        shown: cython.longlong = lag // 1000 if lag > 0 else 0
+        while shown > 1 and bucket < 31:
+            shown = shown >> 1
+            bucket += 1
+        self.lags[32 * d + bucket] = self.lags[32 * d + bucket] + octets
+        self.totals[4 * d + 3] = self.totals[4 * d + 3] + octets
+        if lag < 0:
+            return 5
+        if self.end_time[q] >= 0 and self.end_time[q] <= self.time[self.row]:
+            return 3
+        if self.loss_time[q] >= self.time[before]:
+            return 3
+        if lag >= 200000000 and lag >= 2 * self.rtt[q] and self.acked[q] <= at:
+            return 3
+        if self.at_sender[h] and 0 < self.rtt[q] and lag < self.rtt[q]:
+            return 4
+        return 5
