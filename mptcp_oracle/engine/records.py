@@ -16,7 +16,8 @@ Columns per frame: ``offset`` (of its first octet in ``data``), ``captured`` and
 in the file and on the wire), ``time`` (nanoseconds since the epoch), ``interface``, ``direction``
 (0 unknown, 1 received, 2 sent by the capturing host), ``ifindex`` (the kernel's number of the
 interface, 0 if the record does not say) and ``marks``.  Each frame has
-``offset + captured <= end``.
+``offset + captured <= end``, where ``end`` is the number of octets that may be read.  A batch
+also ends behind the first record that reaches ``stop``.  ``big`` is the file's byte order.
 """
 
 import cython
@@ -137,22 +138,11 @@ def pcap_records(
     ifindex: cython.uint[::1],
     marks: cython.uchar[::1],
 ) -> int:
-    """Read records of a pcap file.
+    """Read records of a pcap file; returns their number.
 
-    Args:
-        data: The file.
-        end: Octets of ``data`` that belong to the capture.
-        stop: End the batch behind the first record that reaches this position.
-        room: Most frames to read.
-        big: Whether numbers are big-endian.
-        scale: Nanoseconds in a unit of the time stamp's fraction (1 or 1000).
-        header: Octets of a record header: 16, or 24 in the modified form that also names the
-            interface and the direction.
-        state: Position and status, see the module.
-        offset, captured, wire, time, interface, direction, ifindex, marks: Columns to fill.
-
-    Returns:
-        The number of frames read.
+    ``scale`` is the number of nanoseconds in a unit of the time stamp's fraction (1 or 1000),
+    ``header`` the octets of a record header: 16, or 24 in the modified form that also names the
+    interface and the direction.
     """
     n: cython.Py_ssize_t = 0
     position: cython.Py_ssize_t = state[POSITION]
@@ -286,23 +276,10 @@ def pcapng_blocks(
 ) -> int:
     """Read packet blocks of a pcapng section up to a block that describes the file.
 
-    A packet block whose content contradicts its length stays a frame, without octets and with
-    the interface ``BAD_RECORD``, so that frame numbers keep their meaning.
-
-    Args:
-        data: The file.
-        end: Octets of ``data`` that belong to the capture.
-        stop: End the batch behind the first block that reaches this position.
-        room: Most frames to read.
-        big: Whether this section is big-endian.
-        table: ``TABLE_SLOTS`` numbers for each interface of the file.
-        first: Number of the section's first interface, counted through the file.
-        known: Interfaces of the section described so far.
-        state: Position and status, see the module.
-        offset, captured, wire, time, interface, direction, ifindex, marks: Columns to fill.
-
-    Returns:
-        The number of frames read.
+    Returns the number of frames.  ``table`` has ``TABLE_SLOTS`` numbers for each interface of the
+    file; the section's interfaces begin with number ``first``, and ``known`` of them have been
+    described so far.  A packet block whose content contradicts its length stays a frame, without
+    octets and with the interface ``BAD_RECORD``, so that frame numbers keep their meaning.
     """
     n: cython.Py_ssize_t = 0
     position: cython.Py_ssize_t = state[POSITION]

@@ -24,7 +24,6 @@ class Reader:
 
     Attributes:
         format: Name of the file format.
-        position: Octets consumed.
         frames: Frames read.
         done: Whether nothing more can be read.
         interfaces: The interfaces described so far.
@@ -53,6 +52,7 @@ class Reader:
 
     @property
     def position(self) -> int:
+        """Octets consumed."""
         return int(self._state[self._codes["POSITION"]])
 
     @position.setter

@@ -29,7 +29,7 @@ def spool_limit(given: int | None) -> int:
         UsageError: It is no positive number.
     """
     if given is not None:
-        if isinstance(given, bool) or not isinstance(given, int) or given <= 0:
+        if given <= 0:
             raise UsageError("spool_limit is a positive number of octets", cause=f"got {given!r}")
         return given
     text = os.environ.get(SPOOL_VARIABLE, "").strip()
@@ -81,7 +81,10 @@ class Spool:
             )
         try:
             if self._file is None and self.size > IN_MEMORY:
-                self._file = tempfile.TemporaryFile(prefix="mptcp-oracle-")
+                # closed by finish() or close()
+                self._file = tempfile.TemporaryFile(  # noqa: SIM115
+                    prefix="mptcp-oracle-"
+                )
                 self._file.write(self._memory)
                 self._memory = bytearray()
             if self._file is None:
