@@ -9,6 +9,7 @@ plays no part, since a capture of several interfaces may show a join before its 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -28,6 +29,9 @@ MASK = 0xFFFFFFFFFFFFFFFF
 
 #: How many connections that share an address with a stray join are tried by HMAC.
 MOST_TRIED = 256
+
+#: Owners of one token looked at before and after a join.
+MOST_OWNERS = 16
 
 
 class Assembly:
@@ -211,32 +215,40 @@ def _join_by_token(build: Assembly, shake: Handshake) -> bool:
 def _choose(
     build: Assembly, shake: Handshake, owners: list[tuple[Connection, int]]
 ) -> list[tuple[Connection, int]]:
-    """Narrow several owners of one token down by HMACs, then VLAN, addresses and time."""
-    verified = [own for own in owners if owner_by_hmac(shake, own[0], 1 - own[1])]
-    owners = verified or [own for own in owners if owner_by_hmac(shake, own[0], 1 - own[1]) is None]
+    """Choose among several owners of one token: by HMAC, then VLAN, addresses and time.
+
+    Tokens are unique among the *current* connections of one host only, so the owner that began
+    last before the join is nearest; a few around it are looked at.
+    """
     realm = build.wire.streams["realm"]
-    wanted = shake.subflow
-    for test in (
-        lambda own: realm[own[0].subflows[0].stream] == realm[wanted.stream],
-        lambda own: wanted.destination.address in _addresses(own[0], own[1]),
-        lambda own: wanted.source.address in _addresses(own[0], 1 - own[1]),
-        lambda own: own[0].subflows[0].first_frame <= wanted.first_frame,
-    ):
-        if len(owners) < 2:
-            break
-        owners = [own for own in owners if test(own)] or owners
-    if len(owners) > 1 and verified:
-        owners = owners[-1:]
-    return owners
+    flow = shake.subflow
+    place = bisect_right(owners, flow.first_frame, key=lambda own: own[0].subflows[0].first_frame)
+    near = owners[max(0, place - MOST_OWNERS) : place + MOST_OWNERS]
 
+    def likeness(own: tuple[Connection, int]) -> tuple[bool, bool, bool]:
+        connection, role = own
+        owner, joiner = connection.hosts[role].endpoint, connection.hosts[1 - role].endpoint
+        return (
+            realm[connection.subflows[0].stream] == realm[flow.stream],
+            owner is not None and owner.address == flow.destination.address,
+            joiner is not None and joiner.address == flow.source.address,
+        )
 
-def _addresses(connection: Connection, role: int) -> set[str]:
-    """Addresses that a host of a connection has used as an end of a subflow."""
-    found = set()
-    for subflow in connection.subflows:
-        ends = (subflow.source.address, subflow.destination.address)
-        found.add(ends[role if subflow.opener in (0, None) else 1 - role])
-    return found
+    def nearness(own: tuple[Connection, int]) -> tuple[bool, int]:
+        began = own[0].subflows[0].first_frame
+        return began <= flow.first_frame, -abs(began - flow.first_frame)
+
+    ranked = sorted(near, key=lambda own: (*likeness(own), *nearness(own)), reverse=True)
+    unchecked = []
+    for own in ranked:
+        verified = owner_by_hmac(shake, own[0], 1 - own[1])
+        if verified:
+            return [own]
+        if verified is None:
+            unchecked.append(own)
+    if len(unchecked) > 1 and likeness(unchecked[0]) == likeness(unchecked[1]):
+        return unchecked
+    return unchecked[:1]
 
 
 def _neighbours(build: Assembly, shake: Handshake) -> list[Connection]:
