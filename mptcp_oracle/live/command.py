@@ -151,7 +151,7 @@ def _report(done: Recording) -> bool:
     if done.missing:
         click.echo(
             f"mptcp-oracle record: {done.scenario.name} does not show what it claims "
-            f"({', '.join(done.missing)} did not move in {done.attempts} attempts)",
+            f"(missing in {done.attempts} attempts: {', '.join(done.missing)})",
             err=True,
         )
     return not done.missing

@@ -190,6 +190,8 @@ class Dialogue:
                 self.topology.remove_endpoint(space[host], address_id)
             case steps.SetBackup(host, address_id, backup):
                 self.topology.set_backup(space[host], address_id, backup)
+        talk.client.snapshot()
+        talk.server.snapshot()
 
     def _freeze(self, talk: Conversation) -> None:
         """One end's close changes what the other end's kernel can still tell."""
@@ -197,12 +199,8 @@ class Dialogue:
         talk.server.freeze()
 
     def _alive(self, side: Side) -> int:
-        if side.handle is not None:
-            side.snapshot()
-        if side.info is None:
-            return 0
         log = self.client_events if side.role == "client" else self.server_events
-        return log.alive(f"{side.info.token:08x}")
+        return log.alive(side.token_text) if side.token_text is not None else 0
 
     def _listen(self) -> None:
         kind = socket.AF_INET if self.topology.family == 4 else socket.AF_INET6
@@ -292,9 +290,9 @@ class Dialogue:
                 (talk.server, self.server_events),
             ):
                 # A host that was aborted by its peer reports nothing more.
-                if side.info is None or side.error is not None:
+                if side.token_text is None or side.error is not None:
                     continue
-                events = log.of(f"{side.info.token:08x}")
+                events = log.of(side.token_text)
                 if events and not any(event.kind == "CLOSED" for event in events):
                     return False
             return True

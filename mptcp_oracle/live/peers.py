@@ -51,10 +51,12 @@ class Side:
         eof: The end of the peer's stream was read.
         error: Name of the first error of the socket, such as ``ECONNRESET``.
         actions: How it closed: each call with its time.
+        token: Names the connection at this host; from the first ``MPTCP_INFO``.
         info: ``MPTCP_INFO`` read last before this end began to close (or the other end closed
             altogether), so that ``write_seq`` counts no DATA_FIN; ``info_unknown`` says why
-            there is none.
-        last_info: ``MPTCP_INFO`` read last of all.
+            there is none (``EOPNOTSUPP``: the socket speaks plain TCP, from the start or since
+            it fell back).
+        last_info: The last ``MPTCP_INFO`` that the kernel gave at all.
     """
 
     role: str
@@ -72,6 +74,7 @@ class Side:
     finishing: bool = False
     error: str | None = None
     actions: list[dict[str, object]] = field(default_factory=list)
+    token: int | None = None
     info: MptcpInfo | None = None
     info_unknown: str | None = "the connection was never established"
     last_info: MptcpInfo | None = None
@@ -88,6 +91,11 @@ class Side:
         """Queue the next ``octets`` of this end's seeded stream for writing."""
         self.queue += self.stream.randbytes(octets)
         self.queued += octets
+
+    @property
+    def token_text(self) -> str | None:
+        """The token as ``ip mptcp monitor`` prints it, 8 hex digits."""
+        return None if self.token is None else f"{self.token:08x}"
 
     @property
     def wants_read(self) -> bool:
@@ -185,11 +193,10 @@ class Side:
         info, why = read_info(self.handle)
         if info is not None:
             self.last_info = info
-        if self.frozen:
-            return
-        if info is not None or self.info is None:
+            self.token = self.token if self.token is not None else info.token
+        if not self.frozen:
             self.info, self.info_unknown = info, why
-        self.subflows = read_subflows(self.handle)
+            self.subflows = read_subflows(self.handle)
 
     def freeze(self) -> None:
         """Take the view for the last time before closing begins."""
@@ -201,7 +208,7 @@ class Side:
         body: dict[str, object] = {
             "address": self.local[0] if self.local else None,
             "port": self.local[1] if self.local else None,
-            "token": f"{self.info.token:08x}" if self.info else None,
+            "token": self.token_text,
             "written": self.written.to_json(),
             "read": self.read.to_json(),
             "syn_octets": self.syn_octets,
@@ -215,8 +222,9 @@ class Side:
                 for a, b, c, d in self.subflows or []
             ],
         }
-        if self.info is None:
-            body["unknown"] = {"mptcp_info": self.info_unknown, "token": self.info_unknown}
+        unknown = [key for key in ("token", "mptcp_info") if body[key] is None]
+        if unknown:
+            body["unknown"] = dict.fromkeys(unknown, self.info_unknown)
         return body
 
     def _act(self, call: str, **details: object) -> None:

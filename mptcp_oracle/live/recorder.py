@@ -45,8 +45,9 @@ class Recording:
         seconds: Wall-clock time of the attempt that was kept.
         attempts: How many attempts it took.
         frames: Number of frames in the capture.
-        missing: Expected counters that did not move (``host: counter``); empty if the
-            recording shows what the scenario claims.
+        missing: What the recording lacks: expected counters that did not move (``host:
+            counter``), frames that the capture program lost; empty if it shows what the
+            scenario claims.
     """
 
     scenario: Scenario
@@ -114,7 +115,7 @@ def record(
         take = _play(scenario, seed + attempt - 1, progress)
         if not take.missing:
             break
-        progress(f"not shown: {', '.join(take.missing)}")
+        progress(f"missing: {', '.join(take.missing)}")
     return _write(scenario, take, folder, attempt, keep_pcap or scenario.keep_pcap)
 
 
@@ -158,16 +159,18 @@ def _play(scenario: Scenario, seed: int, progress: Callable[[str], None]) -> _Ta
             }
         finally:
             dialogue.close()
-        missing = tuple(
+        missing = [
             f"{item.host}: {item.counter}"
             for item in scenario.expects
             if changes[item.host]["MPTcpExt"].get(item.counter, 0) < item.least
-        )
+        ]
+        if counts.dropped:
+            missing.append(f"{counts.dropped} frames, dropped by the capture")
         return _Take(
             pcap=target.read_bytes(),
             counts=counts,
             body=body,
-            missing=missing,
+            missing=tuple(missing),
             seconds=time.monotonic() - begin,
         )
 

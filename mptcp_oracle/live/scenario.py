@@ -129,7 +129,7 @@ class Vantage:
 
     host: Role = "client"
     interface: str = "any"
-    snaplen: int = 262_144
+    snaplen: int = 65_600
     link: str | None = None
 
 

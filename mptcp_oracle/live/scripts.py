@@ -16,6 +16,7 @@ from mptcp_oracle.live.scenario import (
 )
 
 __all__ = [
+    "AFTERWARDS",
     "BOTH_WAYS",
     "CHECKSUMS",
     "DATA_FIN",
@@ -50,6 +51,13 @@ BOTH_WAYS: tuple[Step, ...] = (
 # The kernel's scheduler gives each subflow 64 KB at a time: only longer transfers use several.
 UPLOAD: tuple[Step, ...] = (
     Send("client"),
+    Send("server", 0.1),
+    Drain("client"),
+    Drain("server"),
+)
+# A little more in both directions, after something has happened.
+AFTERWARDS: tuple[Step, ...] = (
+    Send("client", 0.2),
     Send("server", 0.1),
     Drain("client"),
     Drain("server"),

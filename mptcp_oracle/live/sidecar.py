@@ -120,10 +120,10 @@ def _stream(writer: Side, reader: Side) -> dict[str, object]:
 
 def _subflows(side: Side, log: EventLog) -> list[dict[str, object]]:
     """The subflows of one end, from its own path manager's events."""
-    if side.info is None:
+    if side.token_text is None:
         return []
     found: dict[tuple[object, ...], dict[str, object]] = {}
-    for event in log.of(f"{side.info.token:08x}"):
+    for event in log.of(side.token_text):
         if event.kind in ("CREATED", "ESTABLISHED", "SF_ESTABLISHED", "SF_CLOSED"):
             entry = found.get(event.pair)
             # A closed pair that is established again is a new subflow.

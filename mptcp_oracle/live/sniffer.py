@@ -22,8 +22,9 @@ __all__ = ["CaptureCounts", "Sniffer", "parse_counts"]
 
 # Only TCP, and the ICMP errors that quote it; neighbour discovery and the like stay out.
 FILTER = "tcp or icmp"
-# Kernel buffer of the capture, in KiB.
-BUFFER = 16_384
+# Kernel buffer of the capture, in KiB. Each frame takes a slot of the snap length there, rounded
+# up to a power of two.
+BUFFER = 65_536
 READY_LIMIT = 10.0
 STOP_LIMIT = 10.0
 # The file is complete when it has not grown for this long (seconds), asked at most this often.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import ipaddress
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -112,6 +114,8 @@ def read_info(endpoint: socket.socket) -> tuple[MptcpInfo | None, str | None]:
     try:
         return parse_info(endpoint.getsockopt(SOL_MPTCP, MPTCP_INFO, 256)), None
     except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:  # the same number as ENOTSUP, the name in manuals
+            return None, "EOPNOTSUPP"
         return None, errno.errorcode.get(error.errno or 0, str(error))
 
 
@@ -138,9 +142,6 @@ def read_subflows(endpoint: socket.socket) -> list[tuple[str, int, str, int]] | 
 
 def _getsockopt_with_input(endpoint: socket.socket, request: bytes, size: int) -> bytes:
     """``getsockopt`` whose buffer also carries a request; Python's own clears the buffer."""
-    import ctypes
-    import os
-
     buffer = ctypes.create_string_buffer(request, size)
     length = ctypes.c_uint32(size)
     libc = ctypes.CDLL(None, use_errno=True)
