@@ -15,15 +15,13 @@ the way are folded into the ``domain``.  An ICMP message ends the walk, whatever
 import cython
 
 # What a frame begins with: index of LAYERS.
-LAYERS = ("unknown", "ethernet", "cooked", "cooked-2", "raw", "loopback", "ppp", "ipv4", "ipv6")
+LAYERS = ("unknown", "ethernet", "cooked", "cooked-2", "raw", "loopback", "ppp")
 ETHERNET = cython.declare(cython.int, 1)
 COOKED = cython.declare(cython.int, 2)
 COOKED_2 = cython.declare(cython.int, 3)
 RAW = cython.declare(cython.int, 4)
 LOOPBACK = cython.declare(cython.int, 5)
 PPP = cython.declare(cython.int, 6)
-IPV4 = cython.declare(cython.int, 7)
-IPV6 = cython.declare(cython.int, 8)
 
 # How a walk ends: with a segment, with something else, or with a reason: index of REASONS + 2.
 REASONS = (
@@ -79,24 +77,28 @@ class Walk:
     tcp: cython.Py_ssize_t
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def be16(self, at: cython.Py_ssize_t) -> cython.int:
         """Two octets in network order."""
         first: cython.int = self.data[at]
         return (first << 8) | self.data[at + 1]
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def be32(self, at: cython.Py_ssize_t) -> cython.longlong:
         """Four octets in network order."""
         first: cython.longlong = self.be16(at)
         return (first << 16) | self.be16(at + 2)
 
     @cython.cfunc
+    @cython.exceptval(check=False)
     def fold(self, width: cython.int, value: cython.ulonglong) -> cython.void:
         """Append an identifier of ``width`` bits to the domain; exact for its first 63 bits."""
         overflow: cython.ulonglong = self.domain >> (63 - width)
         self.domain = ((self.domain << width) & MASK_63) ^ overflow ^ value
 
     @cython.cfunc
+    @cython.exceptval(check=False)
     def bound(self, end: cython.Py_ssize_t) -> cython.void:
         """Let an IP packet that ends at ``end`` narrow what follows."""
         if end > self.end and self.fragment == 0:
@@ -106,6 +108,7 @@ class Walk:
             self.limit = end
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def frame(self, at: cython.Py_ssize_t, link: cython.int) -> cython.int:
         """Begin with what the interface's link type says."""
         if link == ETHERNET:
@@ -113,18 +116,13 @@ class Walk:
         if link == COOKED or link == COOKED_2:
             return self.cooked(at, link)
         if link == RAW:
-            if self.limit - at < 1:
-                return LINK_CUT
-            link = IPV6 if self.data[at] >> 4 == 6 else IPV4
+            return self.raw(at)
         if link == LOOPBACK:
             return self.loopback(at)
-        if link == PPP:
-            return self.ppp(at)
-        if link == IPV4:
-            return self.ipv4(at)
-        return self.ipv6(at) if link == IPV6 else NO_LINK
+        return self.ppp(at) if link == PPP else NO_LINK
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def tagged(self, at: cython.Py_ssize_t, size: cython.int, place: cython.int) -> cython.int:
         """Skip a link header of ``size`` octets with an EtherType at ``place``."""
         if self.limit - at < size:
@@ -132,6 +130,7 @@ class Walk:
         return self.ethertype(at + size, self.be16(at + place))
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def ethertype(self, at: cython.Py_ssize_t, value: cython.int) -> cython.int:
         """Go on with the layer that an EtherType names."""
         self.layers += 1
@@ -141,7 +140,7 @@ class Walk:
             return self.ipv4(at)
         if value == 0x86DD:
             return self.ipv6(at)
-        if value == 0x8100 or value == 0x88A8 or value == 0x9100 or value == 0x9200:
+        if value in (0x8100, 0x88A8, 0x9100, 0x9200):
             # IEEE 802.1Q: id 0 only carries a priority and names no VLAN.
             if self.limit - at >= 4 and self.be16(at) & 0x0FFF != 0:
                 self.fold(12, self.be16(at) & 0x0FFF)
@@ -153,6 +152,7 @@ class Walk:
         return OTHER
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def cooked(self, at: cython.Py_ssize_t, link: cython.int) -> cython.int:
         """Linux cooked capture, version 1 or 2: it knows the direction."""
         kind: cython.int
@@ -168,26 +168,32 @@ class Walk:
         return self.tagged(at, 20, 0)
 
     @cython.cfunc
-    def loopback(self, at: cython.Py_ssize_t) -> cython.int:
-        """BSD loopback: an address family, of either byte order and any BSD's number for IPv6."""
-        value: cython.int
-        if self.limit - at < 4:
+    @cython.exceptval(-1)
+    def raw(self, at: cython.Py_ssize_t) -> cython.int:
+        """No link header: the IP version is in the packet's first octet."""
+        if self.limit - at < 1:
             return LINK_CUT
-        value = self.be16(at + 2) if self.be16(at) == 0 else self.data[at]
-        if value == 2:
-            return self.ipv4(at + 4)
-        if value == 10 or value == 23 or value == 24 or value == 28 or value == 30:
-            return self.ipv6(at + 4)
-        return OTHER
+        return self.ipv6(at) if self.data[at] >> 4 == 6 else self.ipv4(at)
 
     @cython.cfunc
+    @cython.exceptval(-1)
+    def loopback(self, at: cython.Py_ssize_t) -> cython.int:
+        """BSD loopback: an address family, of either byte order and any BSD's number for IPv6."""
+        family: cython.int
+        if self.limit - at < 4:
+            return LINK_CUT
+        family = self.be16(at + 2) if self.be16(at) == 0 else self.data[at]
+        return self.raw(at + 4) if family in (2, 10, 23, 24, 28, 30) else OTHER
+
+    @cython.cfunc
+    @cython.exceptval(-1)
     def ppp(self, at: cython.Py_ssize_t) -> cython.int:
         """PPP (RFC 1661, 1662), with address and control octets or not; Cisco's HDLC instead."""
         value: cython.int
         if self.limit - at < 2:
             return LINK_CUT
         value = self.be16(at)
-        if value == 0x0F00 or value == 0x8F00:
+        if value in (0x0F00, 0x8F00):
             return self.tagged(at, 4, 2)
         if value == 0xFF03:
             at += 2
@@ -198,18 +204,16 @@ class Walk:
         if value & 1 == 0:  # else the protocol field is compressed (RFC 1661 section 6.5)
             value = (value << 8) | self.data[at]
             at += 1
-        if value == 0x0021:
-            return self.ipv4(at)
-        return self.ipv6(at) if value == 0x0057 else OTHER
+        return self.raw(at) if value in (0x0021, 0x0057) else OTHER
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def protocol(self, at: cython.Py_ssize_t, kind: cython.int, later: cython.int) -> cython.int:
         """Go on with what a protocol number names; count ``later`` fragments that may hold TCP."""
-        known: cython.bint = kind == 4 or kind == 6 or kind == 41 or kind == 47 or kind == 51
+        known: cython.bint = kind in (4, 6, 41, 47, 51)
         self.layers += 1
         if self.family == 6 and not known:
-            known = kind == 0 or kind == 43 or kind == 44 or kind == 60
-            known = known or kind == 135 or kind == 139 or kind == 140
+            known = kind in (0, 43, 44, 60, 135, 139, 140)
         if later:
             return LATER_FRAGMENT if known else OTHER
         if kind == 6:
@@ -227,6 +231,7 @@ class Walk:
         return self.extension(at, kind) if known else OTHER
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def ipv4(self, at: cython.Py_ssize_t) -> cython.int:
         """RFC 791; total length 0 means that segmentation was left to the network card."""
         size: cython.Py_ssize_t
@@ -253,6 +258,7 @@ class Walk:
         return self.protocol(at + size, self.data[at + 9], place & 0x1FFF)
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def ipv6(self, at: cython.Py_ssize_t) -> cython.int:
         """RFC 8200; payload length 0: a jumbogram, or segmentation left to the network card."""
         payload: cython.int
@@ -273,6 +279,7 @@ class Walk:
         return self.protocol(at + 40, self.data[at + 6], 0)
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def extension(self, at: cython.Py_ssize_t, header: cython.int) -> cython.int:
         """IPv6 hop-by-hop, routing, fragment, destination options and alike; AH (RFC 4302)."""
         size: cython.Py_ssize_t
@@ -295,34 +302,31 @@ class Walk:
             # Segments are left: the last stop stands here still, not in the IPv6 header.
             kind = self.data[at + 2]
             last = at + size - 16 if kind == 0 else at + 8
-            if last + 16 <= self.limit and (kind == 0 or kind == 2 or kind == 4):
+            if last + 16 <= self.limit and kind in (0, 2, 4):
                 self.destination = last
         self.jumbo = -1
         return self.protocol(at + size, self.data[at], place & 0xFFF8)
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def jumbogram(self, at: cython.Py_ssize_t, behind: cython.Py_ssize_t) -> cython.bint:
         """Take the length of a jumbo payload option (RFC 2675), if one is there; false if bad."""
         size: cython.Py_ssize_t
         length: cython.longlong
         end: cython.Py_ssize_t = behind if behind < self.limit else self.limit
         while end - at >= 2:
-            if self.data[at] == 0:
-                at += 1
-                continue
-            size = self.data[at + 1]
-            if size > end - at - 2:
-                return True
-            if self.data[at] == 0xC2 and size == 4:
+            size = 2 + self.data[at + 1] if self.data[at] != 0 else 1
+            if self.data[at] == 0xC2 and size == 6 and end - at >= 6:
                 length = self.be32(at + 2)
                 if length < 65536 or self.jumbo + length < behind:
                     return False
                 self.bound(self.jumbo + length)
                 return True
-            at += 2 + size
+            at += size
         return True
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def gre(self, at: cython.Py_ssize_t) -> cython.int:
         """GRE with any of its optional fields (RFC 1701, 2784, 2890)."""
         flags: cython.int
@@ -346,10 +350,11 @@ class Walk:
         return self.ethertype(at, kind) if at <= self.limit else TUNNEL_CUT
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def udp(self, at: cython.Py_ssize_t) -> cython.int:
         """UDP matters only where it carries VXLAN (RFC 7348; 8472 is Linux's older port)."""
         size: cython.int
-        if self.limit - at < 8 or (self.be16(at + 2) != 4789 and self.be16(at + 2) != 8472):
+        if self.limit - at < 8 or self.be16(at + 2) not in (4789, 8472):
             return OTHER
         size = self.be16(at + 4)
         if size >= 8 and at + size < self.end:
@@ -362,6 +367,7 @@ class Walk:
         return self.ethertype(at + 16, 0x6558)
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def segment(self, at: cython.Py_ssize_t) -> cython.int:
         """A segment counts if its fixed header of 20 octets was captured (RFC 9293 section 3.1)."""
         self.tcp = at
@@ -398,7 +404,6 @@ def find_segments(
     which: cython.longlong
     interfaces: cython.longlong = len(links)
     result: cython.int
-    turn: cython.int
     walk.data = data
     for i in range(count):
         which = interface[i]
@@ -416,9 +421,7 @@ def find_segments(
             walk.domain = 0
             walk.direction = direction[i]
             walk.ifindex = ifindex[i]
-            walk.family = 0
             walk.fragment = 0
-            walk.jumbo = -1
             result = walk.frame(offset[i], links[which])
         if result == FOUND:
             out_frame[n] = (first + i) & MASK_32
@@ -437,12 +440,10 @@ def find_segments(
             out_ifindex[n] = walk.ifindex
             out_fragment[n] = walk.fragment
             n += 1
-        # A walk counts by its end, and beside it if an IP length was too long on the way.
-        for turn in range(2):
-            if turn == 1:
-                result = LONG_IP if walk.beyond else FOUND
-            if result >= NO_LINK:
-                if counts[result - NO_LINK] == 0:
-                    firsts[result - NO_LINK] = first + i
-                counts[result - NO_LINK] += 1
+        if walk.beyond and result < NO_LINK:
+            result = LONG_IP
+        if result >= NO_LINK:
+            if counts[result - NO_LINK] == 0:
+                firsts[result - NO_LINK] = first + i
+            counts[result - NO_LINK] += 1
     return n

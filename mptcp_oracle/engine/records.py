@@ -65,6 +65,8 @@ SIMPLE_PACKET = cython.declare(cython.longlong, 3)
 INTERFACE_STATISTICS = cython.declare(cython.longlong, 5)
 ENHANCED_PACKET = cython.declare(cython.longlong, 6)
 JOURNAL_EXPORT = cython.declare(cython.longlong, 9)
+CUSTOM = cython.declare(cython.longlong, 0x00000BAD)
+CUSTOM_UNCOPIED = cython.declare(cython.longlong, 0x40000BAD)
 SECTION_HEADER = cython.declare(cython.longlong, 0x0A0D0D0A)
 
 # The same names for callers, to whom the compiled form does not show its C constants.
@@ -323,7 +325,8 @@ def pcapng_blocks(
         elif kind == SIMPLE_PACKET:
             begin = position + 12
             room_inside = size - 16
-        elif kind == JOURNAL_EXPORT:
+        elif kind == JOURNAL_EXPORT or kind == CUSTOM or kind == CUSTOM_UNCOPIED:
+            # No packets, but Wireshark gives them frame numbers, and so do we.
             begin = position
             room_inside = 0
         else:
@@ -334,7 +337,7 @@ def pcapng_blocks(
         kept = 0
         whole = 0
         which = BAD_RECORD
-        if kind == JOURNAL_EXPORT:
+        if begin == position:
             which = NO_PACKET
         elif room_inside >= 0:
             if kind == SIMPLE_PACKET:

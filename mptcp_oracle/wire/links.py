@@ -15,8 +15,8 @@ LINK_LAYERS = {
     104: "ppp",
     108: "loopback",
     113: "cooked",
-    228: "ipv4",
-    229: "ipv6",
+    228: "raw",
+    229: "raw",
     276: "cooked-2",
 }
 """LINKTYPE number (as registered for pcap and pcapng) -> a layer of the engine's ``LAYERS``."""
