@@ -8,6 +8,9 @@ carried its octets; the first copy of an octet counts.
 
 import cython
 
+# Larger literals than 31 bits would be Python integers in the compiled form.
+LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
+
 
 @cython.cfunc
 @cython.inline
@@ -85,10 +88,10 @@ def verify(
         if map_flags[m] & 0x10 and map_length[m] > 0:
             end -= 1
         # The pseudo-header, with the DSN absolute again, in two halves.
-        low = (map_dsn[m] & 0xFFFFFFFF) + (idsn & 0xFFFFFFFF)
+        low = (map_dsn[m] & LOW_32) + (idsn & LOW_32)
         high = (map_dsn[m] >> 32) + (idsn >> 32) + (low >> 32)
-        low = low & 0xFFFFFFFF
-        high = high & 0xFFFFFFFF
+        low = low & LOW_32
+        high = high & LOW_32
         total = (high >> 16) + (high & 0xFFFF) + (low >> 16) + (low & 0xFFFF)
         total += (map_ssn[m] >> 16) + (map_ssn[m] & 0xFFFF)
         total += map_length[m]

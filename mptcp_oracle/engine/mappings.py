@@ -9,13 +9,19 @@ number (the SYN is 0), a DSN to the IDSN (the first octet is 1). See RFC 8684 se
 
 import cython
 
+# Larger literals than 31 bits would be Python integers in the compiled form.
+LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
+WRAP_32 = cython.declare(cython.longlong, 0x100000000)
+HALF_32 = cython.declare(cython.longlong, 0x80000000)
+ENDLESS = cython.declare(cython.longlong, 0x3FFFFFFFFFFFFFFF)
+
 
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
 def signed32(value: cython.longlong) -> cython.longlong:
-    value = value & 0xFFFFFFFF
-    return value - 0x100000000 if value >= 0x80000000 else value
+    value = value & LOW_32
+    return value - WRAP_32 if value >= HALF_32 else value
 
 
 @cython.cfunc
@@ -23,12 +29,12 @@ def signed32(value: cython.longlong) -> cython.longlong:
 @cython.exceptval(check=False)
 def minus64(a: cython.longlong, b: cython.longlong) -> cython.longlong:
     """``a - b`` modulo 2**64 as a signed number, never overflowing on the way."""
-    low: cython.longlong = (a & 0xFFFFFFFF) - (b & 0xFFFFFFFF)
+    low: cython.longlong = (a & LOW_32) - (b & LOW_32)
     high: cython.longlong = (a >> 32) - (b >> 32)
     if low < 0:
-        low += 0x100000000
+        low += WRAP_32
         high -= 1
-    return signed32(high) * 0x100000000 + low
+    return signed32(high) * WRAP_32 + low
 
 
 @cython.cfunc
@@ -157,8 +163,8 @@ def absolute(
             else:
                 value = reference[d] + signed32(value - signed32(idsn[d]) - reference[d])
             map_dsn[m] = value
-            end = value + map_length[m] if value < 0x3FFFFFFFFFFFFFFF else value
-            if reference[d] < end < reference[d] + 0x80000000:
+            end = value + map_length[m] if value < ENDLESS else value
+            if reference[d] < end < reference[d] + HALF_32:
                 reference[d] = end
             m += 1
         if dss[i] & 0x01:
@@ -169,7 +175,7 @@ def absolute(
             else:
                 value = reference[d] + signed32(value - signed32(idsn[d]) - reference[d])
             data_ack[i] = value
-            if reference[d] < value < reference[d] + 0x80000000:
+            if reference[d] < value < reference[d] + HALF_32:
                 reference[d] = value
 
 
@@ -339,7 +345,7 @@ def pieces(
                 m = heap[0]
                 end = map_start[m] + mapped(map_flags[m], map_length[m])
                 if map_length[m] == 0:
-                    end = 0x3FFFFFFFFFFFFFFF
+                    end = ENDLESS
                 if end > x:
                     break
                 size -= 1

@@ -9,6 +9,10 @@ to the control list, which is read by people-sized code. See RFC 8684 sections 3
 
 import cython
 
+# Larger literals than 31 bits would be Python integers in the compiled form.
+LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
+DIGEST_SEED = cython.declare(cython.longlong, 2166136261)
+
 # Bits of ``marks``.
 HAS_MPTCP = cython.declare(cython.int, 1)
 OPTIONS_CUT = cython.declare(cython.int, 2)
@@ -115,13 +119,13 @@ def walk(
 
         # Two copies of one frame agree in all of the header; the checksum may be filled in
         # between two interfaces and is left out.
-        hashed = 2166136261
+        hashed = DIGEST_SEED
         words = at
         while words + 4 <= stop:
             word = be32(data, words)
             if words == at + 16:
                 word = word & 0xFFFF
-            hashed = ((hashed ^ word) * 16777619) & 0xFFFFFFFF
+            hashed = ((hashed ^ word) * 16777619) & LOW_32
             hashed = hashed ^ (hashed >> 15)
             words += 4
         digest[i] = hashed

@@ -10,6 +10,11 @@ the capture, not by TCP.
 
 import cython
 
+# Larger literals than 31 bits would be Python integers in the compiled form.
+LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
+WRAP_32 = cython.declare(cython.longlong, 0x100000000)
+HALF_32 = cython.declare(cython.longlong, 0x80000000)
+
 
 @cython.cfunc
 @cython.inline
@@ -35,9 +40,9 @@ def be32(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython
 def signed64(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython.longlong:
     """Eight octets as a signed number: the same bits, and the same in C and in Python."""
     high: cython.longlong = be32(data, at)
-    if high >= 0x80000000:
-        high -= 0x100000000
-    return high * 0x100000000 + be32(data, at + 4)
+    if high >= HALF_32:
+        high -= WRAP_32
+    return high * WRAP_32 + be32(data, at + 4)
 
 
 def append(
@@ -187,7 +192,7 @@ def append(
 
         # A duplicate made by the capture: the same header and length, and either the same
         # nonzero IP identification or no segment of the other half in between.
-        hashed = ((b_digest[i] ^ payload) * 16777619) & 0xFFFFFFFF
+        hashed = ((b_digest[i] ^ payload) * 16777619) & LOW_32
         hashed = hashed ^ (hashed >> 15)
         slot = (hashed ^ h) & cache_mask
         place = b_interface[i] & 0x3FFFFF

@@ -10,6 +10,11 @@ initial sequence number where a SYN showed it, else the number before its first 
 
 import cython
 
+# Larger literals than 31 bits would be Python integers in the compiled form.
+LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
+WRAP_32 = cython.declare(cython.longlong, 0x100000000)
+HALF_32 = cython.declare(cython.longlong, 0x80000000)
+
 
 @cython.cfunc
 @cython.inline
@@ -25,7 +30,7 @@ def be32(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython
 @cython.inline
 @cython.exceptval(check=False)
 def mixed(hashed: cython.longlong, word: cython.longlong) -> cython.longlong:
-    hashed = ((hashed ^ word) * 16777619) & 0xFFFFFFFF
+    hashed = ((hashed ^ word) * 16777619) & LOW_32
     return hashed ^ (hashed >> 15)
 
 
@@ -33,8 +38,8 @@ def mixed(hashed: cython.longlong, word: cython.longlong) -> cython.longlong:
 @cython.inline
 @cython.exceptval(check=False)
 def signed32(value: cython.longlong) -> cython.longlong:
-    value = value & 0xFFFFFFFF
-    return value - 0x100000000 if value >= 0x80000000 else value
+    value = value & LOW_32
+    return value - WRAP_32 if value >= HALF_32 else value
 
 
 def locate(
@@ -175,16 +180,16 @@ def locate(
             swap = sport
             sport = dport
             dport = swap
-        a_hi = signed32(src[0]) * 0x100000000 + src[1]
-        a_lo = signed32(src[2]) * 0x100000000 + src[3]
-        b_hi = signed32(dst[0]) * 0x100000000 + dst[1]
-        b_lo = signed32(dst[2]) * 0x100000000 + dst[3]
-        hashed = mixed(seed & 0xFFFFFFFF, sport * 65536 + dport)
+        a_hi = signed32(src[0]) * WRAP_32 + src[1]
+        a_lo = signed32(src[2]) * WRAP_32 + src[3]
+        b_hi = signed32(dst[0]) * WRAP_32 + dst[1]
+        b_lo = signed32(dst[2]) * WRAP_32 + dst[3]
+        hashed = mixed(seed & LOW_32, sport * 65536 + dport)
         for k in range(4):
             hashed = mixed(hashed, src[k])
             hashed = mixed(hashed, dst[k])
-        hashed = mixed(hashed, domain[i] & 0xFFFFFFFF)
-        hashed = mixed(hashed, (domain[i] >> 32) & 0xFFFFFFFF)
+        hashed = mixed(hashed, domain[i] & LOW_32)
+        hashed = mixed(hashed, (domain[i] >> 32) & LOW_32)
 
         slot = hashed & mask
         s = slots[slot]
@@ -207,7 +212,7 @@ def locate(
         sender_key = 0
         if capable[i] >= 0:
             k = capable[i] + 4
-            sender_key = signed32(be32(data, k)) * 0x100000000 + be32(data, k + 4)
+            sender_key = signed32(be32(data, k)) * WRAP_32 + be32(data, k + 4)
 
         # Is this segment part of the newest stream of its endpoints, or does it begin another?
         fresh = s < 0
@@ -274,14 +279,14 @@ def locate(
             isn[h] = seq
             isn_from[h] = 1
             if flags & 0x10 and isn_from[other] == 0:
-                isn[other] = (ack - 1) & 0xFFFFFFFF
+                isn[other] = (ack - 1) & LOW_32
                 isn_from[other] = 2
         elif sender_key != 0 and flags & 0x10 and payload == 0:
             if isn_from[h] == 0 or isn_from[h] == 2:
-                isn[h] = (seq - 1) & 0xFFFFFFFF
+                isn[h] = (seq - 1) & LOW_32
                 isn_from[h] = 3
             if isn_from[other] == 0:
-                isn[other] = (ack - 1) & 0xFFFFFFFF
+                isn[other] = (ack - 1) & LOW_32
                 isn_from[other] = 3
 
         if seen[h] == 0:
@@ -291,7 +296,7 @@ def locate(
             elif isn_from[h] != 0:
                 base[h] = isn[h]
             else:
-                base[h] = (seq - 1) & 0xFFFFFFFF
+                base[h] = (seq - 1) & LOW_32
             top[h] = 0
         relative = top[h] + signed32(seq - base[h] - top[h])
         end = relative + payload

@@ -15,6 +15,14 @@ from array import array
 
 import cython
 
+# Larger literals than 31 bits would be Python integers in the compiled form.
+LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
+WRAP_32 = cython.declare(cython.longlong, 0x100000000)
+HALF_32 = cython.declare(cython.longlong, 0x80000000)
+FAR_BELOW = cython.declare(cython.longlong, 0x4000000000000000)
+LOWEST = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
+PLAUSIBLE = cython.declare(cython.longlong, 0x2000000000000000)
+
 # Octets are counted, and ``kind`` has a bit, for each of these classes in this order.
 CLASSES = (
     "first_seen",
@@ -162,13 +170,13 @@ class Intervals:
             if self.pool[at] == node:
                 self.pool[at] = self.pool[self.link[node] + level]
         self.space[node] = -1
-        self.end[node] = -0x4000000000000000
+        self.end[node] = -FAR_BELOW
         self.pool[self.link[node]] = self.spare[tall]
         self.spare[tall] = node
 
     def first_of(self, space: cython.int) -> int:
         """The first node of a space, or 0."""
-        return self.find(space, -0x7FFFFFFFFFFFFFFF)
+        return self.find(space, -LOWEST)
 
     def next_of(self, node: cython.Py_ssize_t) -> int:
         """The node after this one in its space, or 0."""
@@ -201,8 +209,8 @@ def _longer(old: object, code: str, room: int) -> object:
 @cython.inline
 @cython.exceptval(check=False)
 def signed32(value: cython.longlong) -> cython.longlong:
-    value = value & 0xFFFFFFFF
-    return value - 0x100000000 if value >= 0x80000000 else value
+    value = value & LOW_32
+    return value - WRAP_32 if value >= HALF_32 else value
 
 
 @cython.cclass
@@ -457,7 +465,7 @@ class Classifier:
                 y = self.piece_end[p] if self.piece_end[p] < end else end
                 m = self.piece_map[p]
                 value = self.map_dsn[m]
-                if -0x2000000000000000 < value < 0x2000000000000000:
+                if -PLAUSIBLE < value < PLAUSIBLE:
                     self.part(h, d, x, y, value - self.map_start[m], old_top, m)
                 else:
                     self.part(h, d, x, y, 0, old_top, -1)
