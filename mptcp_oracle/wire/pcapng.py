@@ -141,7 +141,7 @@ class PcapngReader(Reader):
         """Count damage at the position and look for a section header behind it."""
         self.tally.count(code, self.frames + 1, text=text)
         self._searching = True
-        self.position += 4
+        self.position += 1
 
     def _search(self, end: int) -> None:
         """Look through one span for a whole section header; go on there, else in the next."""

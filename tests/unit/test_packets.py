@@ -203,7 +203,7 @@ def test_offloaded_packets_take_the_length_of_the_frame() -> None:
     ):
         (whole,) = frames(frame).segments
         assert (whole.length, whole.octets) == (70_020, segment)
-        (short,) = read(c.pcap([c.cut(*c.records(frame), 120)])).segments
+        (short,) = read(c.pcap([c.cut(c.Record(octets=frame), 120)])).segments
         assert short.length == 70_020
         assert 20 <= len(short.octets) < 120
 

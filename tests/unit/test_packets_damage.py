@@ -50,7 +50,7 @@ def test_a_snap_length_may_cut_anywhere(name: str) -> None:
     """Each cut gives a shorter segment or a counted reason, whatever octets come behind it."""
     linktype, frame = CUTS[name]
     for size in range(len(frame)):
-        short = c.cut(*c.records(frame), size)
+        short = c.cut(c.Record(octets=frame), size)
         plain = read(c.pcap([short], linktype=linktype))
         # The octets of the next frame follow those of the cut one: they must not be read.
         for filler in (frame[size:] + frame, b"\xff" * len(frame)):
