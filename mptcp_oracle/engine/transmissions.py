@@ -657,7 +657,10 @@ class Classifier:
                 if map_.end[node] < y:
                     y = map_.end[node]
                 behind = self.carrier(map_.owner[node], y - 1 - map_.delta[node])
-                if behind > self.prior:
+                if behind == self.row and a - map_.delta[node] < self.sequence[behind]:
+                    # This row maps one DSN twice: who was it before this row?
+                    behind = self.carrier(map_.owner[node], self.sequence[behind] - 1)
+                if self.prior < behind < self.row:
                     self.prior = behind
                 if again:
                     kind = 1
