@@ -59,6 +59,11 @@ Exit status:
     help="Octets kept of each frame, instead of the scenario's own (mostly all).",
 )
 @click.option(
+    "--rate",
+    type=click.IntRange(1, 10_000),
+    help="Mbit/s of each path, each way, instead of the scenario's own (mostly 10).",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Decides the octets of the streams."
 )
 @click.option(
@@ -80,6 +85,7 @@ def record_command(
     output: Path,
     octets: int | None,
     snaplen: int | None,
+    rate: int | None,
     seed: int,
     attempts: int,
     keep_pcap: bool,
@@ -105,6 +111,7 @@ def record_command(
                     output,
                     octets=octets,
                     snaplen=snaplen,
+                    rate=rate,
                     seed=seed,
                     attempts=attempts,
                     keep_pcap=keep_pcap,

@@ -23,9 +23,13 @@ from mptcp_oracle.live.topology import PORT, Topology, address
 
 __all__ = ["STEP_LIMIT", "Dialogue"]
 
-# Seconds that one step may take, and that all closing may take after the script.
+# Seconds that one step may take, that all closing may take after the script, and that a whole
+# scenario may take; to the first and the last comes the time that its data needs on the paths.
 STEP_LIMIT = 20.0
 CLOSING_LIMIT = 2.0
+SCENARIO_LIMIT = 120.0
+# How much slower than one path's rate a transfer may be: loss, dead paths, a busy machine.
+SLOWNESS = 5.0
 TCP_FASTOPEN = 23
 MSG_FASTOPEN = 0x2000_0000
 BACKLOG = 64
@@ -49,6 +53,9 @@ class Dialogue:
         self.server_events = EventLog(topology.server)
         self._filters = {item.name: item for item in scenario.filters}
         self._listener: socket.socket | None = None
+        transfers = sum(isinstance(step, steps.Send) for step in scenario.script)
+        self._limit = SCENARIO_LIMIT + scenario.connections * transfers * self._duration(octets)
+        self._end = time.monotonic() + self._limit
 
     def close(self) -> None:
         """Release every socket; for the end and for failures."""
@@ -89,6 +96,10 @@ class Dialogue:
         self.conversations.append(talk)
         return talk
 
+    def _duration(self, octets: int) -> float:
+        """Seconds that may pass until so many octets have arrived."""
+        return max(0, octets) * 8 / (self.scenario.plan.rate_mbit * 1e6) * SLOWNESS
+
     # --- the pump ----------------------------------------------------------------------------
 
     def _pump(self, done: Callable[[], bool], limit: float, what: str | None) -> bool:
@@ -100,7 +111,7 @@ class Dialogue:
             if done():
                 return True
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or time.monotonic() > self._end:
                 if what is None:
                     return False
                 raise AdapterError(
@@ -131,6 +142,12 @@ class Dialogue:
 
     def _perform(self, talk: Conversation, step: Step, progress: Callable[[str], None]) -> None:
         progress(f"connection {talk.ordinal + 1}: {type(step).__name__}")
+        if time.monotonic() > self._end:
+            raise AdapterError(
+                f"scenario {self.scenario.name} did not come to its end",
+                cause=f"limit of {self._limit:.0f} s",
+                hint="fewer octets, or a faster machine",
+            )
         space = {"client": self.topology.client, "server": self.topology.server}
         match step:
             case steps.Connect():
@@ -143,7 +160,7 @@ class Dialogue:
                 goal = int(share * writer.queued)
                 self._pump(
                     lambda: reader.read.octets >= goal or reader.error is not None,
-                    STEP_LIMIT,
+                    STEP_LIMIT + self._duration(goal - reader.read.octets),
                     f"reading {goal} octets of the {end}",
                 )
             case steps.Subflows(count):

@@ -12,12 +12,33 @@ import termios
 import time
 from dataclasses import dataclass, field
 
-from mptcp_oracle.live.sockets import MptcpInfo, read_info, read_subflows
+from mptcp_oracle.live.sockets import MptcpInfo, plain_address, read_info, read_subflows
 
 __all__ = ["Conversation", "Side"]
 
 # Octets per read; several reads happen while the socket has more.
 READ_SIZE = 1 << 16
+# Octets of a stream that are made at once: the same stream, however a script asks for it.
+BLOCK = 1 << 16
+
+
+class Stream:
+    """A seeded, endless stream of octets, made as it is asked for."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+        self._spare = b""
+
+    def take(self, octets: int) -> bytes:
+        """The next octets of the stream."""
+        pieces = [self._spare]
+        have = len(self._spare)
+        while have < octets:
+            pieces.append(self._random.randbytes(BLOCK))
+            have += BLOCK
+        whole = b"".join(pieces)
+        self._spare = whole[octets:]
+        return whole[:octets]
 
 
 class Digest:
@@ -27,7 +48,7 @@ class Digest:
         self.octets = 0
         self._hash = hashlib.sha256()
 
-    def add(self, piece: bytes | bytearray) -> None:
+    def add(self, piece: bytes) -> None:
         """Append to the stream."""
         self.octets += len(piece)
         self._hash.update(piece)
@@ -46,6 +67,8 @@ class Side:
         handle: The socket, non-blocking; ``None`` before it exists and after it was closed.
         local, remote: Address and port of the initial subflow.
         written, read: The streams that this application wrote and read.
+        queue: Octets that wait for the kernel to take them; filled from ``stream`` as needed.
+        owed: Octets that it was told to write and that are not in the queue yet.
         queued: Octets it was told to write so far, written or not.
         syn_octets: Octets of the written stream that left inside the SYN.
         eof: The end of the peer's stream was read.
@@ -60,13 +83,14 @@ class Side:
     """
 
     role: str
-    stream: random.Random
+    stream: Stream
     handle: socket.socket | None = None
     local: tuple[str, int] | None = None
     remote: tuple[str, int] | None = None
     written: Digest = field(default_factory=Digest)
     read: Digest = field(default_factory=Digest)
-    queue: bytearray = field(default_factory=bytearray)
+    queue: bytes = b""
+    owed: int = 0
     queued: int = 0
     syn_octets: int = 0
     paused: bool = False
@@ -89,8 +113,16 @@ class Side:
 
     def tell(self, octets: int) -> None:
         """Queue the next ``octets`` of this end's seeded stream for writing."""
-        self.queue += self.stream.randbytes(octets)
+        self.owed += octets
         self.queued += octets
+        self.refill()
+
+    def refill(self) -> None:
+        """Keep up to a block of what is owed at hand."""
+        if not self.queue and self.owed:
+            step = min(self.owed, BLOCK)
+            self.queue = self.stream.take(step)
+            self.owed -= step
 
     @property
     def token_text(self) -> str | None:
@@ -140,7 +172,8 @@ class Side:
     def note_written(self, count: int) -> None:
         """The first ``count`` octets of the queue have been handed to the kernel."""
         self.written.add(self.queue[:count])
-        del self.queue[:count]
+        self.queue = self.queue[count:]
+        self.refill()
 
     def finish(self) -> None:
         """Shut down writing as soon as the queue is empty."""
@@ -169,10 +202,10 @@ class Side:
         if abort:
             self.handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._act("SO_LINGER 0", unread=unread)
-        self._act("close()", unread=unread, unsent=len(self.queue))
+        self._act("close()", unread=unread, unsent=len(self.queue) + self.owed)
         self.handle.close()
         self.handle = None
-        self.queue.clear()
+        self._forget()
 
     def unread(self) -> int:
         """Octets in the receive queue (FIONREAD, which counts a DATA_FIN that was read as 1)."""
@@ -233,7 +266,11 @@ class Side:
     def _fail(self, error: OSError) -> None:
         if self.error is None:
             self.error = errno.errorcode.get(error.errno or 0, str(error))
-        self.queue.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Nothing more will be written."""
+        self.queue, self.owed = b"", 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -257,12 +294,11 @@ class Conversation:
         """Both ends, with streams that depend on nothing but seed, ordinal and role."""
         return cls(
             ordinal=ordinal,
-            client=Side(role="client", stream=random.Random(f"{seed}/{ordinal}/client")),
-            server=Side(role="server", stream=random.Random(f"{seed}/{ordinal}/server")),
+            client=Side(role="client", stream=Stream(f"{seed}/{ordinal}/client")),
+            server=Side(role="server", stream=Stream(f"{seed}/{ordinal}/server")),
         )
 
 
 def _pair(name: tuple[object, ...]) -> tuple[str, int]:
-    """Address and port of a socket name, without an IPv4-mapped prefix."""
-    text = str(name[0])
-    return text.removeprefix("::ffff:") if "." in text else text, int(str(name[1]))
+    """Address and port of a socket name."""
+    return plain_address(str(name[0])), int(str(name[1]))

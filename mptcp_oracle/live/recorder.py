@@ -80,6 +80,7 @@ def record(
     *,
     octets: int | None = None,
     snaplen: int | None = None,
+    rate: int | None = None,
     seed: int = 0,
     attempts: int = 3,
     keep_pcap: bool = False,
@@ -96,6 +97,7 @@ def record(
         folder: Where ``<name>.pcapng`` (or ``.pcap``) and ``<name>.json`` go; made if needed.
         octets: Octets that a share of 1.0 means; default: the scenario's own.
         snaplen: Octets kept of each frame; default: the scenario's own.
+        rate: Mbit/s of each path, each way; default: the scenario's own.
         seed: Decides the octets of the streams.
         attempts: Upper bound of attempts.
         keep_pcap: Write the capture program's pcap file unchanged, not pcapng.
@@ -109,6 +111,9 @@ def record(
     if snaplen is not None:
         vantage = dataclasses.replace(scenario.vantage, snaplen=snaplen)
         scenario = dataclasses.replace(scenario, vantage=vantage)
+    if rate is not None:
+        plan = dataclasses.replace(scenario.plan, rate_mbit=rate)
+        scenario = dataclasses.replace(scenario, plan=plan)
     if octets is not None:
         scenario = dataclasses.replace(scenario, octets=octets)
     for attempt in range(1, max(1, attempts) + 1):

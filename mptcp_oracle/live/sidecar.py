@@ -14,6 +14,7 @@ from mptcp_oracle import __version__
 from mptcp_oracle.live.events import Event, EventLog
 from mptcp_oracle.live.namespaces import Namespace
 from mptcp_oracle.live.peers import Conversation, Side
+from mptcp_oracle.live.sockets import plain_address
 
 __all__ = ["SCHEMA", "counter_changes", "describe_connection", "describe_host", "header"]
 
@@ -145,8 +146,8 @@ def _new_subflow(event: Event) -> dict[str, object]:
     local_address, local_port, remote_address, remote_port = event.pair
     return {
         "initial": event.kind in ("CREATED", "ESTABLISHED"),
-        "local": {"address": local_address, "port": local_port},
-        "remote": {"address": remote_address, "port": remote_port},
+        "local": {"address": plain_address(str(local_address)), "port": local_port},
+        "remote": {"address": plain_address(str(remote_address)), "port": remote_port},
         "local_id": event.values.get("local_id"),
         "remote_id": event.values.get("remote_id"),
         "established_ns": None,

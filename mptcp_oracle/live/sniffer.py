@@ -16,7 +16,7 @@ from typing import IO, Self
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.namespaces import Namespace
 from mptcp_oracle.live.scenario import Vantage
-from mptcp_oracle.live.tools import Commands
+from mptcp_oracle.live.tools import Commands, environment
 
 __all__ = ["CaptureCounts", "Sniffer", "parse_counts"]
 
@@ -104,6 +104,7 @@ class Sniffer:
                 stdin=subprocess.DEVNULL,
                 stdout=self._file,
                 stderr=subprocess.PIPE,
+                env=environment(),
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )

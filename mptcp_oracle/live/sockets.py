@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.namespaces import Namespace
 
-__all__ = ["IPPROTO_MPTCP", "MptcpInfo", "make_socket", "read_info", "read_subflows"]
+__all__ = [
+    "IPPROTO_MPTCP",
+    "MptcpInfo",
+    "make_socket",
+    "parse_address",
+    "parse_info",
+    "plain_address",
+    "read_info",
+    "read_subflows",
+]
 
 IPPROTO_MPTCP = 262
 SOL_MPTCP = 284
@@ -133,8 +142,8 @@ def read_subflows(endpoint: socket.socket) -> list[tuple[str, int, str, int]] | 
     found: list[tuple[str, int, str, int]] = []
     for index in range(min(count, 8)):
         base = head.size + index * step
-        local = _parse_address(answer[base : base + 128])
-        remote = _parse_address(answer[base + 128 : base + 256])
+        local = parse_address(answer[base : base + 128])
+        remote = parse_address(answer[base + 128 : base + 256])
         if local is not None and remote is not None:
             found.append((*local, *remote))
     return found
@@ -153,12 +162,19 @@ def _getsockopt_with_input(endpoint: socket.socket, request: bytes, size: int) -
     return buffer.raw[: length.value]
 
 
-def _parse_address(octets: bytes) -> tuple[str, int] | None:
+def parse_address(octets: bytes) -> tuple[str, int] | None:
     """A ``sockaddr_in`` or ``sockaddr_in6`` as text and port; ``None`` for anything else."""
     (family,) = struct.unpack_from("=H", octets)
     (port,) = struct.unpack_from("!H", octets, 2)
     if family == socket.AF_INET:
         return str(ipaddress.IPv4Address(octets[4:8])), port
     if family == socket.AF_INET6:
-        return str(ipaddress.IPv6Address(octets[8:24])), port
+        return plain_address(str(ipaddress.IPv6Address(octets[8:24]))), port
     return None
+
+
+def plain_address(text: str) -> str:
+    """An address as packets have it: an IPv4-mapped IPv6 address is written as IPv4."""
+    address = ipaddress.ip_address(text)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

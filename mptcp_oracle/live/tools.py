@@ -17,7 +17,15 @@ from pathlib import Path
 
 from mptcp_oracle.errors import AdapterError
 
-__all__ = ["TOOLS", "Commands", "Tool", "missing_needs", "require_needs", "tool_versions"]
+__all__ = [
+    "TOOLS",
+    "Commands",
+    "Tool",
+    "environment",
+    "missing_needs",
+    "require_needs",
+    "tool_versions",
+]
 
 # Seconds that one configuration command may take before it is given up.
 COMMAND_LIMIT = 20.0
@@ -98,6 +106,9 @@ class Commands:
                 text=True,
                 timeout=COMMAND_LIMIT,
                 check=False,
+                env=environment(),
+                # A terminal's Ctrl-C is for us: half-done commands are harder to undo.
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise AdapterError(
@@ -128,7 +139,12 @@ def tool_versions() -> dict[str, str]:
     versions: dict[str, str] = {}
     for tool in TOOLS:
         done = subprocess.run(
-            tool.version, capture_output=True, text=True, timeout=COMMAND_LIMIT, check=False
+            tool.version,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_LIMIT,
+            check=False,
+            env=environment(),
         )
         lines = (done.stdout + done.stderr).splitlines()
         versions[tool.name] = lines[0].strip() if lines else "unknown"
@@ -189,6 +205,11 @@ def require_needs() -> None:
     """
     for error in missing_needs():
         raise error
+
+
+def environment() -> dict[str, str]:
+    """The environment that outside programs get: untranslated, and with ``_system_path``."""
+    return {**os.environ, "LC_ALL": "C", "PATH": _system_path()}
 
 
 def _system_path() -> str:

@@ -1,0 +1,149 @@
+"""The scenario table: every row is complete, possible, and says why it is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from mptcp_oracle.generators.corpus import FLAGS, SLUG
+from mptcp_oracle.generators.schema import schema_errors
+
+from mptcp_oracle.live import scenario as steps
+from mptcp_oracle.live.events import EVENTS
+from mptcp_oracle.live.scenario import Endpoint, Expect, Filter, Plan, Scenario, Vantage, to_json
+from mptcp_oracle.live.scenarios import SCENARIOS
+from mptcp_oracle.live.table_closing import CLOSINGS
+from mptcp_oracle.live.table_middlebox import MIDDLEBOXES
+from mptcp_oracle.live.table_paths import PATHS
+from mptcp_oracle.live.table_transfer import TRANSFERS
+from mptcp_oracle.live.table_vantage import VANTAGES
+from tests.common.checkout import ROOT
+
+ROWS = (*TRANSFERS, *CLOSINGS, *PATHS, *MIDDLEBOXES, *VANTAGES)
+
+
+def endpoints(item: Scenario) -> Iterator[Endpoint]:
+    """Every endpoint that a scenario mentions."""
+    yield from item.client.endpoints
+    yield from item.server.endpoints
+    yield from (step.endpoint for step in item.script if isinstance(step, steps.AddEndpoint))
+
+
+def interfaces(item: Scenario) -> set[str]:
+    """The interfaces that exist at the capture point."""
+    sides = {"client": ("c",), "router": ("rc", "rs"), "server": ("s",)}[item.vantage.host]
+    return {"any"} | {f"{side}{lane + 1}" for side in sides for lane in range(item.plan.lanes)}
+
+
+def faults(item: Scenario) -> Iterator[str]:
+    """What is wrong with a row of the table."""
+    if SLUG.fullmatch(item.name) is None:
+        yield "its name is no slug"
+    if len(item.why) < 40 or not item.why.endswith("."):
+        yield "it does not say why"
+    if set(item.flags) - set(FLAGS) or len(set(item.flags)) != len(item.flags):
+        yield "it has unknown or repeated flags"
+    if ("truncated-frames" in item.flags) == ("full-payload" in item.flags):
+        yield "its flags do not say whether frames are whole"
+    if ("truncated-frames" in item.flags) != (item.vantage.snaplen < 1514):
+        yield "its flags and its snap length differ"
+    if ("no-offload" in item.flags) == item.plan.offloads:
+        yield "its flags and its offloads differ"
+    if ("ipv6" in item.flags) != (6 in item.plan.families):
+        yield "its flags and its families differ"
+    if ("many-connections" in item.flags) != (item.connections > 1):
+        yield "its flags and its number of connections differ"
+    if not isinstance(item.script[0], steps.Connect):
+        yield "its script does not begin with a connection"
+    if any(not 1 <= point.lane <= item.plan.lanes for point in endpoints(item)):
+        yield "an endpoint is on no lane"
+    if item.vantage.interface not in interfaces(item):
+        yield "its capture point does not exist"
+    names = {entry.name for entry in item.filters}
+    switched = {step.name for step in item.script if isinstance(step, steps.SwitchFilter)}
+    if switched - names:
+        yield "a step switches a filter that is not there"
+    if {entry.name for entry in item.filters if not entry.active} - switched:
+        yield "a filter is never switched on"
+    ids = {point.address_id for point in endpoints(item)} | {0}
+    for step in item.script:
+        if isinstance(step, steps.RemoveEndpoint | steps.SetBackup) and step.address_id not in ids:
+            yield "a step names an Address ID that is not there"
+        if isinstance(step, steps.Await) and step.event not in EVENTS.values():
+            yield "a step waits for an unknown event"
+        if isinstance(step, steps.Link) and not 1 <= step.lane <= item.plan.lanes:
+            yield "a step names a lane that is not there"
+    if any(re.fullmatch(r"[A-Z]\w+", entry.counter) is None for entry in item.expects):
+        yield "an expected counter is no counter's name"
+
+
+GOOD = Scenario(
+    name="a-row",
+    why="A row that is in order, from which each broken row differs in one point.",
+    script=(steps.Connect(),),
+    flags=("full-payload",),
+)
+
+
+@pytest.mark.parametrize("item", ROWS, ids=lambda item: item.name)
+def test_a_row_is_in_order(item: Scenario) -> None:
+    """Every scenario is possible in its own network and says why it is there."""
+    assert list(faults(item)) == []
+
+
+def test_the_row_that_the_broken_ones_differ_from_is_in_order() -> None:
+    """The starting point of the planted mistakes has none itself."""
+    assert list(faults(GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Not A Slug"},
+        {"why": "Because."},
+        {"flags": ("full-payload", "no-such-flag")},
+        {"flags": ()},
+        {"flags": ("truncated-frames",)},
+        {"plan": Plan(offloads=False)},
+        {"plan": Plan(families=(6,))},
+        {"connections": 2},
+        {"script": (steps.Send("client"),)},
+        {"client": steps.Host(endpoints=(Endpoint(lane=3, flags=("subflow",)),))},
+        {"vantage": Vantage(interface="s1")},
+        {"script": (steps.Connect(), steps.SwitchFilter("nowhere"))},
+        {"filters": (Filter(name="idle", rules=("drop",), active=False),)},
+        {"script": (steps.Connect(), steps.RemoveEndpoint("client", 4))},
+        {"script": (steps.Connect(), steps.Await("client", "NEVER"))},
+        {"script": (steps.Connect(), steps.Link(3, up=False))},
+        {"expects": (Expect(host="client", counter="a counter"),)},
+    ],
+    ids=str,
+)
+def test_a_planted_mistake_is_found(change: dict[str, object]) -> None:
+    """The check can fail: each of these mistakes is reported, and nothing else is."""
+    assert len(list(faults(dataclasses.replace(GOOD, **change)))) == 1  # type: ignore[arg-type]
+
+
+def test_names_are_unique() -> None:
+    """No two scenarios share a name, which is also the name of their files."""
+    assert len(SCENARIOS) == len(ROWS)
+
+
+def test_the_table_covers_every_flag() -> None:
+    """Every flag that the corpus explains is shown by at least one scenario."""
+    assert {flag for item in ROWS for flag in item.flags} == set(FLAGS)
+
+
+@pytest.mark.parametrize("item", ROWS, ids=lambda item: item.name)
+def test_a_row_is_written_as_the_schema_says(item: Scenario) -> None:
+    """The JSON form of every scenario fits the sidecar's schema, and nothing is lost in JSON."""
+    schema = json.loads((ROOT / "corpus/schema.json").read_text())
+    body = json.loads(json.dumps(to_json(item)))
+    part = {**schema["properties"]["scenario"], "$defs": schema["$defs"]}
+    assert schema_errors(body, part) == []
+    assert [entry["step"] for entry in body["script"]] == [
+        type(step).__name__ for step in item.script
+    ]
