@@ -36,3 +36,13 @@ def loops(request: pytest.FixtureRequest) -> SimpleNamespace:
     if kind == "compiled" and not engine.available():
         unavailable("the compiled engine is not installed")
     return engine.loops(kind)
+
+
+@pytest.fixture(params=engine.KINDS)
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything in the test runs on one form of the engine, and the test once on each."""
+    kind: str = request.param
+    if kind == "compiled" and not engine.available():
+        unavailable("the compiled engine is not installed")
+    monkeypatch.setenv("MPTCP_ORACLE_ENGINE", kind)
+    return kind
