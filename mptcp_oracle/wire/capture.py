@@ -73,7 +73,9 @@ class Capture:
 
     def _begin(self) -> None:
         self._tally = Tally()
-        self._reader = reader_for(self.data, self._tally, self.name)
+        self._shrank = False
+        end = self._end()
+        self._reader = reader_for(self.data[:end], self._tally, self.name)
         reasons = len(self._engine.packets.REASONS)
         self._counts = array("q", bytes(8 * reasons))
         self._firsts = array("q", bytes(8 * reasons))
@@ -160,7 +162,7 @@ class Capture:
         find_segments = self._engine.packets.find_segments
         while not reader.done:
             before = reader.frames
-            packets.frames = reader.fill(frames, self._end())
+            packets.frames = reader.fill(frames, min(self._end(), len(reader.data)))
             packets.position = reader.position
             packets.n = find_segments(
                 self.data,
@@ -183,13 +185,12 @@ class Capture:
             self._contents.drop(reader.position)
 
     def _end(self) -> int:
+        """Octets that can be read now: less than its size if it was cut short."""
         end = self._contents.left()
         if end < self.size and not self._shrank:
             self._shrank = True
-            self._tally.count("file-shrank", self.frames + 1)
+            self._tally.count("file-shrank")
         return end
-
-    _shrank = False
 
     def close(self) -> None:
         """Release the file and stop hashing."""

@@ -12,7 +12,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["COMPRESSIONS", "Damage", "compression", "expand"]
+__all__ = ["COMPRESSIONS", "Damage", "compression", "expand", "zstd"]
 
 Damage = Callable[[str, str], None]
 """Called with the code of a note and a sentence when compressed data is cut or broken."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from itertools import chain
-from typing import IO, Any
+from typing import Any, Protocol
 
 from mptcp_oracle.errors import CaptureError, UsageError
 from mptcp_oracle.wire.compression import compression, expand
@@ -20,12 +20,20 @@ from mptcp_oracle.wire.contents import IN_MEMORY, Contents, Digest
 from mptcp_oracle.wire.spool import Spool
 from mptcp_oracle.wire.tally import Tally
 
-__all__ = ["Frame", "Source", "contents_of"]
+__all__ = ["Frame", "Readable", "Source", "contents_of"]
 
 Frame = tuple[float | int | Fraction | Decimal, bytes]
 """A time in seconds since the epoch and the octets of one frame."""
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Iterable[Frame]
+
+class Readable(Protocol):
+    """A file or stream opened for octets."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return at most ``size`` octets, none at the end."""
+
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Iterable[Frame]
 """A path (``-`` is standard input), octets, a binary file, or frames."""
 
 _PIECE = 1 << 16
@@ -100,6 +108,8 @@ def _of_path(source: Any, name: str | None, limit: int, tally: Tally) -> tuple[s
     if not isinstance(path, str):
         raise UsageError("a path is text; bytes are taken as the capture itself")
     if path == "-":
+        if sys.stdin is None:
+            raise CaptureError("there is no standard input to read", file=name or path)
         return name or "-", _of_file(sys.stdin.buffer, name or "-", limit, tally)
     label = name or path
     try:
