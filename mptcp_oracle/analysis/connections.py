@@ -243,12 +243,40 @@ def _choose(
     for own in ranked:
         verified = owner_by_hmac(shake, own[0], 1 - own[1])
         if verified:
-            return [own]
+            return [_first_without(build, shake, own, near)]
         if verified is None:
             unchecked.append(own)
     if len(unchecked) > 1 and likeness(unchecked[0]) == likeness(unchecked[1]):
         return unchecked
     return unchecked[:1]
+
+
+def _first_without(
+    build: Assembly,
+    shake: Handshake,
+    own: tuple[Connection, int],
+    near: list[tuple[Connection, int]],
+) -> tuple[Connection, int]:
+    """Among copies of one connection, the first that does not have this very join yet.
+
+    A capture on both sides of an address translator, or of one that was replayed, shows a
+    connection several times, with the same keys; its joins go to the copies in their order.
+    """
+    keys = [host.key for host in own[0].hosts]
+    for copy in near:
+        if copy[1] == own[1] and [host.key for host in copy[0].hosts] == keys:
+            if not any(
+                _syn_nonce(build.shakes[flow.stream]) == _syn_nonce(shake)
+                for flow in copy[0].subflows
+            ):
+                return copy
+    return own
+
+
+def _syn_nonce(shake: Handshake) -> int | None:
+    if shake.syn is not None and isinstance(shake.syn[1], MpJoinSyn):
+        return shake.syn[1].nonce
+    return None
 
 
 def _neighbours(build: Assembly, shake: Handshake) -> list[Connection]:

@@ -82,7 +82,8 @@ def locate(
         start: First index of the batch to handle; ``n`` is the end.
         tcp, length, source, destination, family, domain, head, capable: Columns of the batch.
         half: Out: ``2 * stream + side``, or -1 where the TCP header is impossible.
-        sequence: Out: the segment's sequence number relative to the half's base (the base is 0).
+        sequence: Out: the number of the segment's first payload octet relative to the half's
+            base; the base, which is the SYN's number, is 0.
         slots: Hash table of stream numbers, -1 where empty; a power of two long.
         streams: Streams known so far.
         address: Four words per stream: lower and higher endpoint's address, as signed halves of
@@ -305,7 +306,8 @@ def locate(
         if end > top[h] and flags & 0x04 == 0:
             top[h] = end
         half[i] = h
-        sequence[i] = relative
+        # The payload of a SYN begins after the SYN itself (TCP Fast Open).
+        sequence[i] = relative + 1 if flags & 0x02 and payload > 0 else relative
     return n, streams
 
 

@@ -432,10 +432,12 @@ class Classifier:
                 value = value + signed32(self.ack[i] - self.isn[h ^ 1] - value)
                 if value > self.acked[h ^ 1]:
                     self.acked[h ^ 1] = value
-            if self.flags[i] & 0x0006 == 0:
-                self.shut[d ^ 1] = 1 if self.window[i] == 0 else 0
+            # A window stays shut, whatever updates say, until more data is acknowledged.
             if self.dss[i] & 0x01 and self.data_ack[i] > self.dack_top[d ^ 1]:
                 self.dack_top[d ^ 1] = self.data_ack[i]
+                self.shut[d ^ 1] = 0
+            if self.window[i] == 0 and self.flags[i] & 0x0006 == 0:
+                self.shut[d ^ 1] = 1
             if self.flags[i] & 0x0005:
                 self.end(h, self.time[i])
             if self.length[i] == 0:
@@ -563,8 +565,8 @@ class Classifier:
         y: cython.longlong
         node: cython.Py_ssize_t
         again: cython.bint
-        # Against a closed window one octet that was DATA_ACKed before is mapped alone, and need
-        # not have that octet's value: a probe carries nothing.
+        # Since the window closed nothing new was acknowledged, and one octet that had been
+        # DATA_ACKed before is mapped alone: a probe, which need not have that octet's value.
         if (
             m >= 0
             and end - x == 1
