@@ -47,7 +47,7 @@ def _end_subflow(
     fins: dict[int, int] = {}
     for raw in signals.events.get(subflow.stream, ()):
         role = subflow.halves.index(raw.half)
-        by = ROLES[role] if subflow.opener is not None else None
+        by = subflow.role_name(role)
         if raw.flags & RST and len(fins) < 2:
             reason = None
             for option in signals.of(subflow.stream, 8):

@@ -289,11 +289,9 @@ def _transmissions(
     round_trip, at_sender = _zeros("q", count), _zeros("B", count)
     for connection in connections:
         for subflow in connection.subflows:
-            near, _ = subflow.vantage
             for role, half in subflow.sides():
                 round_trip[half] = subflow.round_trip
-                opens = subflow.opener == role
-                at_sender[half] = near == ("source" if opens else "destination")
+                at_sender[half] = subflow.captured_at(role)
     low, high = _zeros("q", count), _zeros("q", count)
     classifier = plane.classifier = engine.transmissions.Classifier()
     classifier.bind_rows(

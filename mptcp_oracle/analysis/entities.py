@@ -204,6 +204,7 @@ class Subflow:
         kind: ``initial`` or ``joined``; ``None`` if its handshake is not in the capture.
         connection: The connection, or ``None`` while it is not known.
         opener: 0 if the initiator sent the SYN, 1 if the listener did; ``None`` if unknown.
+        source_role: The role of ``source``, whether or not it sent a SYN.
         halves: The two half-stream numbers: what the initiator sends, what the listener sends.
         source, destination: Sender and receiver of the SYN (or of the first segment seen).
         first_frame, last_frame, frames: Its segments, capture duplicates aside.
@@ -222,6 +223,7 @@ class Subflow:
     halves: tuple[int, int]
     connection: Connection | None = None
     opener: int | None = None
+    source_role: int = 0
     version: int | None = None
     first_frame: int = 0
     last_frame: int = 0
@@ -236,6 +238,15 @@ class Subflow:
     join: JoinCheck | None = None
     end: SubflowEnd | None = None
     notes: list[Note] = field(default_factory=list)
+
+    def captured_at(self, role: int) -> bool:
+        """Whether the capture was made at the host of a role, as far as can be told."""
+        return self.vantage[0] == ("source" if role == self.source_role else "destination")
+
+    def role_name(self, role: int) -> str | None:
+        """The name of a role, or ``None`` where nothing tells who is who."""
+        known = self.opener is not None or (self.connection is not None and self.connection.id >= 0)
+        return ROLES[role] if known else None
 
     def sides(self) -> Iterator[tuple[int, int]]:
         """``(role index, half)`` of both directions."""

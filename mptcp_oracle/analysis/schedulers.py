@@ -63,7 +63,7 @@ def _scheduler(
         if octets
     )
     at_sender = all(
-        subflow.vantage[0] == ("source" if subflow.opener == role else "destination")
+        subflow.captured_at(role)
         for subflow in connection.subflows
         if subflow.join is None or subflow.join.result != "refused"
     )

@@ -36,7 +36,8 @@ def tell(build: Assembly, signals: Signals, connection: Connection) -> list[Trig
     """Fill in a connection's events, addresses, Address IDs and priorities.
 
     Args:
-        build: The assembled connections. signals: The capture's control plane.
+        build: The assembled connections.
+        signals: The capture's control plane.
         connection: The one to tell of; changed.
 
     Returns:
@@ -74,7 +75,7 @@ class _Teller:
     def open(self, subflow: Subflow) -> None:
         """What the handshake of a subflow says about its ends, and when it became usable."""
         shake = self.build.shakes[subflow.stream]
-        opener = subflow.opener or 0
+        opener = subflow.source_role
         if subflow.kind == "initial":
             subflow.address_ids = [0, 0]
         for message, role in ((shake.syn, opener), (shake.synack, 1 - opener)):
@@ -134,7 +135,7 @@ class _Teller:
                     frame=frame,
                     time=self.rows["time"][row],
                     subflow=subflow.id,
-                    host=ROLES[role] if subflow.opener is not None else None,
+                    host=subflow.role_name(role),
                     what=", ".join(words),
                     options=tuple(shown),
                 )

@@ -21,7 +21,8 @@ def stream(plane: DataPlane, connection: Connection, direction: str) -> Iterator
     off by the snap length, or not sent.
 
     Args:
-        plane: The data plane. connection: The connection.
+        plane: The data plane.
+        connection: The connection.
         direction: ``initiator`` for what the initiator sent, or ``listener``.
 
     Yields:

@@ -11,13 +11,18 @@ from mptcp_oracle.wire.segments import Wire
 
 __all__ = ["Handshake", "find_subflows"]
 
+#: Different SYNs, and different SYN/ACKs, of one stream that are kept.
+MOST_REPEATS = 4
+
 
 @dataclass(slots=True)
 class Handshake:
     """The set-up messages of one stream, by their place in it.
 
-    ``syn``, ``synack`` and ``ack`` hold the last valid option of each message with its signal;
-    the first SYN/ACK's key is kept too, because a stateless listener may answer twice.
+    ``syn`` and ``synack`` hold the last valid option of each message with its signal, ``ack``
+    the first and ``changed`` the first later MP_CAPABLE with other keys. What differs among
+    repeated SYNs and SYN/ACKs (a join's nonce, a stateless listener's key) is kept in ``syns``
+    and ``synacks``, :data:`MOST_REPEATS` at most.
     """
 
     subflow: Subflow
@@ -25,7 +30,9 @@ class Handshake:
     syn: tuple[Raw, MpCapable | MpJoinSyn] | None = None
     synack: tuple[Raw, MpCapable | MpJoinSynAck] | None = None
     ack: tuple[Raw, MpCapable | MpJoinAck] | None = None
-    synack_keys: list[int] = field(default_factory=list)
+    changed: tuple[Raw, MpCapable] | None = None
+    syns: list[MpCapable | MpJoinSyn] = field(default_factory=list)
+    synacks: list[tuple[Raw, MpCapable | MpJoinSynAck]] = field(default_factory=list)
     plain_syn: int | None = None
     plain_synack: int | None = None
     syn_row: int | None = None
@@ -44,7 +51,7 @@ def find_subflows(wire: Wire, signals: Signals) -> list[Handshake]:
     mptcp, frame = wire.halves["mptcp"], wire.segments["frame"]
     first_row, last_row = wire.halves.of("first_row", "last_row")
     count = wire.halves["count"]
-    handshakes = []
+    handshakes: list[Handshake] = []
     for stream in range(wire.streams.rows):
         halves = (2 * stream, 2 * stream + 1)
         if not (mptcp[halves[0]] | mptcp[halves[1]]) & 1:
@@ -134,12 +141,22 @@ def _place(
     if form == "ack":
         if shake.ack is None:
             shake.ack = (raw, option)  # type: ignore[assignment]
+        elif (
+            shake.changed is None
+            and isinstance(option, MpCapable)
+            and isinstance(shake.ack[1], MpCapable)
+            and (option.sender_key, option.receiver_key)
+            != (shake.ack[1].sender_key, shake.ack[1].receiver_key)
+        ):
+            shake.changed = (raw, option)
     elif form == "synack":
-        if isinstance(option, MpCapable) and option.sender_key is not None:
-            shake.synack_keys.append(option.sender_key)
+        if len(shake.synacks) < MOST_REPEATS and option not in [each for _, each in shake.synacks]:
+            shake.synacks.append((raw, option))  # type: ignore[arg-type]
         if shake.ack is None:
             shake.synack = (raw, option)  # type: ignore[assignment]
     else:
+        if len(shake.syns) < MOST_REPEATS and option not in shake.syns:
+            shake.syns.append(option)  # type: ignore[arg-type]
         shake.syn = (raw, option)  # type: ignore[assignment]
 
 

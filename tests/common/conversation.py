@@ -59,7 +59,8 @@ class Conversation:
     Attributes:
         keys, version, checksum: What the hosts negotiate. idsn: What their DSNs count from; a
             test may put in another number than the keys give.
-        next_dsn: Next relative DSN of each host. fins: 1 once it sent a DATA_FIN. wide: Whether DSN and DATA_ACK have 8 octets.
+        next_dsn: Next relative DSN of each host. fins: 1 once it sent a DATA_FIN.
+        wide: Whether DSN and DATA_ACK have 8 octets.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Conversation:
         ports = ports or (40_000 + number, 80)
         flow = Flow(self, opener, list(zip(addresses, ports, strict=True)), isn, vlan)
         flow.nonces, flow.backup = nonces, backup
-        flow.address_ids = (number, number) if address_ids is None else address_ids
+        flow.address_ids = (number & 255, number & 255) if address_ids is None else address_ids
         flow.timestamps, flow.ip_ids = timestamps, ip_ids
         self.flows.append(flow)
         return flow

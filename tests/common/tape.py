@@ -83,7 +83,8 @@ class Tape:
 
         Args:
             hops: Routers in between: what the TTL is lower by.
-            direction: Cooked packet type of the copy. interface: Its cooked interface index.
+            direction: Cooked packet type of the copy.
+            interface: Its cooked interface index.
         """
         assert self._last is not None
         copy = replace(
@@ -96,9 +97,8 @@ class Tape:
 
     def pcap(self, *, snap_length: int = 262_144) -> bytes:
         """The capture's octets."""
-        parts = [
-            struct.pack("<IHHiIII", NANOSECOND_MAGIC, 2, 4, 0, 0, snap_length, LINK_TYPES[self.link])
-        ]
+        link = LINK_TYPES[self.link]
+        parts = [struct.pack("<IHHiIII", NANOSECOND_MAGIC, 2, 4, 0, 0, snap_length, link)]
         for time, octets in self.frames:
             held = octets[:snap_length]
             parts.append(struct.pack("<II", *divmod(time, 1_000_000_000)))
@@ -121,7 +121,8 @@ class Tape:
 
 def _ip(segment: Segment) -> bytes:
     """The packet: IPv4 or IPv6 by the notation of its source address."""
-    source, destination = (ip_address(end[0]).packed for end in (segment.source, segment.destination))
+    source = ip_address(segment.source[0]).packed
+    destination = ip_address(segment.destination[0]).packed
     tcp = _tcp(segment, source + destination)
     if len(source) == 16:
         return struct.pack("!IHBB", 6 << 28, len(tcp), 6, segment.ttl) + source + destination + tcp
@@ -134,7 +135,7 @@ def _ip(segment: Segment) -> bytes:
 def _tcp(segment: Segment, addresses: bytes) -> bytes:
     """Header, options and payload, with a right checksum."""
     size = 20 + len(segment.options)
-    assert size % 4 == 0 and size <= 60, "options do not fit"
+    assert size in range(20, 64, 4), "options do not fit"
     octets = struct.pack(
         "!HHIIBBHHH",
         segment.source[1],
