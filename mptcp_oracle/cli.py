@@ -1,0 +1,158 @@
+"""The command ``mptcp-oracle``.
+
+Exit status: 0 done, 2 wrong usage, 3 a capture (or what a command needs) cannot be used, 130
+interrupted, 141 nobody reads the output any more. Sub-commands are imported when they are used.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import IO, NoReturn
+
+import click
+
+from mptcp_oracle import __version__
+from mptcp_oracle.errors import OracleError, UsageError
+from mptcp_oracle.report.complaints import say
+
+__all__ = ["cli", "main"]
+
+USAGE, UNREADABLE, INTERRUPTED, UNREAD = 2, 3, 130, 141
+
+EXAMPLES = """
+\b
+Examples:
+  mptcp-oracle analyze capture.pcapng
+  mptcp-oracle analyze --connection 0 capture.pcapng
+  tcpdump -i any -w - tcp | mptcp-oracle analyze -
+"""
+
+
+def _analyze() -> click.Command:
+    from mptcp_oracle.report.command import analyze_command
+
+    return analyze_command
+
+
+def _facts() -> click.Command:
+    from mptcp_oracle.report.command import facts_command
+
+    return facts_command
+
+
+def _record() -> click.Command:
+    from mptcp_oracle.live.command import record_command
+
+    return record_command
+
+
+def _corpus() -> click.Command:
+    from mptcp_oracle.generators.corpus_command import corpus_command
+
+    return corpus_command
+
+
+#: Commands that are imported only when they are used, with what ``--help`` says of them.
+COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
+    "analyze": (_analyze, "Show the MPTCP connections of captures, and what was odd."),
+    "corpus": (_corpus, "Keep the corpus of captures: its files, index and provenance."),
+    "facts": (_facts, "Print everything known about a capture as JSON lines."),
+    "record": (_record, "Record the local Linux kernel's MPTCP in network namespaces."),
+}
+
+
+class _Commands(click.Group):
+    """The commands of :data:`COMMANDS`, known by name and one line of help until they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return COMMANDS[cmd_name][0]() if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="mptcp-oracle", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Read, explain and judge Multipath TCP captures (RFC 8684, RFC 6824).
+
+    `mptcp-oracle COMMAND --help` tells about one command.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process.
+
+    Args:
+        arguments: Instead of those of the process.
+    """
+    # A short-lived process builds large tables that live to its end: looking for cycles in them
+    # again and again only costs time.
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    status = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        status = _unwritten(error)
+    sys.exit(status)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run the command line, and turn whatever a user can cause into an exit status."""
+    try:
+        status = cli.main(arguments, prog_name="mptcp-oracle", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        # From here on nothing may hold the process up, not even a second Ctrl-C.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return INTERRUPTED
+    except OracleError as error:
+        say(error)
+        return USAGE if isinstance(error, UsageError) else UNREADABLE
+    except MemoryError as error:
+        say(error)
+        return UNREADABLE
+    except OSError as error:
+        return _unwritten(error)
+    except SystemExit as leaving:
+        code = leaving.code
+        return code if isinstance(code, int) else int(code is not None)
+    return status if isinstance(status, int) else 0
+
+
+def _unwritten(error: OSError) -> int:
+    """Standard output takes no more: quietly if its reader has left."""
+    gone = isinstance(error, BrokenPipeError)
+    if not gone:
+        say(error)
+    _discard(sys.stdout)
+    return UNREAD if gone else UNREADABLE
+
+
+def _discard(stream: IO[str]) -> None:
+    """Let what is still buffered go nowhere, so that the interpreter does not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+if __name__ == "__main__":
+    main()
