@@ -79,6 +79,7 @@ class Owners:
         self._slips: dict[str, dict[int, list[Found]]] = {}
         self._numbers: list[tuple[int, int, Connection, int]] | None = None
         self._connections: list[Connection] = []
+        self._joined: set[tuple[int, int | None]] = set()
 
     def add(self, connection: Connection) -> None:
         """Enter a connection with its initial subflow, already attached."""
@@ -112,7 +113,8 @@ class Owners:
         left = self._narrow(shake, left or [own for own, _ in judged])
         if not left or (len(left) > 1 and not verified):
             return None
-        connection, role = left[-1]
+        own = self._copy(shake, left[-1], verified)
+        connection, role = own
         # The SYN goes to the owner of the token, so its sender is the other host: unless the
         # HMACs, or addresses, say that the joiner put in its own token.
         if not verified:
@@ -120,6 +122,23 @@ class Owners:
             if right or (right is None and self._backwards(shake, connection, role)):
                 return Found(connection, role, "the token is the joiner's own")
         return Found(connection, 1 - role)
+
+    def _copy(self, shake: Handshake, own: Owner, verified: list[Owner]) -> Owner:
+        """Among copies of one connection, the first that does not have this very join yet.
+
+        A capture on both sides of an address translator, or one that was replayed, shows a
+        connection several times, with the same keys; its joins go to the copies in their order.
+        """
+        syn = shake.syn[1] if shake.syn is not None else None
+        nonce = syn.nonce if isinstance(syn, MpJoinSyn) else None
+        keys = [host.key for host in own[0].hosts]
+        for copy in verified:
+            same = copy[1] == own[1] and [host.key for host in copy[0].hosts] == keys
+            if same and (copy[0].id, nonce) not in self._joined:
+                own = copy
+                break
+        self._joined.add((own[0].id, nonce))
+        return own
 
     def _candidates(self, token: int, shake: Handshake) -> list[Owner]:
         """The owners of a token; of very many only those that are near in place and time."""
