@@ -10,6 +10,9 @@ the capture, not by TCP.
 
 import cython
 
+# Nanoseconds within which an equal frame at one place of capture is no retransmission.
+AT_ONCE = cython.declare(cython.longlong, 1000000)
+
 # Larger literals than 31 bits would be Python integers in the compiled form.
 LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
 WRAP_32 = cython.declare(cython.longlong, 0x100000000)
@@ -141,6 +144,7 @@ def append(
     mark: cython.int
     hashed: cython.longlong
     place: cython.longlong
+    apart: cython.longlong
     payload: cython.longlong
     held: cython.longlong
     dsn: cython.longlong
@@ -191,15 +195,22 @@ def append(
         b_row[i] = rows
 
         # A duplicate made by the capture: the same header and length, and either the same
-        # nonzero IP identification or no segment of the other half in between.
-        hashed = ((b_digest[i] ^ payload) * 16777619) & LOW_32
+        # nonzero IP identification or, where there is none, another place of capture; at the
+        # same place only at once, since TCP may send the same header again after a time-out.
+        # The first copy stays in the table, so that a retransmission is met at its own place.
+        hashed = ((b_digest[i] ^ payload) * 16777619) & 0xFFFFFFFF
         hashed = hashed ^ (hashed >> 15)
         slot = (hashed ^ h) & cache_mask
         place = b_interface[i] & 0x3FFFFF
         place = (place << 10) | (b_direction[i] << 8) | b_ttl[i]
         before = cache_row[slot]
+        apart = 1000000000
+        if before >= 0:
+            apart = b_time[i] - time[before]
+            if apart < 0:
+                apart = -apart
         if (
-            before >= 0
+            apart < 1000000000
             and cache_digest[slot] == hashed
             and half[before] == h
             and sequence[before] == b_sequence[i]
@@ -208,15 +219,15 @@ def append(
             and (
                 b_ip_id[i] > 0
                 or cache_place[slot] != place
-                or (last_row[h] >= before and last_row[h ^ 1] < before)
+                or (apart < AT_ONCE and last_row[h] >= before and last_row[h ^ 1] < before)
             )
-            and -1000000000 < b_time[i] - time[before] < 1000000000
         ):
             mark = mark | 0x0200
-        cache_row[slot] = rows
-        cache_digest[slot] = hashed
-        cache_ip_id[slot] = b_ip_id[i]
-        cache_place[slot] = place
+        else:
+            cache_row[slot] = rows
+            cache_digest[slot] = hashed
+            cache_ip_id[slot] = b_ip_id[i]
+            cache_place[slot] = place
         flags[rows] = mark
         if first_row[h] < 0:
             first_row[h] = rows

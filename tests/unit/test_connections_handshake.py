@@ -95,7 +95,7 @@ def test_missing_handshake_packets_leave_what_the_others_say(missing, version):
 
 
 def test_no_handshake_at_all_is_an_unattached_subflow():
-    """A conversation whose whole handshake is missing has no connection, but its subflow is told."""
+    """A conversation whose whole handshake is missing is told as a subflow without connection."""
     talk = Conversation()
     flow = talk.flow()
     flow.handshake(missing="syn synack third")
