@@ -115,11 +115,13 @@ def word32(
     data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t, big: cython.bint
 ) -> cython.longlong:
     """Four octets in the file's byte order."""
-    first: cython.longlong = word16(data, at, big)
-    second: cython.longlong = word16(data, at + 2, big)
+    first: cython.longlong = data[at]
+    second: cython.longlong = data[at + 1]
+    third: cython.longlong = data[at + 2]
+    fourth: cython.longlong = data[at + 3]
     if big:
-        return (first << 16) | second
-    return (second << 16) | first
+        return (first << 24) | (second << 16) | (third << 8) | fourth
+    return (fourth << 24) | (third << 16) | (second << 8) | first
 
 
 def pcap_records(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
 
@@ -68,6 +69,7 @@ class Capture:
         self._contents = contents
         self._source_notes = source_notes
         self._engine = loops()
+        self._closed = False
         self._begin()
         self.format: Literal["pcap", "pcapng"] = self._reader.format
 
@@ -146,8 +148,10 @@ class Capture:
             no segment; the last one has ``position == size`` unless reading ended at damage.
 
         Raises:
-            UsageError: ``batch`` is not in ``[1, 2^20]``.
+            UsageError: ``batch`` is not in ``[1, 2^20]``, or the capture is closed.
         """
+        if self._closed:
+            raise UsageError("the capture is closed", hint="read it inside its with statement")
         if not 1 <= batch <= _MOST_BATCH:
             raise UsageError(f"a batch has 1 to {_MOST_BATCH} frames", cause=f"got {batch}")
         if self.frames or self._reader.done:
@@ -193,7 +197,10 @@ class Capture:
         return end
 
     def close(self) -> None:
-        """Release the file and stop hashing."""
+        """Release the file and stop hashing.  What was counted stays readable."""
+        self._closed = True
+        with suppress(BufferError):
+            self._reader.data.release()
         self._contents.close()
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ each batch.  A file that is cut in the very moment of reading can still end the 
 from __future__ import annotations
 
 import hashlib
+import io
 import mmap
 import os
 import threading
@@ -115,17 +116,17 @@ class Contents:
         octets: bytes | memoryview | mmap.mmap,
         digest: Digest,
         *,
-        descriptor: int | None = None,
+        file: io.FileIO | None = None,
     ) -> None:
         """Hold octets.
 
         Args:
             octets: What to hold.
             digest: Its digest, closed together with it.
-            descriptor: The file that is mapped, if others can change it; taken over.
+            file: The file that is mapped, if others can change it; closed together with it.
         """
         self._mapping = octets if isinstance(octets, mmap.mmap) else None
-        self._descriptor = descriptor
+        self._file = file
         self._dropped = 0
         self.data = memoryview(octets).cast("B")
         self.size = len(self.data)
@@ -135,9 +136,9 @@ class Contents:
 
     def left(self) -> int:
         """Octets that can still be read: ``size``, or less if the file was cut short since."""
-        if self._descriptor is None:
+        if self._file is None:
             return self.size
-        return min(self.size, os.fstat(self._descriptor).st_size)
+        return min(self.size, os.fstat(self._file.fileno()).st_size)
 
     def drop(self, position: int) -> None:
         """Give mapped pages before ``position`` back; reading them again brings them back."""
@@ -151,9 +152,9 @@ class Contents:
     def close(self) -> None:
         """Release the octets and stop hashing.  Views that are still in use keep them alive."""
         self.digest.close()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
         try:
             self.data.release()
             if self._mapping is not None:

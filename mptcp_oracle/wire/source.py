@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import mmap
 import os
 import stat
@@ -189,7 +190,7 @@ def _mapped(descriptor: int, size: int, name: str) -> Contents:
             file=name,
         ) from error
     digest = Digest.of_file(os.dup(descriptor), size)
-    return Contents(mapping, digest, descriptor=os.dup(descriptor))
+    return Contents(mapping, digest, file=io.FileIO(os.dup(descriptor)))
 
 
 def _positioned(descriptor: int, size: int) -> Iterator[bytes]:

@@ -164,6 +164,10 @@ def test_closing_with_views_in_use_is_no_error(path: Path) -> None:
     capture.close()
     capture.close()
     assert bytes(view) == FILE[:4]
+    assert capture.frames == 0
+    assert capture.notes == []
+    with pytest.raises(UsageError, match="is closed"):
+        capture.packets()
 
 
 @pytest.mark.usefixtures("_mapped")

@@ -158,6 +158,17 @@ def test_nothing_to_unpack_is_an_error() -> None:
         assert caught.value.data["file"] == "x.gz"
 
 
+def test_a_frame_that_asks_for_much_memory_is_refused() -> None:
+    """A zstd frame whose window is above 128 MiB is an error, not an allocation."""
+    options = {zstd.CompressionParameter.window_log: 28}
+    packer = zstd.ZstdCompressor(options=options)
+    packed = packer.compress(FILE) + packer.flush()
+    assert read(zstd.compress(FILE) + packed).notes["bad-compression"] == (1, None)
+    with pytest.raises(CaptureError, match="nothing could be decompressed") as caught:
+        read(packed)
+    assert "memory" in str(caught.value.cause)
+
+
 def test_a_small_input_cannot_take_much_space() -> None:
     """What unpacks to more than the limit is refused, and the error says how to raise it."""
     bomb = zlib.compressobj(wbits=31)
