@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,12 +16,15 @@ from mptcp_oracle.analysis.signals import Signals
 from mptcp_oracle.analysis.streams import stream
 from mptcp_oracle.analysis.subflows import find_subflows
 from mptcp_oracle.errors import UsageError
+from mptcp_oracle.facts import Fact
 from mptcp_oracle.wire.capture import Capture, Source, open_capture
 from mptcp_oracle.wire.notes import Note
 from mptcp_oracle.wire.segments import Progress, Wire, read
 
 if TYPE_CHECKING:
-    from mptcp_oracle.analysis.tables import MappingTable, SegmentTable, TransmissionTable
+    from mptcp_oracle.analysis.ground import Ground
+    from mptcp_oracle.analysis.tables import MappingTable, SegmentTable
+    from mptcp_oracle.analysis.transmissions import TransmissionTable
 
 __all__ = ["Trace", "analyze"]
 
@@ -121,26 +125,46 @@ class Trace:
             connection = self.connection(connection)
         return stream(self.plane, connection, direction)
 
-    @property
+    def facts(self) -> Iterator[Fact]:
+        """Everything the trace knows, fact by fact, in the vocabulary of ``mptcp_oracle.facts``.
+
+        See :func:`mptcp_oracle.analysis.serialise.facts`.
+        """
+        from mptcp_oracle.analysis.serialise import facts
+
+        return facts(self)
+
+    def direction(self, connection: Connection, role: int) -> int:
+        """Index of what host ``role`` of a connection sends in the data plane's tables."""
+        return self.plane.direction[connection.subflows[0].halves[role]]
+
+    @cached_property
+    def ground(self) -> Ground:
+        """What the tables and lookups are computed from."""
+        from mptcp_oracle.analysis.ground import Ground
+
+        return Ground(self)
+
+    @cached_property
     def segments(self) -> SegmentTable:
         """One row a segment of an MPTCP subflow, as NumPy arrays."""
         from mptcp_oracle.analysis.tables import SegmentTable
 
-        return SegmentTable.of(self)
+        return SegmentTable(self.ground)
 
-    @property
+    @cached_property
     def mappings(self) -> MappingTable:
         """One row a declared mapping, as NumPy arrays."""
         from mptcp_oracle.analysis.tables import MappingTable
 
-        return MappingTable.of(self)
+        return MappingTable(self.ground)
 
-    @property
+    @cached_property
     def transmissions(self) -> TransmissionTable:
-        """One row a transmission of mapped octets, as NumPy arrays."""
-        from mptcp_oracle.analysis.tables import TransmissionTable
+        """One row a range of one class in a segment, as NumPy arrays."""
+        from mptcp_oracle.analysis.transmissions import TransmissionTable
 
-        return TransmissionTable.of(self)
+        return TransmissionTable(self.ground)
 
 
 def analyze(

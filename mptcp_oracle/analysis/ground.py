@@ -1,0 +1,151 @@
+"""What the tables and lookups of one trace share: whose segments these are, and what they carry."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mptcp_oracle.analysis.parts import (
+    DUPLICATE,
+    Parts,
+    column,
+    cut_by_class,
+    cut_by_mapping,
+    has_bit,
+    probes,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mptcp_oracle.analysis.trace import Trace
+
+    Array = NDArray[Any]
+
+__all__ = ["Ground", "unwrapped"]
+
+ACK = 0x10
+
+
+class Ground:
+    """Derived columns, each made when it is first needed, and kept.
+
+    Attributes:
+        trace: The trace. plane: Its data plane. wire: Its columns.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.plane = trace.plane
+        self.wire = trace.wire
+
+    def column(self, name: str) -> Array:
+        """A column of all segments, MPTCP or not."""
+        return column(self.wire.segments[name])
+
+    @cached_property
+    def half_direction(self) -> Array:
+        """By half: its direction, -1 outside MPTCP."""
+        return column(self.plane.direction)
+
+    @cached_property
+    def direction(self) -> Array:
+        """By row: its direction, -1 outside MPTCP."""
+        return self.half_direction[self.column("half")]
+
+    @cached_property
+    def duplicate(self) -> Array:
+        """By row: whether the capture holds the same segment before."""
+        return has_bit(self.column("flags"), DUPLICATE)
+
+    @cached_property
+    def of_half(self) -> dict[str, Array]:
+        """By half: ``connection``, ``subflow``, ``sender``, ``from_source``."""
+        import numpy as np
+
+        halves = self.wire.halves.rows
+        found: dict[str, Array] = {
+            "connection": np.zeros(halves, np.int32),
+            "subflow": np.full(halves, -1, np.int32),
+            "sender": np.full(halves, -1, np.int8),
+            "from_source": np.zeros(halves, np.bool_),
+        }
+        for group in self.trace.groups():
+            for subflow in group.subflows:
+                for role, half in subflow.sides():
+                    found["connection"][half] = group.id
+                    found["subflow"][half] = subflow.id
+                    found["from_source"][half] = role == int(subflow.opener == 1)
+                    if subflow.opener is not None:
+                        found["sender"][half] = role
+        return found
+
+    @cached_property
+    def base(self) -> Array:
+        """By direction: the absolute number that relative DSNs count from."""
+        import numpy as np
+
+        return column(self.plane.base).astype(np.uint64)
+
+    @cached_property
+    def rows(self) -> Array:
+        """Rows of segments of MPTCP subflows."""
+        import numpy as np
+
+        return np.flatnonzero(self.direction >= 0)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """All payload cut by mapping and class, duplicates made by the capture included."""
+        return cut_by_class(self.plane, cut_by_mapping(self.plane))
+
+    @cached_property
+    def carries(self) -> Array:
+        """By part: whether it counts as a carrier of its DSNs: mapped, no duplicate, no probe."""
+        parts = self.parts
+        mine = (parts.mapping >= 0) & ~self.duplicate[parts.row]
+        return mine & ~probes(self.plane, parts)
+
+    def controls(self, row: int) -> list[bytes]:
+        """The options of the control plane that a segment carries, as octets."""
+        controls, data = self.wire.controls, self.wire.capture.data
+        at, low = controls.of("offset", "size"), bisect_left(controls["row"], row)
+        high = bisect_left(controls["row"], row + 1)
+        return [bytes(data[at[0][i] : at[0][i] + at[1][i]]) for i in range(low, high)]
+
+    @cached_property
+    def relative_ack(self) -> Array:
+        """By row: the acknowledgment number relative to the peer's ISN.
+
+        -1 without flag ACK, or where that ISN is not known.
+        """
+        import numpy as np
+
+        half, flags = self.column("half"), self.column("flags")
+        known = column(self.plane.isn_from)[half ^ 1] > 0
+        rows = np.flatnonzero((self.direction >= 0) & has_bit(flags, ACK) & known)
+        isn = column(self.wire.halves["isn"]).astype(np.int64)[half[rows] ^ 1]
+        low = (self.column("ack")[rows].astype(np.int64) - isn) & 0xFFFFFFFF
+        result = np.full(len(half), -1, dtype=np.int64)
+        result[rows] = unwrapped(half[rows], low)
+        return result
+
+
+def unwrapped(group: Array, low: Array) -> Array:
+    """32-bit numbers made long: each is the nearest one to the number before it in its group."""
+    import numpy as np
+
+    order = np.argsort(group, kind="stable")
+    groups, lows = group[order], low[order].astype(np.int64)
+    step = np.diff(lows, prepend=0)
+    first = np.ones(len(groups), np.bool_)
+    first[1:] = groups[1:] != groups[:-1]
+    step = np.where(first, 0, (step + (1 << 31)) % (1 << 32) - (1 << 31))
+    long = np.cumsum(step)
+    begin = np.flatnonzero(first)
+    sizes = np.diff(begin, append=len(groups))
+    long += np.repeat(lows[begin] - long[begin], sizes)
+    result = np.empty(len(low), dtype=np.int64)
+    result[order] = long
+    return result

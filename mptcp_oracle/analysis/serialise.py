@@ -1,0 +1,255 @@
+"""A trace as facts: its one-way serialisation, for JSONL, truth files and comparisons.
+
+See :mod:`mptcp_oracle.facts` for the vocabulary. Facts come one by one: connections, subflows,
+then every segment with its transmissions in capture order, then observations; nothing is kept.
+Options are decoded from the capture while their segment is emitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mptcp_oracle.analysis import described
+from mptcp_oracle.analysis.entities import ROLES
+from mptcp_oracle.analysis.transmissions import NEEDED, SPURIOUS, UNKNOWN
+from mptcp_oracle.constants import KIND_MPTCP
+from mptcp_oracle.facts import CLASSES, Fact, of_option
+from mptcp_oracle.options import Option
+from mptcp_oracle.wire.columns import FLAG_BITS
+from mptcp_oracle.wire.mptcp import decode_option, walk
+
+if TYPE_CHECKING:
+    from mptcp_oracle.analysis.trace import Trace
+
+__all__ = ["facts", "options_of"]
+
+MASK = 0xFFFFFFFFFFFFFFFF
+SYN, ACK = 0x02, 0x10
+#: Rows whose columns are turned into Python numbers at a time.
+CHUNK = 4096
+
+
+def facts(trace: Trace) -> Iterator[Fact]:
+    """Everything that a trace knows, fact by fact.
+
+    Args:
+        trace: An open trace.
+
+    Yields:
+        Facts in the vocabulary of :mod:`mptcp_oracle.facts`; each is a new object.
+    """
+    groups = list(trace.groups())
+    for group in groups:
+        yield described.connection(trace, group)
+    numbers = {flow.id: group.id for group in groups for flow in group.subflows}
+    for flow in trace.subflows:
+        yield described.subflow(trace, flow, numbers[flow.id])
+    yield from _Segments(trace).facts()
+    for group in groups:
+        yield from described.observations(trace, group)
+
+
+def options_of(trace: Trace, row: int, version: int | None) -> list[Option]:
+    """The MPTCP options of a segment, decoded from the capture, in their order.
+
+    Args:
+        trace: An open trace.
+        row: A row of the segment columns.
+        version: MPTCP version of its connection, ``None`` if unknown.
+
+    Returns:
+        Their values. Of a header that the snap length cut, only what is whole and not merely a
+        DSS.
+    """
+    rows, data = trace.wire.segments, trace.capture.data
+    flags, payload = rows["flags"][row], rows["length"][row]
+    if flags & FLAG_BITS["options_cut"]:
+        raws = trace.ground.controls(row)
+    else:
+        begin = rows["offset"][row] - rows["header"][row] + 20
+        found = walk(bytes(data[begin : rows["offset"][row]]))
+        raws = [option.raw for option in found if option.kind == KIND_MPTCP]
+    syn, ack = bool(flags & SYN), bool(flags & ACK)
+    return [decode_option(raw, syn=syn, ack=ack, payload=payload, version=version) for raw in raws]
+
+
+class _Segments:
+    """The facts of segments and transmissions while they are emitted."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.rows = trace.wire.segments
+        self.data = trace.capture.data
+        self.subflows = {flow.id: flow for flow in trace.subflows}
+        self.first_frame = trace.mappings.frame
+        self.sure = [
+            bool(known) and not slack
+            for known, slack in zip(trace.plane.isn_from, trace.plane.slack, strict=True)
+        ]
+
+    def facts(self) -> Iterator[Fact]:
+        """Each segment, followed by its transmissions."""
+        trace = self.trace
+        table, moves, parts, rows = (
+            trace.segments,
+            trace.transmissions,
+            trace.ground.parts,
+            trace.ground.rows,
+        )
+        columns, move_columns = table.columns(), moves.columns()
+        for low in range(0, len(rows), CHUNK):
+            chunk = rows[low : low + CHUNK]
+            bounds = [chunk[0], chunk[-1] + 1]
+            segments = _records(columns, slice(low, low + CHUNK))
+            ranges = _grouped(
+                parts.row,
+                {name: getattr(parts, name) for name in ("start", "end", "mapping", "delta")},
+                bounds,
+            )
+            sent = _grouped(moves.row, move_columns, bounds)
+            for row, segment in zip(chunk.tolist(), segments, strict=True):
+                yield self.segment(row, segment, ranges.get(row, []))
+                for move in sent.get(row, ()):
+                    yield self.transmission(row, move)
+
+    def segment(self, row: int, segment: Fact, ranges: list[Fact]) -> Fact:
+        """The fact of one segment."""
+        rows, trace = self.rows, self.trace
+        half, at = rows["half"][row], rows["offset"][row] - rows["header"][row]
+        flow = self.subflows[segment["subflow"]]
+        base, why = self.base(half)
+        other, why_other = self.base(half, back=True)
+        has_ack = bool(segment["flags"] & ACK)
+        cut = bool(rows["flags"][row] & FLAG_BITS["options_cut"])
+        fact: Fact = {
+            "fact": "segment",
+            "frame": segment["frame"],
+            "time": described.seconds(segment["time"]),
+            "connection": segment["connection"],
+            "subflow": segment["subflow"],
+            **_sender(segment),
+            "duplicate": segment["duplicate"],
+            "outgoing": (False, True, None)[segment["outgoing"]],
+            "flags": segment["flags"],
+            "sequence": segment["sequence"] if self.sure[half] else None,
+            "sequence_raw": int.from_bytes(self.data[at + 4 : at + 8], "big"),
+            "ack": segment["ack"] if has_ack and self.sure[half ^ 1] else None,
+            "ack_raw": rows["ack"][row] if has_ack else None,
+            "window": segment["window"],
+            "payload": segment["payload"],
+            "captured": segment["captured"],
+            "options": [of_option(option) for option in options_of(trace, row, flow.version)],
+            "options_cut": cut,
+            "data_ack": segment["data_ack"] if segment["has_data_ack"] else None,
+            "data_ack_absolute": None,
+            "ranges": [self.range(item, base) for item in _joined(ranges)],
+            "previous": segment["previous"] or None,
+            "copies": segment["copies"],
+            "unknown": {},
+        }
+        unknown = fact["unknown"]
+        if segment["has_data_ack"]:
+            fact["data_ack_absolute"] = _absolute(segment["data_ack"], other)
+            if other is None:
+                unknown["data_ack_absolute"] = why_other
+        if base is None and any(item["dsn"] is not None for item in fact["ranges"]):
+            unknown["absolute"] = why
+        if fact["sequence"] is None:
+            unknown["sequence"] = "no SYN in the capture"
+        if has_ack and fact["ack"] is None:
+            unknown["ack"] = "no SYN of the other end in the capture"
+        if fact["outgoing"] is None:
+            unknown["outgoing"] = "the capture does not say"
+        if cut:
+            unknown["options"] = "cut off by the snap length"
+        if fact["sender"] is None:
+            unknown["sender"] = "no SYN in the capture"
+        return fact
+
+    def range(self, item: Fact, base: int | None) -> Fact:
+        """One range of payload under one mapping, or under none."""
+        mapped = item["mapping"] >= 0
+        dsn = item["start"] + item["delta"]
+        return {
+            "sequence": item["start"],
+            "octets": item["end"] - item["start"],
+            "dsn": dsn if mapped else None,
+            "dsn_end": item["end"] + item["delta"] if mapped else None,
+            "absolute": _absolute(dsn, base) if mapped else None,
+            "announced": int(self.first_frame[item["mapping"]]) if mapped else None,
+        }
+
+    def transmission(self, row: int, move: Fact) -> Fact:
+        """The fact of one transmission."""
+        base, why = self.base(self.rows["half"][row])
+        mapped = move["mapped"]
+        needed = move["needed"]
+        fact: Fact = {
+            "fact": "transmission",
+            "frame": move["frame"],
+            "connection": move["connection"],
+            "subflow": move["subflow"],
+            **_sender(move),
+            "class": CLASSES[move["kind"]],
+            "sequence": move["sequence"],
+            "octets": move["octets"],
+            "dsn": move["dsn"] if mapped else None,
+            "dsn_end": move["dsn_end"] if mapped else None,
+            "absolute": _absolute(move["dsn"], base) if mapped else None,
+            "needed": {NEEDED: True, SPURIOUS: False}.get(needed),
+            "unknown": {},
+        }
+        if needed == UNKNOWN:
+            fact["unknown"]["needed"] = "acknowledgments neither prove nor exclude it"
+        if mapped and base is None:
+            fact["unknown"]["absolute"] = why
+        if fact["sender"] is None:
+            fact["unknown"]["sender"] = "no SYN in the capture"
+        return fact
+
+    def base(self, half: int, *, back: bool = False) -> tuple[int | None, str]:
+        """What DSNs of a half count from, or why that is not known; ``back``: its DATA_ACKs."""
+        direction = self.trace.plane.direction[half] ^ int(back)
+        if self.trace.plane.high_known[direction]:
+            return self.trace.plane.base[direction], ""
+        return None, described.NO_BASE[0]
+
+
+def _records(columns: dict[str, Any], chosen: slice) -> list[Fact]:
+    """Rows of a table as objects."""
+    lists = [values[chosen].tolist() for values in columns.values()]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*lists, strict=True)]
+
+
+def _grouped(rows: Any, columns: dict[str, Any], bounds: list[int]) -> dict[int, list[Fact]]:
+    """Entries of a table whose segments lie in ``bounds``, by row of their segment."""
+    first, last = rows.searchsorted(bounds)
+    found: dict[int, list[Fact]] = {}
+    chosen = slice(first, last)
+    for row, record in zip(rows[chosen].tolist(), _records(columns, chosen), strict=True):
+        found.setdefault(row, []).append(record)
+    return found
+
+
+def _joined(ranges: list[Fact]) -> list[Fact]:
+    """Ranges of one segment, without the cuts between classes under one mapping."""
+    found: list[Fact] = []
+    for item in ranges:
+        if found and found[-1]["mapping"] == item["mapping"]:
+            found[-1] = {**found[-1], "end": item["end"]}
+        else:
+            found.append(item)
+    return found
+
+
+def _sender(record: Fact) -> Fact:
+    """Who sent a segment, by role and by end of the subflow."""
+    return {
+        "sender": None if record["sender"] < 0 else ROLES[record["sender"]],
+        "from": "source" if record["from_source"] else "destination",
+    }
+
+
+def _absolute(relative: int, base: int | None) -> str | None:
+    return None if base is None else str((base + relative) & MASK)
