@@ -219,8 +219,6 @@ def nanoseconds(
                 ticks = ticks >> (factor - 34) if factor < 98 else 0
                 factor = 34
             value = seconds * BILLION + ((ticks * BILLION) >> factor)
-    if value > MOST_NANOSECONDS:
-        value = MOST_NANOSECONDS
     if shift > 0 and value > MOST_NANOSECONDS - shift:
         return MOST_NANOSECONDS
     return cython.cast(cython.longlong, value) + shift
@@ -254,8 +252,6 @@ def packet_options(
             if flags == 1 or flags == 2:
                 found = (found & 15) | cython.cast(cython.int, flags << 4)
         at += (size + 3) & ~3
-    if at != end:
-        found |= BAD_OPTIONS
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression import zstd  # pragma: no cover
 else:
     from backports import zstd
 

@@ -33,7 +33,7 @@ _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _SECTION_HEAD = re.compile(rb"\x0a\x0d\x0d\x0a.{4}(?:\x4d\x3c\x2b\x1a|\x1a\x2b\x3c\x4d)", re.DOTALL)
 _HEAD = 12
 _SMALLEST = {"section": 28, "interface": 20, "statistics": 24}
-_INTERFACE_BLOCK, _STATISTICS_BLOCK = 1, 5
+_INTERFACE_BLOCK = 1
 _COMMENT = 1
 _IF_NAME, _IF_DESCRIPTION, _IF_TSRESOL, _IF_FCSLEN, _IF_TSOFFSET = 2, 3, 9, 13, 14
 _DROPS = (5, 7)
@@ -149,7 +149,7 @@ class PcapngReader(Reader):
         beyond = min(end, begin + SPAN)
         with self.data[begin : min(end, beyond + _HEAD)] as span:
             for found in _SECTION_HEAD.finditer(span):
-                if self._block_size(begin + found.start(), end, "section") is not None:
+                if self._section_size(begin + found.start(), end) is not None:
                     self.position = begin + found.start()
                     self._searching = False
                     return
@@ -166,22 +166,17 @@ class PcapngReader(Reader):
         kind, size = struct.unpack_from(self._order + "II", self.data, self.position)
         if kind == _INTERFACE_BLOCK:
             self._add_interface(size)
-        elif kind == _STATISTICS_BLOCK:
+        else:  # the records loop hands over no other block than interface statistics
             self._add_statistics(size)
         self.position += size
 
-    def _block_size(self, at: int, end: int, kind: str) -> int | None:
-        """Length of the block at ``at``, or ``None`` if it is not whole."""
-        order = self._order
-        if kind == "section":
-            if end - at < _SMALLEST[kind]:
-                return None
-            found = _ORDERS.get(bytes(self.data[at + 8 : at + 12]))
-            if found is None:
-                return None
-            order = found
+    def _section_size(self, at: int, end: int) -> int | None:
+        """Length of the section header at ``at``, or ``None`` if it is not whole."""
+        order = _ORDERS.get(bytes(self.data[at + 8 : at + 12]))
+        if order is None or end - at < _SMALLEST["section"]:
+            return None
         (size,) = struct.unpack_from(order + "I", self.data, at + 4)
-        if size < _SMALLEST[kind] or size % 4 or size > end - at:
+        if size < _SMALLEST["section"] or size % 4 or size > end - at:
             return None
         (again,) = struct.unpack_from(order + "I", self.data, at + size - 4)
         return int(size) if again == size else None
@@ -192,7 +187,7 @@ class PcapngReader(Reader):
         order = _ORDERS.get(bytes(self.data[at + 8 : at + 12]))
         if order is None:
             return "the section header's byte-order magic is wrong"
-        size = self._block_size(at, end, "section")
+        size = self._section_size(at, end)
         if size is None:
             return "the section header's length is impossible"
         major, minor = struct.unpack_from(order + "HH", self.data, at + 12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from array import array
 from types import ModuleType
 from typing import Literal
@@ -19,7 +20,7 @@ SPAN = 64 << 20
 mapped pages are held at once."""
 
 
-class Reader:
+class Reader(ABC):
     """Frames of an open capture, batch by batch.
 
     Attributes:
@@ -71,6 +72,7 @@ class Reader:
         self.links.append(self._layers.index(layer))
         self.checks.append(interface.fcs)
 
+    @abstractmethod
     def fill(self, frames: Frames, end: int) -> int:
         """Read the next batch.
 
@@ -81,4 +83,3 @@ class Reader:
         Returns:
             The number of frames, which may be 0 before the end.
         """
-        raise NotImplementedError

@@ -107,7 +107,9 @@ def _of_octets(source: Any, name: str, limit: int, tally: Tally) -> tuple[str, C
 def _of_path(source: Any, name: str | None, limit: int, tally: Tally) -> tuple[str, Contents]:
     path = os.fspath(source)
     if not isinstance(path, str):
-        raise UsageError("a path is text; bytes are taken as the capture itself")
+        raise UsageError(
+            "a path is text", hint="os.fsdecode() gives it; bytes are taken as the capture itself"
+        )
     if path == "-":
         if sys.stdin is None:
             raise CaptureError("there is no standard input to read", file=name or path)

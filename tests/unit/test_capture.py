@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import mmap
 import os
 import struct
@@ -58,12 +60,55 @@ def test_files_that_cannot_be_opened_are_errors(tmp_path: Path) -> None:
     for path, cause in (
         (tmp_path / "missing.pcap", "No such file"),
         (tmp_path, "Is a directory"),
+        (tmp_path / "x" / "y", "No such file"),
         ("nul\0l", "null"),
     ):
         with pytest.raises(CaptureError, match="cannot be opened") as caught:
             open_capture(path)
         assert cause in str(caught.value.cause)
         assert caught.value.data["file"] == str(path)
+
+
+def test_a_file_without_permission_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be read says what to change."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(CaptureError, match="cannot be opened") as caught:
+        open_capture("x.pcap")
+    assert "owner or mode" in str(caught.value.hint)
+
+
+def test_a_device_that_fails_is_an_error() -> None:
+    """A read error in the middle of a stream names the stream."""
+
+    class Broken(io.RawIOBase):
+        name = "tape"
+
+        def read(self, _: int = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(CaptureError, match="cannot be read") as caught:
+        open_capture(Broken())
+    assert caught.value.data["file"] == "tape"
+
+
+@pytest.mark.usefixtures("_mapped")
+def test_a_refused_mapping_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file or a spool cannot be mapped, the error says so."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    with pytest.raises(CaptureError, match="cannot be mapped") as caught:
+        open_capture(path)
+    assert "Cannot allocate" in str(caught.value.cause)
+    monkeypatch.setattr("mptcp_oracle.wire.spool.IN_MEMORY", 0)
+    with pytest.raises(CaptureError, match="temporary file"):
+        open_capture(io.BufferedReader(io.BytesIO(FILE)))
 
 
 def test_a_missing_standard_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +229,12 @@ def test_a_closed_capture_stops_hashing(tmp_path: Path, monkeypatch: pytest.Monk
     assert time.monotonic() - started < 0.5
     with pytest.raises(CaptureError, match="SHA-256 cannot be computed"):
         capture.sha256()
+
+
+def test_a_digest_ends_with_the_file(path: Path) -> None:
+    """A file that became shorter is hashed as far as it goes."""
+    digest = contents.Digest.of_file(os.open(path, os.O_RDONLY), len(FILE) + 1000)
+    assert digest.hexdigest() == hashlib.sha256(FILE).hexdigest()
 
 
 @pytest.mark.usefixtures("_mapped")

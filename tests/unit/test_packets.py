@@ -292,6 +292,16 @@ def test_what_only_looks_like_a_tunnel_is_no_traffic() -> None:
         assert (reading.segments, reading.notes) == ([], {})
 
 
+def test_udp_bounds_what_it_carries() -> None:
+    """A UDP length below the packet's narrows the frame in it; one that is too small does not."""
+    inner = c.vxlan(c.ethernet(c.ipv4(SEGMENT, total=0)))
+    for length, rest in ((8 + len(inner), 0), (None, 5), (3, 5)):
+        packet = c.ipv4(c.udp(inner, length=length) + bytes(5), protocol=c.UDP)
+        (segment,) = frames(packet, linktype=c.RAW).segments
+        narrowed = len(SEGMENT) if length != 3 else len(SEGMENT) + rest
+        assert segment.length == narrowed
+
+
 def test_an_icmp_error_is_never_traffic() -> None:
     """The TCP header that an ICMP message quotes is not taken for a segment."""
     quote = struct.pack("!BBHI", 3, 4, 0, 1400) + PACKET4

@@ -226,6 +226,24 @@ def test_a_block_whose_lengths_differ_is_not_believed() -> None:
     assert reading.notes == {"bad-block": (1, 1)}
 
 
+def test_only_a_whole_section_header_is_resumed_at() -> None:
+    """Octets that only begin like a section header, or end inside one, do not end the search."""
+    lures = BAD_SECTIONS["length"] + BAD_SECTIONS["tail"] + BAD_SECTIONS["long"]
+    broken = START + c.block(6, bytes(40), length=6) + lures
+    assert frames_of(read(broken + START + PACKET)) == [1]
+    assert frames_of(read(broken + c.section()[:20])) == []
+
+
+def test_options_of_the_wrong_size_are_passed_over() -> None:
+    """A resolution of two octets, an offset of four and drops of four say nothing."""
+    options = c.option(9, b"\x09\0") + c.option(14, bytes(4)) + c.option(77, b"?")
+    statistics = struct.pack("<III", 0, 0, 0) + c.option(5, b"\x01\0\0\0") + c.option(4, bytes(8))
+    file = c.section(options=c.option(4, b"somebody")) + c.interface(options=options)
+    reading = read(file + c.block(5, statistics) + PACKET)
+    assert reading.notes == {}
+    assert reading.interfaces[0].ticks == 10**6
+
+
 def test_a_cut_section_gives_way_to_the_next() -> None:
     """In joined files the first may end anywhere: the second is found and read whole."""
     first, second = START + PACKET + PACKET, c.section(">") + c.interface(order=">")

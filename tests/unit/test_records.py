@@ -45,6 +45,14 @@ def test_the_modified_form_names_interface_and_direction(order: str) -> None:
     ] * 2
 
 
+def test_the_modified_form_may_not_know_the_direction() -> None:
+    """Packet types 0 to 2 are received, 4 is sent, and others neither."""
+    for kind, direction in ((0, 1), (2, 1), (3, 0), (4, 2), (5, 0)):
+        file = bytearray(c.pcap(c.records(FRAME), modified=True))
+        file[24 + 22] = kind
+        assert read(bytes(file)).segments[0].direction == direction
+
+
 def test_the_largest_time_is_exact() -> None:
     """The last second of 32 bits with an absurd fraction stays a plain sum."""
     file = bytearray(c.pcap([c.Record(octets=FRAME)]))

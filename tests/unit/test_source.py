@@ -169,6 +169,26 @@ def test_a_frame_that_asks_for_much_memory_is_refused() -> None:
     assert "memory" in str(caught.value.cause)
 
 
+def test_damage_in_a_stream_does_not_change_its_digest() -> None:
+    """What follows the damage is not analyzed, and still belongs to the source."""
+    packed = c.gzipped(FILE) + b"rubbish" + bytes(300_000)
+    with open_capture(Pipe(packed, 1 << 16)) as capture:
+        assert capture.sha256() == hashlib.sha256(packed).hexdigest()
+
+
+def test_an_unreadable_compressed_file_is_closed(tmp_path: Path) -> None:
+    """A compressed file that holds nothing leaves no thread or descriptor behind."""
+    file = tmp_path / "x.gz"
+    file.write_bytes(c.gzipped(b""))
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(CaptureError, match="nothing could be decompressed"):
+        open_capture(file)
+    for thread in threading.enumerate():
+        if thread.name == "sha256":
+            thread.join()
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_small_input_cannot_take_much_space() -> None:
     """What unpacks to more than the limit is refused, and the error says how to raise it."""
     bomb = zlib.compressobj(wbits=31)
@@ -230,6 +250,13 @@ def test_standard_input_is_a_source(path: Path) -> None:
     assert direct.stdout == b"pcap 5 5\n"
 
 
+def test_standard_input_may_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands in for standard input is read as octets."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(FILE)))
+    with open_capture("-") as capture:
+        assert (capture.name, capture.size) == ("-", len(FILE))
+
+
 def test_a_named_pipe_is_a_source(tmp_path: Path) -> None:
     """A path may be a FIFO, as process substitution gives it."""
     fifo = tmp_path / "fifo"
@@ -275,12 +302,23 @@ def test_an_error_in_the_callers_iterable_is_the_callers() -> None:
         open_capture(broken(), linktype=1)
 
 
+class Named:
+    """A path given in octets."""
+
+    def __init__(self, name: bytes) -> None:
+        self._name = name
+
+    def __fspath__(self) -> bytes:
+        return self._name
+
+
 WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {
     "number": (42, {}, "a int is no capture"),
     "none": (None, {}, "a NoneType is no capture"),
     "no link type": ([(1.0, FRAME)], {}, "needs a link type"),
     "link type with a file": (FILE, {"linktype": 1}, "only given with an iterable"),
     "link type too large": ([], {"linktype": 65536}, "below 65536"),
+    "path in bytes": (Named(b"x.pcap"), {}, "a path is text"),
     "text file": (io.StringIO("text"), {}, "open as text"),
     "octets alone": ([FRAME], {"linktype": 1}, "frame 1 is no pair"),
     "text frame": ([(1.0, FRAME), (1.0, "text")], {"linktype": 1}, "frame 2 is no pair"),
