@@ -7,11 +7,12 @@ interrupted, 141 nobody reads the output any more. Sub-commands are imported whe
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -65,6 +66,10 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
 }
 
 
+class _UnreadError(Exception):
+    """Standard output is closed; under this name click leaves it to :func:`main`."""
+
+
 class _Commands(click.Group):
     """The commands of :data:`COMMANDS`, known by name and one line of help until they are used."""
 
@@ -73,6 +78,12 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return COMMANDS[cmd_name][0]() if cmd_name in COMMANDS else None
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _UnreadError from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -98,19 +109,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Instead of those of the process.
     """
-    # A short-lived process builds large tables that live to its end: looking for cycles in them
-    # again and again only costs time.
+    # Tables that live to the end of the process need no search for cycles every 700 objects.
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    _open_streams()
     status = _run(arguments)
     try:
         sys.stdout.flush()
     except OSError as error:
         status = _unwritten(error)
-    sys.exit(status)
+    # Everything is written and closed; taking millions of objects apart one by one would take
+    # as long as a second analysis.
+    os._exit(status)
+
+
+def _open_streams() -> None:
+    """Make the standard streams usable, also closed ones and those of small character sets."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -130,6 +150,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except MemoryError as error:
         say(error)
         return UNREADABLE
+    except _UnreadError:
+        return _unwritten()
     except OSError as error:
         return _unwritten(error)
     except SystemExit as leaving:
@@ -138,20 +160,16 @@ def _run(arguments: Sequence[str] | None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _unwritten(error: OSError) -> int:
-    """Standard output takes no more: quietly if its reader has left."""
-    gone = isinstance(error, BrokenPipeError)
-    if not gone:
+def _unwritten(error: OSError | None = None) -> int:
+    """Standard output takes no more: say nothing if its reader has left."""
+    gone = error is None or isinstance(error, BrokenPipeError)
+    if error is not None and not gone:
         say(error)
-    _discard(sys.stdout)
-    return UNREAD if gone else UNREADABLE
-
-
-def _discard(stream: IO[str]) -> None:
-    """Let what is still buffered go nowhere, so that the interpreter does not complain."""
+    # What is still buffered goes nowhere.
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
+    os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+    return UNREAD if gone else UNREADABLE
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -181,7 +183,8 @@ def analyze(
             ``(time in seconds, octets)`` for which ``linktype`` is needed.
         linktype: Link type number of an iterable's frames, such as 1 for Ethernet, 101 for IP.
         name: What to call the capture.
-        progress: Called now and then with octets done and octets in all.
+        progress: Called now and then with what is done and what there is of the phase at hand:
+            octets read, connections put together, segments followed, connections closed.
 
     Returns:
         The trace. Close it, or use it as a context manager.
@@ -192,10 +195,23 @@ def analyze(
     """
     capture = open_capture(source, linktype=linktype, name=name)
     try:
-        return _analyze(capture, progress)
+        with _no_cycle_search():
+            return _analyze(capture, progress)
     except BaseException:
         capture.close()
         raise
+
+
+@contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """Build many small objects that all stay, without a search for dead cycles among them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _analyze(capture: Capture, progress: Progress | None) -> Trace:
@@ -203,13 +219,25 @@ def _analyze(capture: Capture, progress: Progress | None) -> Trace:
     signals = Signals(wire)
     build = assemble(wire, find_subflows(wire, signals))
     groups = build.connections + build.unattached
-    triggers = [trigger for group in groups for trigger in story.tell(build, signals, group)]
+    triggers = [
+        trigger
+        for group in _counted(groups, progress)
+        for trigger in story.tell(build, signals, group)
+    ]
     triggers.sort(key=lambda trigger: trigger.row)
-    plane = run_data_plane(wire, groups, triggers)
-    for group in groups:
+    plane = run_data_plane(wire, groups, triggers, progress)
+    for group in _counted(groups, progress):
         closing.close(build, signals, plane, group)
         schedulers.observe(plane, group)
         checksums.verify(plane, group)
     for group in groups:
         group.mismatches.sort(key=lambda mismatch: mismatch.frame)
     return Trace(wire, build, plane)
+
+
+def _counted(groups: list[Connection], progress: Progress | None) -> Iterator[Connection]:
+    """The groups one by one, with their progress."""
+    for done, group in enumerate(groups):
+        if progress is not None and done % 1024 == 0:
+            progress(done, len(groups))
+        yield group

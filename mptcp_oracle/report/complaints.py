@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mptcp_oracle.errors import OracleError
+from mptcp_oracle.report.layout import printable
 
 __all__ = ["say"]
 
@@ -21,4 +22,5 @@ def say(error: BaseException, name: str | None = None) -> None:
         )
     else:
         text = f"{place}{getattr(error, 'strerror', None) or error}"
-    click.echo(f"error: {text}", err=True)
+    lines = "\n".join(map(printable, text.splitlines()))
+    click.echo(f"error: {lines}", err=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import IO, TypeAlias
 
 from mptcp_oracle.analysis.entities import (
@@ -154,7 +153,9 @@ def _host(host: Host) -> Json:
         "c_flag": host.c_flag,
         "transmissions": _transmissions(host),
         "scheduler": _scheduler(host.scheduler),
-        "data_fin": None if fin is None else asdict(fin),
+        "data_fin": None
+        if fin is None
+        else {"frame": fin.frame, "dsn": fin.dsn, "acknowledged": fin.acknowledged},
         "acknowledged": host.acknowledged,
     }
     endpoint = "the initial subflow is not in the capture"

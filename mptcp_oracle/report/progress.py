@@ -20,11 +20,11 @@ PAUSE = 0.1
 class Progress:
     """Call it with what is done and what there is; use it as a context manager.
 
-    Work comes in phases, of which each has its own total: reading counts octets, then classifying
-    counts segments.
+    Work comes in phases, of which each has its own total: octets to read, connections to put
+    together, segments to follow, connections to close.
     """
 
-    PHASES = ("reading", "following octets")
+    PHASES = ("reading", "finding connections", "following octets", "closing connections")
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class Progress:
         self._on = self._wipes if wanted is None else wanted
         self._clock = clock
         self._next = clock() + PATIENCE
-        self._phase = 0
-        self._done = -1
+        self._phase = -1
+        self._total = -1
         self._shown = 0
 
     def __call__(self, done: int, total: int) -> None:
-        """``done`` of ``total`` are done; fewer than before means that a new phase began."""
+        """``done`` of ``total`` are done; another total means that the next phase began."""
         if not self._on:
             return
-        if done < self._done and self._phase + 1 < len(self.PHASES):
+        if total != self._total and self._phase + 1 < len(self.PHASES):
+            self._total = total
             self._phase += 1
-        self._done = done
         now = self._clock()
         if now < self._next:
             return
