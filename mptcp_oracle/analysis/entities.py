@@ -7,7 +7,7 @@ it gives the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from mptcp_oracle.options import Option
@@ -262,7 +262,7 @@ class Connection:
         hosts: Initiator and listener. subflows: In order of their first frames.
         checksum: Whether DSS checksums are in use. state: ``open``, ``closed`` (DATA_FINs
             exchanged), ``fast_closed``, ``fallback`` or ``timed_out``. why: One sentence on it.
-        events: Its story in capture order. addresses: Announcements and removals.
+        teller: Makes ``events``. addresses: Announcements and removals.
         mismatches: See :class:`Mismatch`. notes: What was odd.
         checksums: Mappings with a right, a wrong and an incompletely captured checksum.
     """
@@ -276,12 +276,20 @@ class Connection:
     why: str = ""
     state_frame: int | None = None
     fallback: str | None = None
-    events: list[Event] = field(default_factory=list)
     addresses: list[AddressEvent] = field(default_factory=list)
     mismatches: list[Mismatch] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     checksums: tuple[int, int, int] = (0, 0, 0)
     unknown: dict[str, str] = field(default_factory=dict)
+    teller: Callable[[], list[Event]] | None = field(default=None, repr=False)
+    _events: list[Event] | None = field(default=None, repr=False)
+
+    @property
+    def events(self) -> list[Event]:
+        """Its story in capture order, told when first asked for."""
+        if self._events is None:
+            self._events = self.teller() if self.teller is not None else []
+        return self._events
 
     @property
     def initiator(self) -> Host:

@@ -28,6 +28,9 @@ from mptcp_oracle.options import (
 
 __all__ = ["tell"]
 
+#: Options that change something besides set-up and data.
+TELLING = (AddAddr, RemoveAddr, MpPrio, MpFastclose, Malformed)
+
 #: Subflows that one version 0 MP_PRIO may touch; a bound against hostile captures.
 MOST_TOUCHED = 256
 
@@ -55,22 +58,39 @@ class _Teller:
         self.connection = connection
         self.rows = build.wire.segments
         self.triggers: list[Trigger] = []
-        self.data_fins: set[int] = set()
         self.by_address_id: dict[tuple[int, int], list[Subflow]] = {}
 
     def tell(self) -> list[Trigger]:
-        entries: list[tuple[Raw, Subflow]] = []
+        entries: list[tuple[Raw, Subflow, Option]] = []
+        version = self.connection.version
         for subflow in self.connection.subflows:
             self.open(subflow)
-            stream = subflow.stream
-            entries += [(raw, subflow) for raw in self.signals.options.get(stream, ())]
-            entries += [(raw, subflow) for raw in self.signals.events.get(stream, ())]
+            for raw in self.signals.options.get(subflow.stream, ()):
+                option = raw.decode(version)
+                if isinstance(option, TELLING):
+                    entries.append((raw, subflow, option))
         entries.sort(key=lambda entry: entry[0].row)
-        for row, group in groupby(entries, key=lambda entry: entry[0].row):
-            raws = list(group)
-            subflow = raws[0][1]
-            self.segment(row, subflow, [raw for raw, _ in raws])
+        for raw, subflow, option in entries:
+            role = subflow.halves.index(raw.half)
+            self.option(raw.row, self.rows["frame"][raw.row], subflow, role, option)
+        self.connection.teller = self.events
         return self.triggers
+
+    def events(self) -> list[Event]:
+        """The connection's events in capture order."""
+        entries: list[tuple[Raw, Subflow]] = []
+        for subflow in self.connection.subflows:
+            entries += [(raw, subflow) for raw in self.signals.options.get(subflow.stream, ())]
+            entries += [(raw, subflow) for raw in self.signals.events.get(subflow.stream, ())]
+        entries.sort(key=lambda entry: entry[0].row)
+        data_fins: set[int] = set()
+        events = []
+        for row, group in groupby(entries, key=lambda entry: entry[0].row):
+            found = list(group)
+            event = self.segment(row, found[0][1], [raw for raw, _ in found], data_fins)
+            if event is not None:
+                events.append(event)
+        return events
 
     def open(self, subflow: Subflow) -> None:
         """What the handshake of a subflow says about its ends, and when it became usable."""
@@ -111,39 +131,32 @@ class _Teller:
                 data[subflow.opener] = accepted
                 subflow.syn_data = (data[0], data[1])
 
-    def segment(self, row: int, subflow: Subflow, raws: list[Raw]) -> None:
-        """One segment of the story."""
-        half = raws[0].half
-        role = subflow.halves.index(half)
-        options = [raw.decode(self.connection.version) for raw in raws if raw.raw]
-        flags = raws[0].flags
+    def segment(
+        self, row: int, subflow: Subflow, raws: list[Raw], data_fins: set[int]
+    ) -> Event | None:
+        """One segment of the story; a repeated DATA_FIN alone tells nothing new."""
+        half, flags = raws[0].half, raws[0].flags
         words = _flags_text(flags) if flags & (SYN | FIN | RST) else []
-        frame = self.rows["frame"][row]
         shown = []
-        for option in options:
-            if isinstance(option, Dss):
-                if option.data_fin and half in self.data_fins:
+        for option in (raw.decode(self.connection.version) for raw in raws if raw.raw):
+            if isinstance(option, Dss) and option.data_fin:
+                if half in data_fins:
                     continue
-                if option.data_fin:
-                    self.data_fins.add(half)
+                data_fins.add(half)
             shown.append(option)
-            self.option(row, frame, subflow, role, flags, option)
         words += [notation(option) for option in shown]
-        if words:
-            self.connection.events.append(
-                Event(
-                    frame=frame,
-                    time=self.rows["time"][row],
-                    subflow=subflow.id,
-                    host=subflow.role_name(role),
-                    what=", ".join(words),
-                    options=tuple(shown),
-                )
-            )
+        if not words:
+            return None
+        return Event(
+            frame=self.rows["frame"][row],
+            time=self.rows["time"][row],
+            subflow=subflow.id,
+            host=subflow.role_name(subflow.halves.index(half)),
+            what=", ".join(words),
+            options=tuple(shown),
+        )
 
-    def option(
-        self, row: int, frame: int, subflow: Subflow, role: int, flags: int, option: Option
-    ) -> None:
+    def option(self, row: int, frame: int, subflow: Subflow, role: int, option: Option) -> None:
         """What one option changes."""
         if isinstance(option, AddAddr):
             self.add_address(frame, subflow, role, option)
