@@ -94,9 +94,17 @@ class PcapngReader(Reader):
 
     def fill(self, frames: Frames, end: int) -> int:
         """Read the next batch, see :meth:`Reader.fill`."""
-        if self._searching:
-            self._search(end)
-            return 0
+        beyond = self.position + SPAN
+        count = 0
+        while not (count or self.done or self.position >= beyond):
+            if self._searching:
+                self._search(end)
+            else:
+                count = self._read(frames, end)
+        return count
+
+    def _read(self, frames: Frames, end: int) -> int:
+        """Read packet blocks up to the next block that is none, and that one too."""
         count: int = self._loop.pcapng_blocks(
             self.data,
             end,

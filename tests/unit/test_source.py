@@ -160,7 +160,7 @@ def test_nothing_to_unpack_is_an_error() -> None:
 
 def test_a_frame_that_asks_for_much_memory_is_refused() -> None:
     """A zstd frame whose window is above 128 MiB is an error, not an allocation."""
-    options = {zstd.CompressionParameter.window_log: 28}
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: 28}
     packer = zstd.ZstdCompressor(options=options)
     packed = packer.compress(FILE) + packer.flush()
     assert read(zstd.compress(FILE) + packed).notes["bad-compression"] == (1, None)
