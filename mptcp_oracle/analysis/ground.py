@@ -44,6 +44,10 @@ class Ground:
         """A column of all segments, MPTCP or not."""
         return column(self.wire.segments[name])
 
+    def mapping(self, name: str) -> Array:
+        """A column of all declared mappings."""
+        return column(self.wire.mappings[name])
+
     @cached_property
     def half_direction(self) -> Array:
         """By half: its direction, -1 outside MPTCP."""
@@ -99,6 +103,12 @@ class Ground:
     def parts(self) -> Parts:
         """All payload cut by mapping and class, duplicates made by the capture included."""
         return cut_by_class(self.plane, cut_by_mapping(self.plane))
+
+    @cached_property
+    def part_place(self) -> tuple[Array, Array, Array]:
+        """By part: its direction, and the relative DSNs ``[start, end)`` where it is mapped."""
+        parts = self.parts
+        return self.direction[parts.row], parts.start + parts.delta, parts.end + parts.delta
 
     @cached_property
     def carries(self) -> Array:

@@ -246,7 +246,7 @@ class SegmentTable(Table):
         """First frame that announced ``mapping``."""
         import numpy as np
 
-        row = column(self.ground.wire.mappings["row"])
+        row = self.ground.mapping("row")
         if not len(row):
             return np.zeros(len(self.mapping), np.uint32)
         frame = self.ground.column("frame")[row]
@@ -320,7 +320,7 @@ class MappingTable(Table):
     """
 
     def _raw(self, name: str) -> Array:
-        return column(self.ground.wire.mappings[name])
+        return self.ground.mapping(name)
 
     def _of_half(self, name: str) -> Array:
         return self.ground.of_half[name][self._raw("half")]
@@ -373,11 +373,16 @@ class MappingTable(Table):
         """Data-level length as the option has it, the octet of a DATA_FIN included."""
         return self._raw("length")
 
-    @computed("uint16")
+    @computed("int64")
     def octets(self) -> Array:
         """Octets of payload it maps; 0 also for an infinite mapping."""
-        length = self._raw("length")
+        length = self._raw("length").astype("int64")
         return length - ((length > 0) & self.data_fin)
+
+    @computed("int64")
+    def dsn_end(self) -> Array:
+        """One past the relative DSN of its last octet; ``dsn`` if it maps none."""
+        return self.dsn + self.octets
 
     @computed("bool")
     def data_fin(self) -> Array:

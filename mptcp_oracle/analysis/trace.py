@@ -13,7 +13,7 @@ from mptcp_oracle.analysis import checksums, closing, schedulers, story
 from mptcp_oracle.analysis.connections import Assembly, assemble
 from mptcp_oracle.analysis.dataplane import DataPlane
 from mptcp_oracle.analysis.dataplane import analyze as run_data_plane
-from mptcp_oracle.analysis.entities import Connection, Subflow
+from mptcp_oracle.analysis.entities import ROLES, Connection, Subflow
 from mptcp_oracle.analysis.signals import Signals
 from mptcp_oracle.analysis.streams import stream
 from mptcp_oracle.analysis.subflows import find_subflows
@@ -25,6 +25,7 @@ from mptcp_oracle.wire.segments import Progress, Wire, read
 
 if TYPE_CHECKING:
     from mptcp_oracle.analysis.ground import Ground
+    from mptcp_oracle.analysis.lookups import Carrier, Octet, Segment
     from mptcp_oracle.analysis.tables import MappingTable, SegmentTable
     from mptcp_oracle.analysis.transmissions import TransmissionTable
 
@@ -123,9 +124,53 @@ class Trace:
 
         See :func:`mptcp_oracle.analysis.streams.stream`.
         """
-        if isinstance(connection, int):
-            connection = self.connection(connection)
-        return stream(self.plane, connection, direction)
+        return stream(self.plane, self._of(connection), direction)
+
+    def octet(self, connection: Connection | int, direction: str, dsn: int) -> Octet:
+        """Which frames announced and carried a data octet.
+
+        Args:
+            connection: A connection or its id.
+            direction: Who sent it: ``initiator`` or ``listener``.
+            dsn: Its relative DSN; a direction's first octet is 1 (RFC 8684 section 3.1).
+
+        Raises:
+            UsageError: There is no such connection or direction.
+        """
+        from mptcp_oracle.analysis.lookups import octet
+
+        return octet(self, self._of(connection), _role(direction), dsn)
+
+    def carriers(
+        self, connection: Connection | int, direction: str, start: int, end: int
+    ) -> tuple[Carrier, ...]:
+        """All segments that carried any of the data octets ``[start, end)``, in capture order.
+
+        Args:
+            connection: A connection or its id.
+            direction: Who sent them: ``initiator`` or ``listener``.
+            start: Relative DSN of the first octet.
+            end: One past that of the last.
+
+        Raises:
+            UsageError: There is no such connection or direction.
+        """
+        from mptcp_oracle.analysis.lookups import carriers
+
+        return carriers(self, self._of(connection), _role(direction), start, end)
+
+    def frame(self, number: int) -> Segment:
+        """Everything about the segment in one frame: its options, its octets, who sent them before.
+
+        Raises:
+            UsageError: The frame holds no segment of an MPTCP subflow.
+        """
+        from mptcp_oracle.analysis.lookups import segment
+
+        return segment(self, number)
+
+    def _of(self, connection: Connection | int) -> Connection:
+        return self.connection(connection) if isinstance(connection, int) else connection
 
     def facts(self) -> Iterator[Fact]:
         """Everything the trace knows, fact by fact, in the vocabulary of ``mptcp_oracle.facts``.
@@ -167,6 +212,15 @@ class Trace:
         from mptcp_oracle.analysis.transmissions import TransmissionTable
 
         return TransmissionTable(self.ground)
+
+
+def _role(direction: str) -> int:
+    """The index of a host's role."""
+    if direction not in ROLES:
+        raise UsageError(
+            f"there is no direction {direction!r}", hint=f"choose {' or '.join(ROLES)}"
+        )
+    return ROLES.index(direction)
 
 
 def analyze(

@@ -85,7 +85,7 @@ class TransmissionTable(Table):
         """Subflow sequence number of its first octet."""
         return self._first(self.ground.parts.start)
 
-    @computed("uint32")
+    @computed("int64")
     def octets(self) -> Array:
         """How many octets."""
         return self._last(self.ground.parts.end) - self.sequence
