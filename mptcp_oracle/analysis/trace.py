@@ -26,7 +26,8 @@ from mptcp_oracle.wire.segments import Progress, Wire, read
 if TYPE_CHECKING:
     from mptcp_oracle.analysis.ground import Ground
     from mptcp_oracle.analysis.lookups import Carrier, Octet, Segment
-    from mptcp_oracle.analysis.tables import MappingTable, SegmentTable
+    from mptcp_oracle.analysis.mappings import MappingTable
+    from mptcp_oracle.analysis.tables import SegmentTable
     from mptcp_oracle.analysis.transmissions import TransmissionTable
 
 __all__ = ["Trace", "analyze"]
@@ -202,7 +203,7 @@ class Trace:
     @cached_property
     def mappings(self) -> MappingTable:
         """One row a declared mapping, as NumPy arrays."""
-        from mptcp_oracle.analysis.tables import MappingTable
+        from mptcp_oracle.analysis.mappings import MappingTable
 
         return MappingTable(self.ground)
 
