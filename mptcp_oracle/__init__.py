@@ -1,10 +1,14 @@
 """Reads, explains and judges Multipath TCP captures (RFC 8684 and RFC 6824).
 
 >>> import mptcp_oracle
->>> trace = mptcp_oracle.analyze("corpus/kernel/bulk-two-paths.pcapng")  # doctest: +SKIP
+>>> trace = mptcp_oracle.analyze("corpus/kernel/bulk-two-paths.pcapng")
+>>> [len(connection.subflows) for connection in trace.connections]
+[2]
 
-The public names are the ones in ``__all__``.  Those that need the engine are imported when they
-are first used, so that ``import mptcp_oracle`` costs next to nothing.
+The public names are the ones in ``__all__``, beside the modules :mod:`mptcp_oracle.facts`,
+:mod:`mptcp_oracle.options`, :mod:`mptcp_oracle.crypto` and :mod:`mptcp_oracle.errors`. Those that
+need the engine are imported when they are first used, so that ``import mptcp_oracle`` costs next
+to nothing.
 """
 
 from __future__ import annotations
@@ -15,15 +19,54 @@ from typing import TYPE_CHECKING
 from mptcp_oracle.errors import AdapterError, CaptureError, OracleError, TruthError, UsageError
 
 if TYPE_CHECKING:
-    from mptcp_oracle.analysis import Trace, analyze
+    from mptcp_oracle.analysis import (
+        AddressEvent,
+        Connection,
+        DataFin,
+        Endpoint,
+        Event,
+        Host,
+        JoinCheck,
+        Mismatch,
+        Note,
+        Scheduler,
+        Subflow,
+        SubflowEnd,
+        Trace,
+        analyze,
+    )
+    from mptcp_oracle.analysis.lookups import Announcement, Carrier, Octet, Range, Segment
+    from mptcp_oracle.analysis.mappings import MappingTable
+    from mptcp_oracle.analysis.tables import SegmentTable
+    from mptcp_oracle.analysis.transmissions import TransmissionTable
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AdapterError",
+    "AddressEvent",
+    "Announcement",
     "CaptureError",
+    "Carrier",
+    "Connection",
+    "DataFin",
+    "Endpoint",
+    "Event",
+    "Host",
+    "JoinCheck",
+    "MappingTable",
+    "Mismatch",
+    "Note",
+    "Octet",
     "OracleError",
+    "Range",
+    "Scheduler",
+    "Segment",
+    "SegmentTable",
+    "Subflow",
+    "SubflowEnd",
     "Trace",
+    "TransmissionTable",
     "TruthError",
     "UsageError",
     "__version__",
@@ -31,18 +74,24 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Trace": "mptcp_oracle.analysis",
-    "analyze": "mptcp_oracle.analysis",
-}
+    "mptcp_oracle.analysis": (
+        "AddressEvent", "Connection", "DataFin", "Endpoint", "Event", "Host", "JoinCheck",
+        "Mismatch", "Note", "Scheduler", "Subflow", "SubflowEnd", "Trace", "analyze",
+    ),
+    "mptcp_oracle.analysis.lookups": ("Announcement", "Carrier", "Octet", "Range", "Segment"),
+    "mptcp_oracle.analysis.mappings": ("MappingTable",),
+    "mptcp_oracle.analysis.tables": ("SegmentTable",),
+    "mptcp_oracle.analysis.transmissions": ("TransmissionTable",),
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
     """Import a public name from its home when it is first asked for."""
-    home = _LAZY.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
-    return value
+    for home, names in _LAZY.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(home), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
