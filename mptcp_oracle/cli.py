@@ -109,9 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Instead of those of the process.
     """
-    # Tables that live to the end of the process need no search for cycles every 700 objects.
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
+    # What is built lives until the report is written: no search for dead cycles meanwhile.
+    gc.disable()
     _open_streams()
     status = _run(arguments)
     try:

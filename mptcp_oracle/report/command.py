@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -137,7 +138,9 @@ def analyze_command(
         )
     failed, found = False, False
     output = sys.stdout
-    for name in names:
+    for at, name in enumerate(names):
+        if at:
+            gc.collect()  # the command runs without automatic collection
         with _trace(name, progress) as trace:
             if trace is None:
                 failed = True

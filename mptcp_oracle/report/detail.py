@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mptcp_oracle.analysis.dataplane import CLASSES
 from mptcp_oracle.analysis.entities import AddressEvent, Connection, Host, Subflow
@@ -63,50 +63,44 @@ def detail(
 
 
 def _hosts(connection: Connection, page: Page) -> Iterator[str]:
-    """Both hosts side by side."""
+    """Both hosts side by side, and why something is not known."""
     table = Table([Cell("host", "dim"), *(Cell(host.role, "dim") for host in connection.hosts)])
     for name, texts in _host_rows(connection.hosts):
         table.rows.append([Cell(name, "dim"), *(Cell(text) for text in texts)])
     yield from table.lines(page)
+    for host in connection.hosts:
+        for why in dict.fromkeys(host.unknown.values()):
+            names = ", ".join(name for name, reason in host.unknown.items() if reason == why)
+            text = f"not known of the {host.role}: {names} ({why})"
+            yield from page.wrapped(text, "  ! ", " " * 6)
 
 
 def _host_rows(hosts: tuple[Host, Host]) -> Iterator[tuple[str, list[str]]]:
-    yield "key", [_or_why(host, "key", "016x") for host in hosts]
-    yield "token", [_or_why(host, "token", "08x") for host in hosts]
-    yield "IDSN", [_or_why(host, "idsn", "d") for host in hosts]
-    yield "wants no joins to this address (C)", [_yes_no(host.c_flag) for host in hosts]
-    yield "application octets", [number(host.octets) for host in hosts]
+    def row(name: str, told: Callable[[Host], str]) -> tuple[str, list[str]]:
+        return name, [told(host) for host in hosts]
+
+    yield row("key", lambda host: _known(host.key, "016x"))
+    yield row("token", lambda host: _known(host.token, "08x"))
+    yield row("IDSN", lambda host: _known(host.idsn, "d"))
+    yield row("C (no joins here)", lambda host: _yes_no(host.c_flag))
+    yield row("application octets", lambda host: number(host.octets))
     for name in CLASSES:
         counts = [host.transmissions.get(name, 0) for host in hosts]
         if any(counts):
             yield f"  {name.replace('_', ' ')}", [number(count) for count in counts]
-    yield "DATA_FIN", [_data_fin(host) for host in hosts]
-    yield (
-        "acknowledged up to DSN",
-        [
-            "not known" if host.acknowledged is None else f"{host.acknowledged} (relative)"
-            for host in hosts
-        ],
-    )
+    fins = [host.data_fin for host in hosts]
+    yield "DATA_FIN", ["none" if fin is None else f"frame {fin.frame}" for fin in fins]
+    yield "  relative DSN", ["" if fin is None else str(fin.dsn) for fin in fins]
+    yield "  acknowledged", ["" if fin is None else _yes_no(fin.acknowledged) for fin in fins]
+    yield row("relative DATA_ACK", lambda host: _known(host.acknowledged, "d"))
 
 
-def _or_why(host: Host, name: str, form: str) -> str:
-    value = getattr(host, name)
-    if value is None:
-        return f"not known ({host.unknown.get(name, 'not in the capture')})"
-    return format(value, form)
+def _known(value: int | None, form: str) -> str:
+    return "not known" if value is None else format(value, form)
 
 
 def _yes_no(value: bool | None) -> str:
     return "not known" if value is None else "yes" if value else "no"
-
-
-def _data_fin(host: Host) -> str:
-    fin = host.data_fin
-    if fin is None:
-        return "none in the capture"
-    state = "acknowledged" if fin.acknowledged else "not acknowledged"
-    return f"frame {fin.frame}, relative DSN {fin.dsn}, {state}"
 
 
 def _checksums(connection: Connection) -> str:

@@ -16,7 +16,8 @@ __all__ = ["WIDTH", "Cell", "Page", "Table", "number", "page", "plural", "printa
 
 #: Columns of output that goes to no terminal, unless ``COLUMNS`` says otherwise.
 WIDTH = 140
-_LEAST = 40
+#: Columns that wrapped text gets at least, however narrow the page.
+LEAST = 24
 
 _STYLES = {"title": "1", "good": "32", "odd": "33", "bad": "1;31", "dim": "2"}
 
@@ -49,7 +50,7 @@ class Page:
         rest = " " * len(first) if rest is None else rest
         return textwrap.wrap(
             text,
-            max(self.width, _LEAST, len(rest) + 24),
+            max(self.width, len(rest) + LEAST),
             initial_indent=first,
             subsequent_indent=rest,
             break_long_words=False,
@@ -127,8 +128,7 @@ class Table:
             texts.append(" " * (widths[-1] - len(last.text)) + page.styled(last.text, last.style))
             yield (" " * self.gap).join(texts).rstrip()
             return
-        room = max(page.width - left, 24)
-        ends = Page(width=room).wrapped(last.text) if len(last.text) > room else [last.text]
+        ends = Page(width=page.width - left).wrapped(last.text)
         for at, end in enumerate(ends):
             start = (" " * self.gap).join([*texts, ""]) if at == 0 else " " * left
             yield (start + page.styled(end, last.style)).rstrip()

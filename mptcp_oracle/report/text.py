@@ -72,7 +72,8 @@ def overview(trace: Trace, page: Page, limit: int = 0) -> Iterator[str]:
     if filters is None:
         hint = "--connection N tells one of them in detail, with a Wireshark display filter"
         yield ""
-        yield page.styled(hint, "dim")
+        for line in page.wrapped(hint):
+            yield page.styled(line, "dim")
 
 
 def heading(trace: Trace, page: Page) -> Iterator[str]:
@@ -86,7 +87,9 @@ def heading(trace: Trace, page: Page) -> Iterator[str]:
         found = [sizes, plural(len(trace.connections), "MPTCP connection") + _states(trace)]
         if trace.unattached:
             found.append(plural(len(trace.unattached), "unattached subflow"))
-        yield f"{page.styled(name, 'title')}: {', '.join(found)}"
+        first, *rest = page.wrapped(f"{name}: {', '.join(found)}", "", "  ")
+        yield page.styled(name, "title") + first[len(name) :] if first.startswith(name) else first
+        yield from rest
     for note in trace.notes:
         yield from _odd(words.note(note), page, "odd")
 
@@ -173,7 +176,7 @@ def _again(sums: dict[str, int]) -> tuple[int, ...]:
 
 
 def _table(heads: tuple[str, ...], entries: list[_Entry], page: Page) -> Iterator[str]:
-    """One line an entry if the page is wide enough, else the numbers above the words."""
+    """One line an entry if the page is wide enough; else words below numbers, or words only."""
     columns = len(heads) - 2 + len(_AGAIN)
     if not any(entry.counts[-1] for entry in entries):
         columns -= 1
@@ -182,19 +185,30 @@ def _table(heads: tuple[str, ...], entries: list[_Entry], page: Page) -> Iterato
     tops += [Cell(name, "dim", right=True) for name in names]
     wide = Table([*tops, Cell("how it ended", "dim")])
     narrow = Table([tops[0], *tops[2:]])
-    indent = " " * 6
+    words_only: list[str] = []
     for entry in entries:
         counts = [
             Cell(number(count), _count_style(at, count), right=True)
             for at, count in enumerate(entry.counts[:columns])
         ]
         label = Cell(entry.label, entry.style)
-        wide.rows.append([label, Cell(entry.pair), *counts, Cell(entry.remark)])
-        narrow.rows.append([label, *counts])
-        narrow.rows += page.wrapped(f"{entry.pair}; {entry.remark}", indent)
-        for rows in (wide.rows, narrow.rows):
-            rows += entry.below
-    yield from (wide if wide.fits(page.width, REMARK) else narrow).lines(page)
+        wide.rows += [[label, Cell(entry.pair), *counts, Cell(entry.remark)], *entry.below]
+        text = f"{entry.pair}; {entry.remark}"
+        narrow.rows += [[label, *counts], *page.wrapped(text, " " * 6), *entry.below]
+        told = [
+            f"{name} {cell.text}"
+            for at, (name, cell) in enumerate(zip(names, counts, strict=True))
+            if at < 2 or entry.counts[at]
+        ]
+        words_only.append(page.styled(entry.label, entry.style))
+        words_only += page.wrapped("; ".join([text, *told]), " " * 6)
+        words_only += entry.below
+    if wide.fits(page.width, REMARK):
+        yield from wide.lines(page)
+    elif narrow.fits(page.width):
+        yield from narrow.lines(page)
+    else:
+        yield from words_only
 
 
 def _count_style(column: int, count: int) -> str | None:
@@ -221,7 +235,7 @@ def _below(connection: Connection, page: Page, filters: Filters | None) -> Itera
             f"{host.role} {host.token:08x}" for host in connection.hosts if host.token is not None
         ]
         if tokens:
-            yield f"    tokens: {', '.join(tokens)}"
+            yield from page.wrapped(f"tokens: {', '.join(tokens)}", "    ", " " * 6)
         yield from _filter_line(filters.connection(connection), page)
 
 

@@ -14,6 +14,7 @@ __all__ = ["Fold", "fold", "timeline"]
 HEAD, TAIL = 40, 20
 #: So many events of one shape in a row are told one by one; of more, the first and the last.
 ALIKE = 4
+_ARROWS = {"initiator": "->", "listener": "<-", None: "--"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,10 @@ def timeline(connection: Connection, page: Page, *, whole: bool = False) -> Iter
         yield "no events in the capture"
         return
     start = events[0].time
-    unit = f"seconds since frame {events[0].frame}"
-    heads = (Cell("frame", "dim", right=True), Cell(unit, "dim", right=True))
-    table = Table([*heads, *(Cell(head, "dim") for head in ("subflow", "sender", "event"))])
+    legend = f"time line, in seconds since frame {events[0].frame}; -> is sent by the initiator"
+    yield from page.wrapped(legend)
+    heads = (Cell("frame", "dim", right=True), Cell("seconds", "dim", right=True))
+    table = Table([*heads, *(Cell(head, "dim") for head in ("subflow", "event"))])
     for item in events if whole else fold(events):
         if isinstance(item, Fold):
             alike = f"... {plural(item.count, 'event')} in frames {item.first} to {item.last}"
@@ -94,8 +96,7 @@ def timeline(connection: Connection, page: Page, *, whole: bool = False) -> Iter
             [
                 Cell(str(item.frame), right=True),
                 Cell(_seconds(item.time - start), right=True),
-                Cell(str(item.subflow)),
-                Cell(item.host or "?"),
+                Cell(f"{item.subflow} {_ARROWS[item.host]}"),
                 Cell(item.what, "bad" if "RST" in item.what else None),
             ]
         )

@@ -1,0 +1,66 @@
+"""Run ``mptcp-oracle`` as users do: as a process of its own, with or without a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping
+from fcntl import ioctl
+from pathlib import Path
+
+__all__ = ["COMMAND", "in_terminal", "run"]
+
+COMMAND = (sys.executable, "-m", "mptcp_oracle.cli")
+_SECONDS = 60
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's, without what would change output."""
+    kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "LINES"}}
+    return {**kept, "TERM": "xterm", **more}
+
+
+def run(
+    *arguments: str | Path, given: bytes | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run with pipes; ``given`` is standard input (by default empty)."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        input=given or b"",
+        capture_output=True,
+        env=_environment(environment),
+        timeout=_SECONDS,
+        check=False,
+    )
+    out, err = (octets.decode() for octets in (done.stdout, done.stderr))
+    assert "Traceback" not in err, err
+    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+
+def in_terminal(*arguments: str | Path, columns: int = 80, **environment: str) -> tuple[int, str]:
+    """Run with a terminal of so many columns; give the exit status and all that it showed."""
+    ours, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=_environment(environment),
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # how Linux says that the other side is closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(ours)
+    return process.wait(_SECONDS), shown.decode().replace("\r\n", "\n")
