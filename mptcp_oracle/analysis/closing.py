@@ -12,20 +12,26 @@ from mptcp_oracle.analysis.entities import (
     ROLES,
     Connection,
     DataFin,
+    Host,
     Mismatch,
     Subflow,
     SubflowEnd,
 )
-from mptcp_oracle.analysis.signals import FIN, RST, Signals
+from mptcp_oracle.analysis.signals import ACK, FIN, RST, SYN, Signals
 from mptcp_oracle.options import Dss, MpTcprst
 
-__all__ = ["close"]
+__all__ = ["close", "lone_subflow"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
 #: A piece that ends here or later comes from an infinite mapping.
 INFINITE = 1 << 61
-#: Bits of a half's ``mptcp`` that a DSS sets.
+#: Bits of a half's ``mptcp`` that a DSS sets, and those that a DATA_ACK sets.
 NUMBERED = 0x1E
+ACKNOWLEDGED = 0x14
+#: Bits of a segment's ``flags``: captured twice; options cut by the snap length; MPTCP seen.
+DUPLICATE, OPTIONS_CUT, HAS_MPTCP = 0x0200, 0x0400, 0x8000
+#: Segments looked at, from a handshake on, for the first one of a host.
+MOST_LOOKED_AT = 4096
 
 
 def close(build: Assembly, signals: Signals, plane: DataPlane, connection: Connection) -> None:
@@ -68,7 +74,7 @@ def _data_fin(
     plane: DataPlane, signals: Signals, connection: Connection, role: int, direction: int
 ) -> None:
     """The first DATA_FIN of a direction, and whether it was acknowledged."""
-    rows = plane.wire.segments
+    rows, mptcp = plane.wire.segments, plane.wire.halves["mptcp"]
     host = connection.hosts[role]
     first = None
     for subflow in connection.subflows:
@@ -80,7 +86,8 @@ def _data_fin(
             if isinstance(option, Dss) and option.data_fin and option.dsn is not None:
                 first = (raw.row, option)
                 break
-    host.acknowledged = plane.dack_top[direction] if plane.dack_top[direction] > 1 else None
+    if any(mptcp[subflow.halves[1 - role]] & ACKNOWLEDGED for subflow in connection.subflows):
+        host.acknowledged = plane.dack_top[direction]
     if first is None:
         return
     row, option = first
@@ -117,7 +124,7 @@ def _first_mapping(plane: DataPlane, connection: Connection, role: int) -> None:
         return
     seen = maps["dsn"][mapping] + (1 + initial.syn_data[role] - maps["start"][mapping])
     short = not maps["flags"][mapping] & 0x48
-    if seen == 1 or any(found.what == "idsn" for found in connection.mismatches):
+    if seen == 1 or _named(connection, host):
         return
     if short and (seen - 1) & 0xFFFFFFFF == 0:
         return
@@ -133,6 +140,11 @@ def _first_mapping(plane: DataPlane, connection: Connection, role: int) -> None:
             section="3.1",
         )
     )
+
+
+def _named(connection: Connection, host: Host) -> bool:
+    """Whether the IDSN of a host is already called wrong."""
+    return any(found.what == "idsn" and found.host == host.role for found in connection.mismatches)
 
 
 def _index(plane: DataPlane, subflow: Subflow) -> int:
@@ -193,34 +205,93 @@ def _fallback(
         fell = _handshake_fallback(build, initial)
         if fell is not None:
             return fell
-    halves = [half for subflow in connection.subflows for half in subflow.halves]
     end, of = plane.pieces.of("end", "map")
-    for half in halves:
-        last = plane.piece_first[half + 1] - 1
-        if last >= plane.piece_first[half] and end[last] >= INFINITE:
-            row = maps["row"][of[last]]
-            return ("infinite_mapping", "an infinite mapping was declared", frame[row])
-    if len(connection.subflows) > 1 or connection.id < 0:
+    for subflow in connection.subflows:
+        for half in subflow.halves:
+            last = plane.piece_first[half + 1] - 1
+            if last >= plane.piece_first[half] and end[last] >= INFINITE:
+                row = maps["row"][of[last]]
+                return ("infinite_mapping", "an infinite mapping was declared", frame[row])
+    lone = lone_subflow(connection)
+    if lone is None or connection.id < 0:
         return None
-    for half in halves:
+    flags = plane.wire.segments["flags"]
+    for half in lone.halves:
         row = plane.unmapped_row[half]
-        if row >= 0 and plane.mptcp_row[half] < row:
+        if row >= 0 and plane.mptcp_row[half] < row and not flags[row] & OPTIONS_CUT:
             return ("no_mapping", "payload without a mapping, and no MPTCP after", frame[row])
+    return _no_data_ack(build, plane, lone)
+
+
+def lone_subflow(connection: Connection) -> Subflow | None:
+    """The only subflow that was ever established; with more, no fallback is possible."""
+    lone = [
+        flow
+        for flow in connection.subflows
+        if flow.join is None or flow.join.result not in ("refused", "invalid")
+    ]
+    return lone[0] if len(lone) == 1 else None
+
+
+def _no_data_ack(
+    build: Assembly, plane: DataPlane, subflow: Subflow
+) -> tuple[str, str, int | None] | None:
+    """Fallback of a host that acknowledges mapped data with plain TCP ACKs and no DATA_ACK.
+
+    Only what the listener shows is judged: its every segment after the SYN/ACK has no MPTCP
+    option, and the first one of them that acknowledges data proves it.
+    """
+    shake, rows = build.shakes[subflow.stream], plane.wire.segments
+    if subflow.kind != "initial" or shake.synack_row is None or shake.synack is None:
+        return None
+    own, other = subflow.halves
+    if plane.mptcp_row[other] > shake.synack[0].row or plane.isn_from[own] == 0:
+        return None
+    if plane.piece_first[own] == plane.piece_first[own + 1]:
+        return None
+    half, flags, ack = rows.of("half", "flags", "ack")
+    isn = plane.wire.halves["isn"][own]
+    start = plane.pieces["start"][plane.piece_first[own]]
+    for row in range(shake.synack_row + 1, min(rows.rows, shake.synack_row + MOST_LOOKED_AT)):
+        if half[row] != other or flags[row] & (SYN | RST | DUPLICATE | OPTIONS_CUT):
+            continue
+        covered = (ack[row] - isn) & 0xFFFFFFFF
+        if flags[row] & ACK and start < covered < 0x80000000:
+            why = "mapped data was acknowledged without a DATA_ACK, and no MPTCP came after"
+            return ("no_data_ack", why, rows["frame"][row])
     return None
 
 
 def _handshake_fallback(build: Assembly, initial: Subflow) -> tuple[str, str, int | None] | None:
     """Fallback before any data: an MP_CAPABLE is missing in the SYN/ACK or after it."""
     shake, wire = build.shakes[initial.stream], build.wire
-    frame = wire.segments["frame"]
-    if shake.ack is not None:
-        return None
+    frame, flags = wire.segments["frame"], wire.segments["flags"]
     own = initial.halves[0]
-    if wire.halves["mptcp"][own] & NUMBERED:
+    if shake.ack is not None or wire.halves["mptcp"][own] & NUMBERED:
         return None
-    if shake.plain_synack is not None and shake.synack is None:
-        return ("synack", "the SYN/ACK has no MP_CAPABLE", frame[shake.plain_synack])
-    if shake.synack is not None and shake.refused is None and wire.halves["count"][own] > 1:
-        last = frame[wire.halves["last_row"][own]]
-        return ("third_packet", "the third packet has no MP_CAPABLE", last)
+    if shake.synack is None:
+        plain = shake.plain_synack
+        if plain is None or flags[plain] & OPTIONS_CUT:
+            return None
+        given_up = shake.plain_syn
+        if given_up is not None and not flags[given_up] & OPTIONS_CUT:
+            return ("syn", "the initiator sent its SYN again without MP_CAPABLE", frame[given_up])
+        return ("synack", "the SYN/ACK has no MP_CAPABLE", frame[plain])
+    row = _first_after(build, initial, shake.synack[0].row)
+    if row is None or flags[row] & (OPTIONS_CUT | HAS_MPTCP):
+        return None
+    return ("third_packet", "the third packet has no MP_CAPABLE", frame[row])
+
+
+def _first_after(build: Assembly, initial: Subflow, start: int) -> int | None:
+    """The initiator's first segment after a row that is neither SYN nor RST."""
+    rows = build.wire.segments
+    half, flags = rows.of("half", "flags")
+    own = initial.halves[0]
+    last = build.wire.halves["last_row"][own]
+    for row in range(start + 1, min(last + 1, start + MOST_LOOKED_AT)):
+        if half[row] == own and not flags[row] & (SYN | RST | DUPLICATE):
+            return row
+    if last >= start + MOST_LOOKED_AT and not flags[last] & (SYN | RST):
+        return last
     return None

@@ -6,6 +6,7 @@ runs, because its classifier wants to know when subflows became usable, became b
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import groupby
 
 from mptcp_oracle import crypto
@@ -106,6 +107,9 @@ class _Teller:
             if address_id is not None:
                 self.by_address_id.setdefault((role, address_id), []).append(subflow)
         self.accept_syn_data(subflow)
+        refused = subflow.join is not None and subflow.join.result in ("refused", "invalid")
+        if refused or (shake.syn_row is not None and not shake.answered and shake.ack is None):
+            return
         usable = shake.ack[0].row if shake.ack is not None else shake.synack_row
         if usable is None:
             first = self.build.wire.halves["first_row"]
@@ -226,14 +230,26 @@ class _Teller:
                     address_id=address_id,
                 )
             )
-            for other in self.by_address_id.pop((role, address_id), ()):
+            key = (role, address_id)
+            begun, later = self.begun(key, row)
+            for other in begun:
                 self.triggers.append(Trigger(row=row, half=other.halves[role], kind="end"))
+            if begun:
+                self.by_address_id[key] = later
+
+    def begun(self, key: tuple[int, int], row: int) -> tuple[list[Subflow], list[Subflow]]:
+        """Subflows of a host's Address ID that began before a row, and those that began later."""
+        flows = self.by_address_id.get(key, [])
+        frame = self.rows["frame"][row]
+        at = bisect_right(flows, frame, key=lambda flow: flow.first_frame)
+        return flows[:at], flows[at:]
 
     def prioritise(self, row: int, subflow: Subflow, role: int, option: MpPrio) -> None:
         """B asks the peer, and applies to one subflow, or in version 0 to an Address ID."""
         touched = [subflow]
         if option.address_id is not None and self.connection.version == 0:
-            touched = self.by_address_id.get((role, option.address_id), [])[:MOST_TOUCHED]
+            touched, _ = self.begun((role, option.address_id), row)
+            touched = touched[-MOST_TOUCHED:]
         for other in touched:
             other.backup[role] = option.backup
             kind = "backup" if option.backup else "regular"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mptcp_oracle.analysis.closing import lone_subflow
 from mptcp_oracle.analysis.dataplane import DataPlane
 from mptcp_oracle.analysis.entities import ROLES, Connection, Subflow
 from mptcp_oracle.errors import UsageError
@@ -56,14 +57,13 @@ def _stream(plane: DataPlane, connection: Connection, role: int) -> Iterator[mem
         if expected < end:
             return
         node = carried.next_of(node)
-    if connection.state == "fallback" and len(connection.subflows) == 1:
-        half = connection.subflows[0].halves[role]
-        yield from _subflow_octets(plane, half, _after_mapped(plane, connection, role), END)
+    lone = lone_subflow(connection)
+    if connection.state == "fallback" and lone is not None:
+        yield from _subflow_octets(plane, lone.halves[role], _after_mapped(plane, lone, role), END)
 
 
-def _after_mapped(plane: DataPlane, connection: Connection, role: int) -> int:
+def _after_mapped(plane: DataPlane, subflow: Subflow, role: int) -> int:
     """The first subflow sequence number beyond every mapping: where plain TCP goes on."""
-    subflow: Subflow = connection.subflows[0]
     half = subflow.halves[role]
     last = plane.piece_first[half + 1] - 1
     if last >= plane.piece_first[half]:
