@@ -39,6 +39,10 @@ CLASSES = (
 MOST_PIECES = 256
 
 
+# Octets that a DATA_ACK cannot be ahead of the one before it.
+ABSURD = cython.declare(cython.longlong, 0x10000000000)
+
+
 @cython.cclass
 class Intervals:
     """Disjoint half-open intervals in numbered spaces, in a skip list of flat arrays.
@@ -433,8 +437,11 @@ class Classifier:
                 if value > self.acked[h ^ 1]:
                     self.acked[h ^ 1] = value
             # A window stays shut, whatever updates say, until more data is acknowledged.
-            if self.dss[i] & 0x01 and self.data_ack[i] > self.dack_top[d ^ 1]:
-                self.dack_top[d ^ 1] = self.data_ack[i]
+            if self.dss[i] & 0x01:
+                # A number absurdly far beyond the last acknowledges nothing.
+                value = self.data_ack[i] - self.dack_top[d ^ 1]
+                if 0 < value < ABSURD:
+                    self.dack_top[d ^ 1] = self.data_ack[i]
                 self.shut[d ^ 1] = 0
             if self.window[i] == 0 and self.flags[i] & 0x0006 == 0:
                 self.shut[d ^ 1] = 1
