@@ -88,8 +88,9 @@ CODES = {
 
 # Integer literals above 31 bits are Python objects to Cython: they are named here instead.
 BILLION = cython.declare(cython.ulonglong, 1000000000)
-MOST_NANOSECONDS = cython.declare(cython.ulonglong, 0x7FFFFFFFFFFFFFFF)
-MOST_SECONDS = cython.declare(cython.ulonglong, 9223372035)
+# Times lie within 2^62 of the epoch (1824 to 2116), so that differences fit in 64 bits as well.
+MOST_NANOSECONDS = cython.declare(cython.ulonglong, 0x3FFFFFFFFFFFFFFF)
+MOST_SECONDS = cython.declare(cython.ulonglong, 4611686017)
 # No frame is that long; a longer one is the mark of a damaged file (256 MiB).
 MOST_OCTETS = cython.declare(cython.longlong, 0x10000000)
 
@@ -194,7 +195,7 @@ def pcap_records(
 def nanoseconds(
     table: cython.longlong[::1], row: cython.Py_ssize_t, ticks: cython.ulonglong
 ) -> cython.longlong:
-    """The time stamp in nanoseconds since the epoch, held inside 64 bits (signed)."""
+    """The time stamp in nanoseconds since the epoch, held within 2^62 of it."""
     unit: cython.longlong = table[row + UNIT]
     factor: cython.ulonglong = table[row + FACTOR]
     shift: cython.longlong = table[row + OFFSET]
