@@ -37,6 +37,9 @@ NO_BASE = (
     "neither key nor data sequence number in the capture",
 )
 
+#: Why nothing tells who is who.
+NO_ROLE = "neither a SYN nor the connection in the capture"
+
 
 def unknown(fact: Fact, **reasons: str) -> Fact:
     """Say why keys of a fact that are ``None`` are not known, and give the fact."""
@@ -107,7 +110,6 @@ def _host(trace: Trace, item: Connection, role: int) -> Fact:
 
 def subflow(trace: Trace, item: Subflow, number: int) -> Fact:
     """A subflow of connection ``number``."""
-    reverse = item.opener == 1
     end, join = item.end, item.join
     fact: Fact = {
         "fact": "subflow",
@@ -117,8 +119,8 @@ def subflow(trace: Trace, item: Subflow, number: int) -> Fact:
         "kind": item.kind,
         "version": item.version,
         "opened_by": None if item.opener is None else ROLES[item.opener],
-        "source": _end(trace, item, int(reverse)),
-        "destination": _end(trace, item, int(not reverse)),
+        "source": _end(trace, item, item.source_role),
+        "destination": _end(trace, item, 1 - item.source_role),
         "first_frame": item.first_frame,
         "last_frame": item.last_frame,
         "frames": item.frames,
@@ -143,12 +145,11 @@ def subflow(trace: Trace, item: Subflow, number: int) -> Fact:
 def _end(trace: Trace, item: Subflow, side: int) -> Fact:
     """One end of a subflow: ``side`` is the index of its role and of its half."""
     half = item.halves[side]
-    source = side == int(item.opener == 1)
-    endpoint = item.source if source else item.destination
+    endpoint = item.source if side == item.source_role else item.destination
     isn_from = ISN_FROM[trace.plane.isn_from[half]]
     sure = isn_from is not None and not trace.plane.slack[half]
     fact: Fact = {
-        "role": None if item.opener is None else ROLES[side],
+        "role": item.role_name(side),
         "address": endpoint.address,
         "port": endpoint.port,
         "address_id": item.address_ids[side],
@@ -161,7 +162,7 @@ def _end(trace: Trace, item: Subflow, side: int) -> Fact:
     join = "not in the capture's part of the handshake"
     return unknown(
         fact,
-        role="no SYN in the capture",
+        role=NO_ROLE,
         address_id=join,
         backup="never stated in the capture",
         isn="no SYN in the capture" if isn_from is None else "mappings give bounds only",

@@ -80,8 +80,8 @@ class Ground:
                 for role, half in subflow.sides():
                     found["connection"][half] = group.id
                     found["subflow"][half] = subflow.id
-                    found["from_source"][half] = role == int(subflow.opener == 1)
-                    if subflow.opener is not None:
+                    found["from_source"][half] = role == subflow.source_role
+                    if subflow.role_name(role) is not None:
                         found["sender"][half] = role
         return found
 

@@ -164,7 +164,7 @@ class _Segments:
         if cut:
             unknown["options"] = "cut off by the snap length"
         if fact["sender"] is None:
-            unknown["sender"] = "no SYN in the capture"
+            unknown["sender"] = described.NO_ROLE
         return fact
 
     def range(self, item: Fact, base: int | None) -> Fact:
@@ -205,7 +205,7 @@ class _Segments:
         if mapped and base is None:
             fact["unknown"]["absolute"] = why
         if fact["sender"] is None:
-            fact["unknown"]["sender"] = "no SYN in the capture"
+            fact["unknown"]["sender"] = described.NO_ROLE
         return fact
 
     def base(self, half: int, *, back: bool = False) -> tuple[int | None, str]:

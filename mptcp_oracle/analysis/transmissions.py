@@ -184,8 +184,7 @@ def _at_sender(ground: Ground) -> Array:
     for group in ground.trace.groups():
         for subflow in group.subflows:
             for role, half in subflow.sides():
-                end = "source" if role == int(subflow.opener == 1) else "destination"
-                found[half] = subflow.vantage[0] == end
+                found[half] = subflow.captured_at(role)
     return found
 
 
