@@ -72,7 +72,7 @@ def column(array: Any) -> NDArray[Any]:
     import numpy as np
 
     code = {"B": np.uint8, "H": np.uint16, "I": np.uint32, "i": np.int32, "q": np.int64}
-    found: NDArray[Any] = np.frombuffer(array, dtype=code[array.typecode])
+    found: NDArray[Any] = np.frombuffer(array, dtype=code[memoryview(array).format])
     found.flags.writeable = False
     return found
 

@@ -97,6 +97,7 @@ class Intervals:
         self.height = _longer(self.height, "B", 2 * n)
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def find(self, space: cython.int, at: cython.longlong) -> cython.Py_ssize_t:
         """The first node of ``space`` that ends after ``at``, or 0; ``path`` leads to it."""
         level: cython.Py_ssize_t = 13
@@ -118,6 +119,7 @@ class Intervals:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def after(self, node: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The next node of the same space, or 0."""
         following: cython.Py_ssize_t = self.pool[self.link[node]]
@@ -126,6 +128,7 @@ class Intervals:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def insert(
         self, space: cython.int, start: cython.longlong, end: cython.longlong
     ) -> cython.Py_ssize_t:
@@ -163,7 +166,8 @@ class Intervals:
         return node
 
     @cython.cfunc
-    def remove(self, node: cython.Py_ssize_t) -> cython.void:
+    @cython.exceptval(-1)
+    def remove(self, node: cython.Py_ssize_t) -> cython.int:
         """Take a node out."""
         level: cython.Py_ssize_t
         tall: cython.Py_ssize_t = self.height[node]
@@ -177,6 +181,7 @@ class Intervals:
         self.end[node] = -FAR_BELOW
         self.pool[self.link[node]] = self.spare[tall]
         self.spare[tall] = node
+        return 0
 
     def first_of(self, space: cython.int) -> int:
         """The first node of a space, or 0."""
@@ -442,7 +447,7 @@ class Classifier:
                 value = self.data_ack[i] - self.dack_top[d ^ 1]
                 if 0 < value < ABSURD:
                     self.dack_top[d ^ 1] = self.data_ack[i]
-                self.shut[d ^ 1] = 0
+                    self.shut[d ^ 1] = 0
             if self.window[i] == 0 and self.flags[i] & 0x0006 == 0:
                 self.shut[d ^ 1] = 1
             if self.flags[i] & 0x0005:
@@ -490,6 +495,7 @@ class Classifier:
         return stop
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def count(
         self,
         h: cython.Py_ssize_t,
@@ -497,7 +503,7 @@ class Classifier:
         x: cython.longlong,
         y: cython.longlong,
         dsn: cython.longlong,
-    ) -> cython.void:
+    ) -> cython.int:
         """Book the octets ``[x, y)`` of half ``h`` under a class."""
         at: cython.Py_ssize_t = 8 * h + kind
         last: cython.Py_ssize_t = self.splits - 1
@@ -508,20 +514,20 @@ class Classifier:
         if last >= 0 and self.split_row[last] == self.row:
             if self.split_kind[last] == kind and self.split_end[last] == dsn:
                 self.split_end[last] = dsn + (y - x)
-                return
+                return 0
             if last >= 63 and self.split_row[last - 63] == self.row:
-                return
+                return 0
         last += 1
         self.split_row[last] = self.row
         self.split_start[last] = dsn
         self.split_end[last] = dsn + (y - x)
         self.split_kind[last] = kind
         self.splits += 1
+        return 0
 
     @cython.cfunc
-    def note_seen(
-        self, h: cython.Py_ssize_t, x: cython.longlong, y: cython.longlong
-    ) -> cython.void:
+    @cython.exceptval(-1)
+    def note_seen(self, h: cython.Py_ssize_t, x: cython.longlong, y: cython.longlong) -> cython.int:
         """Remember that half ``h`` has sent the octets ``[x, y)``.
 
         The highest block is kept in ``low`` and ``high``; lower ones, which gaps left behind, are
@@ -531,16 +537,16 @@ class Classifier:
         if self.high[h] == self.low[h]:
             self.low[h] = x
             self.high[h] = y
-            return
+            return 0
         if x > self.high[h]:
             node = self.seen.insert(h, self.low[h], self.high[h])
             self.low[h] = x
             self.high[h] = y
-            return
+            return 0
         if y > self.high[h]:
             self.high[h] = y
         if x >= self.low[h]:
-            return
+            return 0
         if y >= self.low[h]:
             y = self.low[h]
         # Below the highest block: one interval out of all that touch [x, y).
@@ -556,8 +562,10 @@ class Classifier:
             self.low[h] = x
         else:
             self.seen.insert(h, x, y)
+        return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def part(
         self,
         h: cython.Py_ssize_t,
@@ -567,7 +575,7 @@ class Classifier:
         delta: cython.longlong,
         old_top: cython.longlong,
         m: cython.Py_ssize_t,
-    ) -> cython.void:
+    ) -> cython.int:
         """Classify the octets ``[x, end)`` of the present row, all under mapping ``m`` or -1."""
         y: cython.longlong
         node: cython.Py_ssize_t
@@ -583,7 +591,7 @@ class Classifier:
         ):
             again = x < self.high[h] and self.low[h] <= x
             self.count(h, 1 if again else 6, x, end, x + delta)
-            return
+            return 0
         while x < end:
             y = end
             again = False
@@ -610,8 +618,10 @@ class Classifier:
             else:
                 self.carry(h, d, x, y, delta, again, x >= old_top)
             x = y
+        return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def carry(
         self,
         h: cython.Py_ssize_t,
@@ -621,7 +631,7 @@ class Classifier:
         delta: cython.longlong,
         again: cython.bint,
         runs: cython.bint,
-    ) -> cython.void:
+    ) -> cython.int:
         """Classify ``[x, end)`` of half ``h`` by its DSNs and make this row their last carrier.
 
         Args:
@@ -714,8 +724,10 @@ class Classifier:
                 map_.sole[node] = sole
                 self.finger[h] = node
             a = y
+        return 0
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def carrier(self, owner: cython.int, at: cython.longlong) -> cython.Py_ssize_t:
         """The row that stands for an owner at subflow sequence number ``at``."""
         low: cython.Py_ssize_t
@@ -747,6 +759,7 @@ class Classifier:
         return self.fresh[low]
 
     @cython.cfunc
+    @cython.exceptval(-1)
     def judge(
         self,
         h: cython.Py_ssize_t,
@@ -778,7 +791,7 @@ class Classifier:
             return 3
         if self.loss_time[q] >= self.time[before]:
             return 3
-        if lag >= 200000000 and lag >= 2 * self.rtt[q] and self.acked[q] <= at:
+        if lag >= 200000000 and lag // 2 >= self.rtt[q] and self.acked[q] <= at:
             return 3
         if self.at_sender[h] and 0 < self.rtt[q] and lag < self.rtt[q]:
             return 4

@@ -14,13 +14,22 @@ from tests.common.checkout import ROOT, tracked
 from tests.common.machine import unavailable
 
 LONGEST = 450
+#: Longer ones, each with its own limit and the reason.
+LONGER = {
+    "mptcp_oracle/engine/transmissions.py": (
+        800,
+        "compiled classes that call each other's C methods have to be one compilation unit",
+    ),
+}
 PYTHON = [path for path in tracked() if path.suffix == ".py"]
 
 
 def test_no_module_is_long() -> None:
-    """Every Python file has at most 450 lines."""
+    """Every Python file has at most 450 lines, but for those that give a reason."""
     lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in PYTHON}
-    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+    limits = dict.fromkeys(lengths, LONGEST) | {path: row[0] for path, row in LONGER.items()}
+    assert {path: lines for path, lines in lengths.items() if lines > limits[path]} == {}
+    assert all(lengths[path] > LONGEST for path in LONGER), "an exception that is not needed"
 
 
 def untold(source: str) -> Iterator[str]:
