@@ -87,7 +87,8 @@ def _host_rows(hosts: tuple[Host, Host]) -> Iterator[tuple[str, list[str]]]:
     for name in CLASSES:
         counts = [host.transmissions.get(name, 0) for host in hosts]
         if any(counts):
-            yield f"  {name.replace('_', ' ')}", [number(count) for count in counts]
+            label = name.replace("_", " ").replace("tcp", "TCP")
+            yield f"  {label}", [number(count) for count in counts]
     fins = [host.data_fin for host in hosts]
     yield "DATA_FIN", ["none" if fin is None else f"frame {fin.frame}" for fin in fins]
     yield "  relative DSN", ["" if fin is None else str(fin.dsn) for fin in fins]

@@ -110,7 +110,7 @@ def connection(item: Connection, filters: Filters, *, events: bool = False) -> J
         "fallback": item.fallback,
         "checksum": item.checksum,
         "checksums": {"right": right, "wrong": wrong, "incomplete": incomplete},
-        **{host.role: _host(host) for host in item.hosts},
+        **{host.role: _host(host, item.version) for host in item.hosts},
         "subflows": [_subflow(flow, ROLES, filters) for flow in item.subflows],
         "addresses": [_address(event) for event in item.addresses],
         "mismatches": [_mismatch(mismatch) for mismatch in item.mismatches],
@@ -141,7 +141,7 @@ def unattached(flow: Subflow, filters: Filters) -> Json:
     return found
 
 
-def _host(host: Host) -> Json:
+def _host(host: Host, version: int | None) -> Json:
     fin = host.data_fin
     found: Json = {
         "address": host.endpoint.address if host.endpoint is not None else None,
@@ -159,7 +159,10 @@ def _host(host: Host) -> Json:
         "acknowledged": host.acknowledged,
     }
     endpoint = "the initial subflow is not in the capture"
-    return _known(found, {"address": endpoint, "port": endpoint, **host.unknown})
+    reasons: dict[str, str | None] = {"address": endpoint, "port": endpoint, **host.unknown}
+    if version != 0:  # version 0 has no such flag
+        reasons["c_flag"] = "no MP_CAPABLE of this host in the capture"
+    return _known(found, reasons)
 
 
 def _transmissions(host: Host) -> dict[str, int]:

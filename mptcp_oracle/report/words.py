@@ -168,6 +168,6 @@ def scheduler(host: Host) -> str:
 
 def _more(seen: Scheduler) -> Iterator[str]:
     if seen.reordered:
-        yield f"{seen.reordered:.1%} sent below the highest DSN so far"
+        yield f"{seen.reordered:.1%} of them sent below the highest DSN so far"
     if seen.on_backup:
         yield f"{number(seen.on_backup)} octets on a backup subflow while a regular one was alive"

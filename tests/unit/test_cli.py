@@ -266,6 +266,44 @@ def test_a_stray_join_is_found_by_its_token(tmp_path: Path) -> None:
     assert f"joins the connection with token {talk.token[1]:08x}" in " ".join(done.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "not enough memory\nhint: "),
+        (OSError(5, "Input/output error"), "Input/output error"),
+    ],
+)
+def test_what_the_machine_refuses_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    """Too little memory or a failing disk is told with the capture's name; the next one is read."""
+
+    def refuse(name: str, **_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mptcp_oracle.analysis.trace.analyze", refuse)
+    done = CliRunner().invoke(cli, ["analyze", "one", "two"])
+    assert done.exit_code == 3
+    assert done.stderr.count(words) == 2
+    assert "error: one: " in done.stderr
+    assert "error: two: " in done.stderr
+
+
+def test_json_needs_no_terminal_library_and_no_arrays() -> None:
+    """``analyze --json`` starts without rich, NumPy, scapy, Hypothesis and pytest."""
+    done = subprocess.run(
+        [COMMAND[0], "-X", "importtime", *COMMAND[1:], "analyze", "--json", str(CAPTURE)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    times = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in times}
+    assert {"click", "json", "mptcp_oracle"} <= imported
+    assert not imported & {"rich", "numpy", "scapy", "hypothesis", "pytest"}
+
+
 def test_the_schema_is_printable() -> None:
     """``--json-schema`` prints the schema, without any capture."""
     done = run("analyze", "--json-schema")
