@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mptcp_oracle import crypto
@@ -107,14 +108,21 @@ class Owners:
         """The connection whose host owns the token of the SYN."""
         token = syn_token(shake)
         owners = () if token is None else self._candidates(token, shake)
-        judged = [(own, owner_by_hmac(shake, own[0], 1 - own[1])) for own in owners]
+        results: dict[tuple[int | None, ...], bool | None] = {}
+        judged: list[tuple[Owner, bool | None]] = []
+        for connection, role in owners:
+            keys = tuple(host.key for host in connection.hosts)
+            known = (connection.version, role, *keys)
+            if known not in results:
+                results[known] = owner_by_hmac(shake, connection, 1 - role)
+            judged.append(((connection, role), results[known]))
         verified = [own for own, right in judged if right]
         left = verified or [own for own, right in judged if right is None]
-        left = self._narrow(shake, left or [own for own, _ in judged])
+        left = left or [own for own, _ in judged]
+        left = self._narrow(shake, left, same=bool(verified))
         if not left or (len(left) > 1 and not verified):
             return None
-        own = self._copy(shake, left[-1], verified)
-        connection, role = own
+        connection, role = self._copy(shake, left)
         # The SYN goes to the owner of the token, so its sender is the other host: unless the
         # HMACs, or addresses, say that the joiner put in its own token.
         if not verified:
@@ -123,20 +131,16 @@ class Owners:
                 return Found(connection, role, "the token is the joiner's own")
         return Found(connection, 1 - role)
 
-    def _copy(self, shake: Handshake, own: Owner, verified: list[Owner]) -> Owner:
+    def _copy(self, shake: Handshake, owners: list[Owner]) -> Owner:
         """Among copies of one connection, the first that does not have this very join yet.
 
-        A capture on both sides of an address translator, or one that was replayed, shows a
-        connection several times, with the same keys; its joins go to the copies in their order.
+        A capture on both sides of an address translator shows a connection twice at the same
+        time, with the same keys: its joins go to the copies in their order.
         """
-        syn = shake.syn[1] if shake.syn is not None else None
-        nonce = syn.nonce if isinstance(syn, MpJoinSyn) else None
-        keys = [host.key for host in own[0].hosts]
-        for copy in verified:
-            same = copy[1] == own[1] and [host.key for host in copy[0].hosts] == keys
-            if same and (copy[0].id, nonce) not in self._joined:
-                own = copy
-                break
+        syn = shake.syn
+        nonce = syn[1].nonce if syn is not None and isinstance(syn[1], MpJoinSyn) else None
+        free = [own for own in owners if (own[0].id, nonce) not in self._joined]
+        own = free[0] if free else owners[-1]
         self._joined.add((own[0].id, nonce))
         return own
 
@@ -155,19 +159,33 @@ class Owners:
         low = max(0, min(at + 8, len(owners)) - MOST_TRIED)
         return owners[low : low + MOST_TRIED]
 
-    def _narrow(self, shake: Handshake, owners: list[Owner]) -> list[Owner]:
-        """Choose among several owners of one token by VLAN, addresses and time."""
+    def _narrow(self, shake: Handshake, owners: list[Owner], *, same: bool) -> list[Owner]:
+        """Choose among several owners of one token by VLAN, addresses and time.
+
+        Time comes first among copies of one connection (``same`` keys), addresses first among
+        different ones, since a capture of several interfaces may show frames out of order.
+        """
         realm, flow = self.wire.streams["realm"], shake.subflow
-        tests = (
-            lambda own: realm[own[0].subflows[0].stream] == realm[flow.stream],
+        place: list[Callable[[Owner], bool]] = [
             lambda own: flow.destination.address in self._addresses[own[0].id].of[own[1]],
             lambda own: flow.source.address in self._addresses[own[0].id].of[1 - own[1]],
+        ]
+        when: list[Callable[[Owner], bool]] = [
             lambda own: own[0].subflows[0].first_frame <= flow.first_frame,
-        )
+            lambda own: flow.first_frame <= own[0].subflows[0].last_frame,
+        ]
+        tests = [
+            lambda own: realm[own[0].subflows[0].stream] == realm[flow.stream],
+            *(when + place if same else place + when),
+        ]
         for test in tests:
             if len(owners) < 2:
                 break
-            owners = [own for own in owners if test(own)] or owners
+            narrowed = [own for own in owners if test(own)]
+            if narrowed:
+                owners = narrowed
+            elif same and test is when[1]:
+                owners = owners[-1:]
         return owners
 
     def _backwards(self, shake: Handshake, connection: Connection, role: int) -> bool:

@@ -83,6 +83,46 @@ def test_join_of_reused_keys_goes_to_the_connection_before_it():
         assert [each.subflows[1].source.port for each in trace.connections] == [45_000, 45_001]
 
 
+def test_join_of_reused_keys_goes_to_the_connection_that_lives():
+    """Of two connections in turn with the same keys, the one without joins gets none."""
+    tape = Tape()
+    for i in range(2):
+        talk = Conversation(tape)
+        flow = talk.opened(isn=(1_000 + 7_000_000 * i, 5_000_000))
+        if i:
+            talk.joined(nonces=(3, 4))
+        flow.data(0, b"and on")
+        tape.wait(1)
+    with analyze(tape.pcap()) as trace:
+        assert [len(each.subflows) for each in trace.connections] == [1, 2]
+
+
+def test_address_translator_shows_a_connection_twice():
+    """Both sides of an address translator are two connections with equal keys and joins."""
+    tape = Tape()
+    talk = Conversation(tape)
+    sides = [
+        [("10.0.0.1", 40_000), ("10.0.1.1", 40_001)],
+        [("192.0.2.9", 50_000), ("192.0.2.9", 50_001)],
+    ]
+    flows = [
+        [talk.flow(addresses=(end[0], "10.0.0.2"), ports=(end[1], 80)) for end in side]
+        for side in sides
+    ]
+    for place, steps in enumerate(
+        (("syn", "synack", "third"), ("join_syn", "join_synack", "join_ack"))
+    ):
+        for step in steps:
+            for side in flows:
+                getattr(side[place], step)()
+    for side in flows:
+        side[0].data(0, b"same octets", dsn=1)
+    with analyze(tape.pcap()) as trace:
+        assert [len(each.subflows) for each in trace.connections] == [2, 2]
+        assert [each.subflows[1].source.port for each in trace.connections] == [40_001, 50_001]
+        assert [_text(trace, connection=i) for i in range(2)] == [b"same octets"] * 2
+
+
 def test_same_endpoints_in_two_vlans_are_two_connections():
     """The VLAN is part of a stream's identity: equal 4-tuples and numbers do not mix."""
     tape = Tape()
