@@ -11,6 +11,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -112,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # What is built lives until the report is written: no search for dead cycles meanwhile.
     gc.disable()
     _open_streams()
+    warnings.showwarning = _note
     status = _run(arguments)
     try:
         sys.stdout.flush()
@@ -120,6 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Everything is written and closed; taking millions of objects apart one by one would take
     # as long as a second analysis.
     os._exit(status)
+
+
+def _note(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning for a person, without the line of code that it came from."""
+    click.echo(f"note: {message}", err=True)
 
 
 def _open_streams() -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 __all__ = ["COMMAND", "in_terminal", "run"]
 
-COMMAND = (sys.executable, "-m", "mptcp_oracle.cli")
+# Where no compiled engine is installed, its one notice must not disturb.
+_QUIET = ("-W", "ignore:mptcp-oracle runs its plain engine:RuntimeWarning")
+COMMAND = (sys.executable, *_QUIET, "-m", "mptcp_oracle.cli")
 _SECONDS = 60
 
 

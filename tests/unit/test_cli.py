@@ -289,6 +289,26 @@ def test_what_the_machine_refuses_is_named(
     assert "error: two: " in done.stderr
 
 
+def test_a_warning_is_a_note() -> None:
+    """That the plain engine runs is said in one line, and the result is there all the same."""
+    code = (
+        "import sys; sys.modules['mptcp_oracle.engine.compiled.packets'] = None\n"
+        f"from mptcp_oracle.cli import main; main(['analyze', {str(CAPTURE)!r}])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "MPTCP_ORACLE_ENGINE"}
+    done = subprocess.run(
+        [COMMAND[0], "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=True,
+    )
+    assert done.stdout == run("analyze", CAPTURE).stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("note: mptcp-oracle runs its plain engine")
+
+
 def test_json_needs_no_terminal_library_and_no_arrays() -> None:
     """``analyze --json`` starts without rich, NumPy, scapy, Hypothesis and pytest."""
     done = subprocess.run(
