@@ -154,7 +154,10 @@ class SegmentTable(Table):
 
     @computed("int64")
     def sequence(self) -> Array:
-        """Sequence number relative to the ISN, in octets; without one, to the first segment's."""
+        """Sequence number relative to the ISN, in octets; without one, to the first segment's.
+
+        Of a SYN with payload it is 1, the place of the payload.
+        """
         return self._raw("sequence")
 
     @computed("int64", "-1: no flag ACK, or the peer's ISN is not known")
