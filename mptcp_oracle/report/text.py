@@ -166,6 +166,7 @@ def _subflow_entry(trace: Trace, flow: Subflow, below: tuple[str, ...] = ()) -> 
         pair=words.pair(flow),
         counts=(*flow.octets, *_again(sums)),
         remark=words.subflow_remark(flow),
+        style="bad" if flow.join is not None and flow.join.result == "invalid" else None,
         below=below,
     )
 
@@ -222,7 +223,7 @@ def _below(connection: Connection, page: Page, filters: Filters | None) -> Itera
     """What stands under a connection's subflows."""
     yield from oddities(connection, page, MOST_ODD)
     for host in connection.hosts:
-        others = words.other_copies(host)
+        others = words.other_octets(connection, host)
         if others:
             yield from page.wrapped(others, "    ", " " * 6)
     for host in connection.hosts:

@@ -23,7 +23,7 @@ __all__ = [
     "label",
     "mismatch",
     "note",
-    "other_copies",
+    "other_octets",
     "outcome",
     "pair",
     "scheduler",
@@ -149,11 +149,14 @@ def note(found: Note) -> str:
     return where + found.text + (f" ({number(found.count)} in all)" if found.count > 1 else "")
 
 
-def other_copies(host: Host) -> str:
-    """What the copies of a host that are neither reinjected nor redundant are, or nothing."""
+def other_octets(connection: Connection, host: Host) -> str:
+    """What else a host sent: copies neither reinjected nor redundant, octets without mapping."""
+    told = _OTHERS
+    if connection.state == "fallback":
+        told = _OTHERS | {"unmapped": "as plain TCP"}
     found = [
         f"{number(host.transmissions[name])} {text}"
-        for name, text in _OTHERS.items()
+        for name, text in told.items()
         if host.transmissions.get(name)
     ]
     return f"other octets by the {host.role}: {', '.join(found)}" if found else ""
@@ -168,6 +171,6 @@ def scheduler(host: Host) -> str:
 
 def _more(seen: Scheduler) -> Iterator[str]:
     if seen.reordered:
-        yield f"{seen.reordered:.1%} of them sent below the highest DSN so far"
+        yield f"{seen.reordered:.1%} of the octets sent below the highest DSN so far"
     if seen.on_backup:
         yield f"{number(seen.on_backup)} octets on a backup subflow while a regular one was alive"
