@@ -225,11 +225,7 @@ def _fallback(
 
 def lone_subflow(connection: Connection) -> Subflow | None:
     """The only subflow that was ever established; with more, no fallback is possible."""
-    lone = [
-        flow
-        for flow in connection.subflows
-        if flow.join is None or flow.join.result not in ("refused", "invalid")
-    ]
+    lone = [flow for flow in connection.subflows if flow.established]
     return lone[0] if len(lone) == 1 else None
 
 

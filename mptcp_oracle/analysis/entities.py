@@ -205,6 +205,8 @@ class Subflow:
         connection: The connection, or ``None`` while it is not known.
         opener: 0 if the initiator sent the SYN, 1 if the listener did; ``None`` if unknown.
         source_role: The role of ``source``, whether or not it sent a SYN.
+        established: Whether it may have carried data: a join neither unanswered, nor refused,
+            nor invalid.
         halves: The two half-stream numbers: what the initiator sends, what the listener sends.
         source, destination: Sender and receiver of the SYN (or of the first segment seen).
         first_frame, last_frame, frames: Its segments, capture duplicates aside.
@@ -224,6 +226,7 @@ class Subflow:
     connection: Connection | None = None
     opener: int | None = None
     source_role: int = 0
+    established: bool = True
     version: int | None = None
     first_frame: int = 0
     last_frame: int = 0

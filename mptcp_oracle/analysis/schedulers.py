@@ -62,14 +62,11 @@ def _scheduler(
         for bucket, octets in enumerate(plane.lags[32 * direction : 32 * direction + 32])
         if octets
     )
-    at_sender = all(
-        subflow.captured_at(role)
-        for subflow in connection.subflows
-        if subflow.join is None or subflow.join.result != "refused"
-    )
+    used = [subflow for subflow in connection.subflows if subflow.established]
+    at_sender = all(subflow.captured_at(role) for subflow in used)
     proactive = sums["redundant"] / new
     redundant: bool | None = None
-    if len(connection.subflows) < 2:
+    if len(used) < 2:
         redundant, why = False, "one subflow only"
     elif new < LEAST_OCTETS:
         why = f"{new} octets are too few to tell"

@@ -107,8 +107,7 @@ class _Teller:
             if address_id is not None:
                 self.by_address_id.setdefault((role, address_id), []).append(subflow)
         self.accept_syn_data(subflow)
-        refused = subflow.join is not None and subflow.join.result in ("refused", "invalid")
-        if refused or (shake.syn_row is not None and not shake.answered and shake.ack is None):
+        if not subflow.established:
             return
         usable = shake.ack[0].row if shake.ack is not None else shake.synack_row
         if usable is None:

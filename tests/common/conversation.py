@@ -11,8 +11,8 @@ Only the encoder and the cryptography of the project are used, never its reader 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -61,6 +61,7 @@ class Conversation:
             test may put in another number than the keys give.
         next_dsn: Next relative DSN of each host. fins: 1 once it sent a DATA_FIN.
         wide: Whether DSN and DATA_ACK have 8 octets.
+        captured_at: The role whose host captures (shown by cooked link types), or ``None``.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Conversation:
         idsn: tuple[int | None, int | None] = (None, None),
         wide: tuple[bool, bool] = (True, True),
         flag_c: tuple[bool, bool] = (False, False),
+        captured_at: int | None = None,
     ) -> None:
         self.tape = Tape() if tape is None else tape
         self.version, self.keys, self.checksum, self.wide = version, keys, checksum, wide
@@ -81,7 +83,7 @@ class Conversation:
             crypto.idsn(key, version) if given is None else given
             for key, given in zip(keys, idsn, strict=True)
         ]
-        self.flag_c = flag_c
+        self.flag_c, self.captured_at = flag_c, captured_at
         self.next_dsn = [1, 1]
         self.fins = [0, 0]
         self.flows: list[Flow] = []
@@ -202,8 +204,6 @@ class Flow:
         self.backup = (False, False)
         self.timestamps, self.ip_ids = False, True
 
-    # ------------------------------------------------------------------ any segment
-
     def segment(
         self,
         role: int,
@@ -213,8 +213,6 @@ class Flow:
         seq: int | None = None,
         ack: int | None = None,
         window: int = 502,
-        direction: int = 0,
-        ttl: int = 64,
     ) -> int:
         """Send any segment; ``seq`` and ``ack`` are relative. Returns its frame number."""
         tape = self.talk.tape
@@ -237,14 +235,11 @@ class Flow:
                 options=pad(octets),
                 payload=payload,
                 window=window,
-                ttl=ttl,
                 ip_id=None if self.ip_ids else 0,
                 vlan=self.vlan,
-                direction=direction,
+                direction=4 if role == self.talk.captured_at else 0,
             )
         )
-
-    # ------------------------------------------------------------------ handshakes
 
     def capable(self, form: str, *, key: int | None = None, echo: int | None = None) -> MpCapable:
         """An MP_CAPABLE of a form: ``syn``, ``synack`` or ``ack``."""
@@ -276,11 +271,11 @@ class Flow:
 
     def handshake(self, *, missing: str = "") -> None:
         """SYN, SYN/ACK, third packet; those named in ``missing`` are not captured."""
-        for name, send in (("syn", self.syn), ("synack", self.synack), ("third", self.third)):
-            if name in missing.split():
-                with self.talk.lost():
-                    send()
-            else:
+        self._steps(missing, syn=self.syn, synack=self.synack, third=self.third)
+
+    def _steps(self, missing: str, **steps: Callable[[], int]) -> None:
+        for name, send in steps.items():
+            with self.talk.lost() if name in missing.split() else nullcontext():
                 send()
 
     def join_syn(self, *, token: int | None = None, nonce: int | None = None) -> int:
@@ -323,16 +318,9 @@ class Flow:
 
     def join(self, *, missing: str = "") -> None:
         """The three packets of a join, and the fourth that confirms it."""
-        steps = (("syn", self.join_syn), ("synack", self.join_synack), ("third", self.join_ack))
-        for name, send in steps:
-            if name in missing.split():
-                with self.talk.lost():
-                    send()
-            else:
-                send()
+        steps = {"syn": self.join_syn, "synack": self.join_synack, "third": self.join_ack}
+        self._steps(missing, **steps)
         self.ack(1 - self.opener)
-
-    # ------------------------------------------------------------------ data
 
     def data(
         self,
@@ -389,8 +377,6 @@ class Flow:
         if given is True:
             return self.talk.next_dsn[1 - role]
         return None if given is False else given
-
-    # ------------------------------------------------------------------ control
 
     def add_addr(
         self,

@@ -340,6 +340,19 @@ def test_fallback_beside_a_refused_join():
         assert _text(trace) == LONG
 
 
+def test_fallback_beside_an_unanswered_join():
+    """A join SYN that nobody answers is no second subflow."""
+    talk = Conversation()
+    flow = talk.opened()
+    talk.flow().join_syn()
+    flow.data(0, LONG[:300])
+    flow.ack(1)
+    flow.data(0, LONG[300:], mapping=None, dack=None)
+    with analyze(talk.tape.pcap()) as trace:
+        assert _state(trace) == ("fallback", "no_mapping")
+        assert _text(trace) == LONG
+
+
 def test_unmapped_data_beside_a_living_join_is_no_fallback():
     """With two subflows alive there is no fallback: the odd subflow has to be reset."""
     talk = Conversation()
