@@ -151,14 +151,17 @@ def test_a_reset_has_its_reason_in_words() -> None:
     assert "RST by listener (frame 8), reason 3: administratively prohibited" in text
 
 
-def test_unmapped_and_other_octets_are_told() -> None:
-    """Octets sent in other ways than the columns have are named with their class."""
+@pytest.mark.parametrize(("joined", "words"), [(False, "as plain TCP"), (True, "under no mapping")])
+def test_octets_without_a_mapping_are_told(joined: bool, words: str) -> None:
+    """Octets that no column has are named; after a fallback they are plain TCP and nothing odd."""
     talk = Conversation()
     flow = talk.opened()
     flow.data(0, b"abcdef")
+    if joined:
+        talk.joined()
     flow.segment(0, 0x10, payload=b"plain")
     text = " ".join(" ".join(lines(talk)).split())
-    assert "5 under no mapping (unmapped)" in text
+    assert f"other octets by the initiator: 5 {words}" in text
 
 
 def test_few_events_are_not_folded() -> None:
