@@ -1,0 +1,1 @@
+"""Long runs of damaged captures through both engines: ``python -m tests.fuzz --help``."""
