@@ -19,15 +19,16 @@ __all__: list[str] = []
 
 
 def anonymous(pid: int) -> int:
-    """Anonymous memory of a process in octets; 0 once it is gone."""
+    """Memory of a process that is no file's, in octets; 0 once it is gone."""
+    found = 0
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             for line in file:
-                if line.startswith(b"RssAnon:"):
-                    return int(line.split()[1]) * 1024
+                if line.startswith((b"RssAnon:", b"RssShmem:")):
+                    found += int(line.split()[1]) * 1024
     except (OSError, ValueError):
         pass
-    return 0
+    return found
 
 
 def main() -> None:

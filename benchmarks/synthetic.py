@@ -19,7 +19,7 @@ from mptcp_oracle.crypto import idsn, join_ack_hmac, join_synack_hmac, ones_sum,
 from mptcp_oracle.encode import encode, pad
 from mptcp_oracle.options import Dss, MpCapable, MpJoinAck, MpJoinSyn, MpJoinSynAck, Option
 
-__all__ = ["SEGMENTS_PER_CONNECTION", "Talk", "write_many"]
+__all__ = ["REQUESTS", "RESPONSES", "SEGMENTS_PER_CONNECTION", "write_many"]
 
 VERSION = 1
 MASK32, MASK64 = 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF
@@ -34,8 +34,10 @@ SERVER = IPv4Address("10.200.0.1")
 PORT = 443
 PER_ADDRESS = 200
 
-# Octets of the data segments of each role (0: initiator), sent over the subflows in turn.
-TURNS = ((0, (400, 1_200, 1_200, 300)), (1, (1_400, 1_400, 1_400, 1_400, 1_400, 700)))
+# Octets of the data segments of the initiator and of the listener, over the subflows in turn.
+REQUESTS = (400, 1_200, 1_200, 300)
+RESPONSES = (1_400, 1_400, 1_400, 1_400, 1_400, 700)
+TURNS = ((0, REQUESTS), (1, RESPONSES))
 # 5 with the first data, 4 for the join, each further data segment and each DATA_FIN with its
 # acknowledgement, and 3 to close each subflow.
 SEGMENTS_PER_CONNECTION = 5 + 4 + 2 * (sum(len(sizes) for _, sizes in TURNS) - 1) + 2 * 2 + 2 * 3
@@ -111,7 +113,7 @@ class Talk:
 
     def play(self) -> list[Timed]:
         """The whole connection in order of time."""
-        self._open(TURNS[0][1][0])
+        self._open(REQUESTS[0])
         self._join()
         for role, sizes in TURNS:
             for step, octets in enumerate(sizes):
