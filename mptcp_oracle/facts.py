@@ -75,7 +75,7 @@ ROLES = ("initiator", "listener")
 STATES = ("open", "closed", "fast_closed", "fallback", "timed_out")
 """States of a connection at the end of the capture."""
 
-FALLBACKS = ("synack", "third_packet", "infinite_mapping", "no_mapping")
+FALLBACKS = ("syn", "synack", "third_packet", "infinite_mapping", "no_mapping")
 """Where a connection became plain TCP (RFC 8684 section 3.7)."""
 
 ENDS = ("fin", "half_fin", "reset")

@@ -15,22 +15,12 @@ from typing import Any
 
 from mptcp_oracle.analysis.entities import Connection, Host, Mismatch
 from mptcp_oracle.engine import loops
+from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.wire.columns import Columns
 from mptcp_oracle.wire.segments import Progress, Wire
 
 __all__ = ["CLASSES", "DataPlane", "Trigger", "analyze"]
 
-#: Transmission classes, in the order of the bits of the ``kind`` column.
-CLASSES: tuple[str, ...] = (
-    "first_seen",
-    "tcp_retransmission",
-    "remap",
-    "reinjection",
-    "redundant",
-    "unclassified",
-    "zero_window_probe",
-    "unmapped",
-)
 MASK = 0xFFFFFFFFFFFFFFFF
 RANGE = 65536
 SPLITS = 1 << 16

@@ -127,6 +127,7 @@ def subflow(trace: Trace, item: Subflow, number: int) -> Fact:
         "round_trip": item.round_trip / 1e9 if item.round_trip else None,
         "vantage": item.vantage[0],
         "vantage_known": item.vantage[1],
+        "established": item.established,
         "join": None if join is None else {**asdict(join), "token": _hex(join.token, 8)},
         "end": None if end is None else asdict(end),
         "notes": _notes(item.notes),

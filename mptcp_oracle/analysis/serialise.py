@@ -122,8 +122,6 @@ class _Segments:
         other, why_other = self.base(half, back=True)
         has_ack = bool(segment["flags"] & ACK)
         cut = bool(rows["flags"][row] & FLAG_BITS["options_cut"])
-        # The column has the place of the payload, one behind that of a SYN before it.
-        before = int(bool(segment["flags"] & SYN) and segment["payload"] > 0)
         fact: Fact = {
             "fact": "segment",
             "frame": segment["frame"],
@@ -134,7 +132,7 @@ class _Segments:
             "duplicate": segment["duplicate"],
             "outgoing": (False, True, None)[segment["outgoing"]],
             "flags": segment["flags"],
-            "sequence": segment["sequence"] - before if self.sure[half] else None,
+            "sequence": segment["sequence"] if self.sure[half] else None,
             "sequence_raw": int.from_bytes(self.data[at + 4 : at + 8], "big"),
             "ack": segment["ack"] if has_ack and self.sure[half ^ 1] else None,
             "ack_raw": rows["ack"][row] if has_ack else None,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "SegmentTable", "Table", "computed"]
 
+SYN = 0x02
+
 
 class Column(NamedTuple):
     """What a column holds.
@@ -154,11 +156,11 @@ class SegmentTable(Table):
 
     @computed("int64")
     def sequence(self) -> Array:
-        """Sequence number relative to the ISN, in octets; without one, to the first segment's.
-
-        Of a SYN with payload it is 1, the place of the payload.
-        """
-        return self._raw("sequence")
+        """Sequence number relative to the ISN, in octets; without one, to the first segment's."""
+        # The engine has the place of the payload, which is one behind a SYN.
+        place, flags = self._raw("sequence"), self._raw("flags")
+        behind = has_bit(flags, SYN) & (self._raw("length") > 0)
+        return place - behind if behind.any() else place
 
     @computed("int64", "-1: no flag ACK, or the peer's ISN is not known")
     def ack(self) -> Array:
