@@ -17,7 +17,7 @@ from mptcp_oracle.analysis.entities import (
     Subflow,
     SubflowEnd,
 )
-from mptcp_oracle.analysis.signals import ACK, FIN, RST, SYN, Signals
+from mptcp_oracle.analysis.signals import ACK, FIN, RST, SYN, Raw, Signals
 from mptcp_oracle.options import Dss, MpTcprst
 
 __all__ = ["close", "lone_subflow"]
@@ -30,6 +30,10 @@ NUMBERED = 0x1E
 ACKNOWLEDGED = 0x14
 #: Bits of a segment's ``flags``: captured twice; options cut by the snap length; MPTCP seen.
 DUPLICATE, OPTIONS_CUT, HAS_MPTCP = 0x0200, 0x0400, 0x8000
+#: How an initial sequence number is known, by the data plane's code.
+_ISN_FROM = (None, "handshake", "handshake", "handshake", "mappings")
+#: Nanoseconds after a RST in which its sender's other segments may still be captured late.
+LATE = 1_000_000_000
 #: Segments looked at, from a handshake on, for the first one of a host.
 MOST_LOOKED_AT = 4096
 
@@ -39,6 +43,8 @@ def close(build: Assembly, signals: Signals, plane: DataPlane, connection: Conne
     index = plane.direction[connection.subflows[0].halves[0]] >> 1
     for subflow in connection.subflows:
         _end_subflow(build, signals, connection, subflow)
+        first, second = (_ISN_FROM[plane.isn_from[half]] for half in subflow.halves)
+        subflow.isn_from = (first, second)
     for role in (0, 1):
         _data_fin(plane, signals, connection, role, 2 * index + role)
         _first_mapping(plane, connection, role)
@@ -55,6 +61,10 @@ def _end_subflow(
         role = subflow.halves.index(raw.half)
         by = subflow.role_name(role)
         if raw.flags & RST and len(fins) < 2:
+            if _went_on(build, raw):
+                text = "a RST after which its sender went on: forged, or of another stream"
+                connection.note("reset-without-effect", text, frame[raw.row])
+                continue
             reason = None
             for option in signals.of(subflow.stream, 8):
                 if option.row == raw.row:
@@ -68,6 +78,13 @@ def _end_subflow(
                 subflow.end = SubflowEnd(how="half_fin", by=by, reason=None, frame=frame[raw.row])
     if len(fins) == 2 and subflow.end is not None:
         subflow.end = SubflowEnd(how="fin", by=subflow.end.by, reason=None, frame=subflow.end.frame)
+
+
+def _went_on(build: Assembly, raw: Raw) -> bool:
+    """Whether the sender of a RST sent on as if there had been none."""
+    rows = build.wire.segments
+    last = build.wire.halves["last_row"][raw.half]
+    return not rows["flags"][last] & RST and rows["time"][last] - rows["time"][raw.row] > LATE
 
 
 def _data_fin(
@@ -156,14 +173,15 @@ def _settle(build: Assembly, plane: DataPlane, connection: Connection) -> None:
     if connection.state == "fast_closed":
         return
     fins = [host.data_fin for host in connection.hosts]
+    if fins[0] is not None and fins[1] is not None and all(f and f.acknowledged for f in fins):
+        connection.state = "closed"
+        connection.why = "DATA_FINs exchanged and acknowledged"
+        connection.state_frame = max(fin.frame for fin in fins if fin is not None)
+        return
     fell = _fallback(build, plane, connection)
     if fell is not None:
         connection.state, connection.fallback = "fallback", fell[0]
         connection.why, connection.state_frame = fell[1], fell[2]
-    elif fins[0] is not None and fins[1] is not None and all(f and f.acknowledged for f in fins):
-        connection.state = "closed"
-        connection.why = "DATA_FINs exchanged and acknowledged"
-        connection.state_frame = max(fin.frame for fin in fins if fin is not None)
     elif _unanswered(build, connection):
         connection.state = "timed_out"
         connection.why = "the SYN was never answered"

@@ -152,7 +152,7 @@ def _place(
     elif form == "synack":
         if len(shake.synacks) < MOST_REPEATS and option not in [each for _, each in shake.synacks]:
             shake.synacks.append((raw, option))  # type: ignore[arg-type]
-        if shake.ack is None:
+        if shake.ack is None or shake.synack is None:
             shake.synack = (raw, option)  # type: ignore[assignment]
     else:
         if len(shake.syns) < MOST_REPEATS and option not in shake.syns:

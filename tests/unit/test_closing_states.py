@@ -236,6 +236,39 @@ def test_abort_with_two_options_on_one_reset():
         assert trace.connections[0].subflows[0].end.reason == 0
 
 
+def test_reset_after_which_its_sender_goes_on_is_no_end():
+    """A RST whose sender sends data for seconds after it was forged: a note, not the end."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.data(0, b"before")
+    frame = flow.segment(1, RST, seq=900_000_000)
+    for _ in range(3):
+        talk.tape.wait(1)
+        flow.data(1, b"after")
+        flow.ack(0)
+    with analyze(talk.tape.pcap()) as trace:
+        connection = trace.connections[0]
+        assert connection.subflows[0].end is None
+        (note,) = connection.notes
+        assert (note.code, note.frame) == ("reset-without-effect", frame)
+        assert _text(trace, "listener") == b"after" * 3
+
+
+def test_initial_sequence_numbers_say_where_they_come_from():
+    """They are known from the handshake, from mappings, or, with neither, not at all."""
+    talk = Conversation()
+    flow = talk.opened()
+    other = talk.flow()
+    other.join(missing="syn synack third")
+    other.data(0, b"mapped")
+    with analyze(talk.tape.pcap()) as trace:
+        assert [flow.isn_from for flow in trace.subflows] == [
+            ("handshake", "handshake"),
+            ("mappings", None),
+        ]
+    assert flow.isn == (1_000, 5_000_000)
+
+
 # ---------------------------------------------------------------------- fallback
 
 
@@ -434,6 +467,39 @@ def test_plain_acks_at_the_end_are_no_fallback():
     flow.segment(0, ACK)
     with analyze(talk.tape.pcap()) as trace:
         assert _state(trace) == ("closed", None)
+
+
+def test_fallback_of_the_listener_side_alone_keeps_both_streams():
+    """Data of the listener without mapping, after a handshake, is fallback with both streams."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.data(1, b"plain answer", mapping=None, dack=None)
+    flow.data(0, b"plain request", mapping=None, dack=None)
+    with analyze(talk.tape.pcap()) as trace:
+        assert _state(trace) == ("fallback", "no_mapping")
+        assert (_text(trace), _text(trace, "listener")) == (b"plain request", b"plain answer")
+
+
+def test_infinite_mapping_before_any_data():
+    """An infinite mapping on the first data falls back, and its octets are the stream."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.data(0, LONG, mapping=Mapping(dsn=1, ssn=1, dll=0))
+    flow.data(0, LONG, mapping=None, dack=None)
+    with analyze(talk.tape.pcap()) as trace:
+        assert _state(trace) == ("fallback", "infinite_mapping")
+        assert _text(trace) == LONG + LONG
+
+
+def test_reset_before_fins_is_a_reset():
+    """A RST after one FIN makes the end a reset by its sender."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.fin(0)
+    frame = flow.rst(1)
+    with analyze(talk.tape.pcap()) as trace:
+        end = trace.connections[0].subflows[0].end
+        assert (end.how, end.by, end.frame, end.reason) == ("reset", "listener", frame, None)
 
 
 # ---------------------------------------------------------------------- checksums

@@ -270,6 +270,74 @@ def test_contradicting_mapping_is_marked_and_the_first_one_holds():
         assert [bool(each & 0x80) for each in flags] == [False, True]
 
 
+def test_mp_capable_data_repeated_with_a_plain_mapping():
+    """The first data may come again with an equal DSS mapping: a retransmission, no other map."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.first_data(ALPHABET)
+    talk.tape.wait(0.3)
+    flow.data(0, ALPHABET, dsn=1, seq=1)
+    flow.ack(1)
+    flow.data(0, b"next")
+    with analyze(talk.tape.pcap()) as trace:
+        assert _sums(trace) == {"first_seen": 30, "tcp_retransmission": 26}
+        assert _text(trace) == ALPHABET + b"next"
+        assert not any(flags & 0x80 for flags in trace.wire.mappings["flags"])
+
+
+def test_both_hosts_send_first_data_at_once():
+    """MP_CAPABLE data of the initiator may cross DSS data of the listener."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.data(1, b"hello client", dack=1)
+    flow.first_data(b"hello server")
+    flow.ack(0)
+    flow.ack(1)
+    with analyze(talk.tape.pcap()) as trace:
+        assert (_text(trace), _text(trace, "listener")) == (b"hello server", b"hello client")
+        assert [host.acknowledged for host in trace.connections[0].hosts] == [13, 13]
+
+
+@pytest.mark.parametrize("wide", [(True, True), (False, False)])
+def test_conversation_captured_from_the_middle(wide):
+    """Without any handshake the numbers count from the first mapping, and nothing is lost."""
+    talk = Conversation(wide=wide)
+    flow = talk.flow()
+    flow.handshake(missing="syn synack third")
+    with talk.lost():
+        flow.data(0, ALPHABET * 10)
+        flow.ack(1)
+    for _ in range(5):
+        flow.data(0, ALPHABET)
+        flow.ack(1)
+    with analyze(talk.tape.pcap()) as trace:
+        (subflow,) = trace.unattached
+        found = subflow.connection
+        assert b"".join(map(bytes, trace.stream(found, "initiator"))) == ALPHABET * 5
+        assert found.hosts[0].acknowledged == 1 + 5 * 26
+        assert found.hosts[0].transmissions["first_seen"] == 5 * 26
+        assert found.hosts[0].key is None
+        assert found.fallback is None
+
+
+def test_long_mapping_captured_from_its_middle():
+    """The first segment captured may lie inside its mapping, whose begin the SSN tells."""
+    talk = Conversation(checksum=True)
+    flow = talk.flow()
+    flow.handshake(missing="syn synack third")
+    mapping = talk.mapping(0, ALPHABET * 4, dsn=1, ssn=1)
+    with talk.lost():
+        flow.data(0, ALPHABET, mapping=mapping)
+    for _ in range(3):
+        flow.data(0, ALPHABET, mapping=mapping)
+    flow.data(0, b"exact")
+    with analyze(talk.tape.pcap()) as trace:
+        (subflow,) = trace.unattached
+        sums = subflow.connection.hosts[0].transmissions
+        assert (sums["first_seen"], sums["unmapped"]) == (83, 0)
+        assert subflow.connection.checksums == (1, 0, 1)
+
+
 # ---------------------------------------------------------------------- transmissions
 
 

@@ -296,6 +296,22 @@ def test_wrong_hmac_makes_the_join_invalid_and_names_both_values(message, versio
         assert attached.end.reason == 1
 
 
+def test_join_captured_with_its_synack_last():
+    """Clocks of two interfaces may put the SYN/ACK behind the third packet; the join is valid."""
+    talk = Conversation()
+    talk.opened()
+    flow = talk.flow(address_ids=(3, 9))
+    flow.join_syn()
+    flow.next[1] = 1
+    flow.join_ack()
+    flow.join_synack()
+    flow.ack(1)
+    with analyze(talk.tape.pcap()) as trace:
+        joined, join = _join(trace)
+        assert join.result == "valid"
+        assert joined.address_ids == [3, 9]
+
+
 def test_third_packet_retransmitted_many_times_is_one_join():
     """The third packet may be repeated until the fourth comes; the join is valid once."""
     talk = Conversation()
