@@ -14,6 +14,31 @@ __all__ = ["verify"]
 UNCHECKED, RIGHT, WRONG, INCOMPLETE = range(4)
 
 
+def _gap_fillers(plane: DataPlane, connection: Connection) -> dict[int, list[int]]:
+    """Rows that carried octets below their half's highest: out of order, or sent again."""
+    found: dict[int, list[int]] = {}
+    carried, half = plane.classifier.carriers(), plane.wire.segments["half"]
+    for own in connection.subflows[0].halves:
+        node = carried.first_of(plane.direction[own])
+        while node:
+            owner = carried.get(node)[2]
+            if owner < 0:
+                found.setdefault(half[-1 - owner], []).append(-1 - owner)
+            node = carried.next_of(node)
+    return found
+
+
+def _carriers(plane: DataPlane, half: int, fillers: list[int] | None) -> memoryview | array[int]:
+    """The rows to take a half's octets from, by the ends of their sequence numbers."""
+    begin = plane.fresh_first[half]
+    fresh = memoryview(plane.fresh)[begin : begin + plane.fresh_count[half]]
+    if not fillers:
+        return fresh
+    sequence, length = plane.wire.segments.of("sequence", "length")
+    rows = sorted({*fresh, *fillers}, key=lambda row: (sequence[row] + length[row], row))
+    return array("I", rows)
+
+
 def verify(plane: DataPlane, connection: Connection) -> None:
     """Check every mapping's checksum, and count right, wrong and incompletely captured ones.
 
@@ -28,16 +53,17 @@ def verify(plane: DataPlane, connection: Connection) -> None:
         plane.checksum = array("B", bytes(maps.rows))
     counts = [0, 0, 0, 0]
     first_wrong = None
+    fillers = _gap_fillers(plane, connection)
     for subflow in connection.subflows:
         for half in subflow.halves:
             low, high = plane.map_first[half], plane.map_first[half + 1]
-            if low == high:
+            # Without the upper half of the DSN the sum cannot be made.
+            if low == high or not plane.high_known[plane.direction[half]]:
                 continue
-            begin = plane.fresh_first[half]
             loops().checksums.verify(
                 wire.capture.data, half, plane.map_first, plane.map_order,
                 *maps.of("start", "dsn", "ssn", "length", "checksum", "flags"),
-                memoryview(plane.fresh)[begin : begin + plane.fresh_count[half]],
+                _carriers(plane, half, fillers.get(half)),
                 *rows.of("sequence", "length", "captured", "offset"),
                 plane.base[plane.direction[half]], plane.checksum,
             )  # fmt: skip
