@@ -45,7 +45,9 @@ __all__ = [
     "COPIES",
     "ENDS",
     "FALLBACKS",
+    "FORMS",
     "JOINS",
+    "KEYS",
     "KINDS",
     "OBSERVATIONS",
     "OPTIONS",
@@ -101,6 +103,100 @@ COPIES = ("remap", "reinjection", "redundant", "unclassified")
 
 OBSERVATIONS = ("scheduler", "reinjection", "reordering", "backup")
 """What is observed of each host."""
+
+FORMS = {
+    "id": "integer", "frame": "integer", "octets": "integer", "count": "integer",
+    "dsn": "integer", "sequence": "integer", "bits": "integer", "port": "integer",
+    "number": "integer", "seconds": "number", "share": "number", "boolean": "boolean",
+    "absolute": "text", "key": "text", "token": "text", "hex": "text", "time": "text",
+    "word": "text", "text": "text", "address": "text",
+}  # fmt: skip
+"""Forms of values, and what each is in JSON."""
+
+KEYS: dict[str, dict[str, str]] = {
+    "header": {
+        "fact": "word", "schema": "number", "tool": "text", "version": "text", "capture": "text",
+    },
+    "footer": {"fact": "word", "counts": "counts", "sha256": "hex"},
+    "connection": {
+        "fact": "word", "connection": "id", "version": "number*", "checksum": "boolean*",
+        "state": "word", "state_frame": "frame?", "why": "text", "fallback": "word?",
+        "initiator": "host", "listener": "host", "subflows": "[id]", "checksums": "checksums",
+        "events": "[event]", "addresses": "[address_event]", "mismatches": "[mismatch]",
+        "notes": "[note]", "unknown": "unknown",
+    },
+    "host": {
+        "role": "word", "address": "address?", "port": "port?", "key": "key*", "token": "token*",
+        "idsn": "absolute*", "base": "absolute*", "c_flag": "boolean*", "octets": "octets",
+        "transmissions": "transmissions", "data_fin": "data_fin?", "acknowledged": "dsn*",
+        "unknown": "unknown",
+    },
+    "data_fin": {"frame": "frame", "dsn": "dsn", "acknowledged": "boolean"},
+    "checksums": {"right": "count", "wrong": "count", "incomplete": "count"},
+    "event": {
+        "frame": "frame", "time": "time", "subflow": "id", "host": "word?", "what": "text",
+    },
+    "address_event": {
+        "frame": "frame", "subflow": "id", "host": "word", "what": "word", "address_id": "number",
+        "address": "address?", "port": "port?", "hmac": "boolean?",
+    },
+    "mismatch": {
+        "what": "word", "host": "word?", "frame": "frame", "expected": "hex", "seen": "hex",
+        "why": "text", "section": "text",
+    },
+    "note": {"code": "word", "text": "text", "count": "count", "frame": "frame?"},
+    "subflow": {
+        "fact": "word", "subflow": "id", "connection": "id", "stream": "id", "kind": "word*",
+        "version": "number*", "opened_by": "word*", "source": "end", "destination": "end",
+        "first_frame": "frame", "last_frame": "frame", "frames": "count",
+        "round_trip": "seconds*", "vantage": "word*", "vantage_known": "boolean",
+        "established": "boolean", "join": "join?", "end": "subflow_end?", "notes": "[note]",
+        "unknown": "unknown",
+    },
+    "end": {
+        "role": "word*", "address": "address", "port": "port", "address_id": "number*",
+        "backup": "boolean*", "isn": "number*", "isn_from": "word?", "syn_data": "octets",
+        "octets": "octets", "unknown": "unknown",
+    },
+    "join": {
+        "token": "token?", "token_right": "boolean?", "synack_hmac": "boolean?",
+        "ack_hmac": "boolean?", "result": "word",
+    },
+    "subflow_end": {"how": "word", "by": "word?", "reason": "number?", "frame": "frame"},
+    "segment": {
+        "fact": "word", "frame": "frame", "time": "time", "connection": "id", "subflow": "id",
+        "sender": "word*", "from": "word", "duplicate": "boolean", "outgoing": "boolean*",
+        "flags": "bits", "sequence": "sequence*", "sequence_raw": "number", "ack": "sequence*",
+        "ack_raw": "number?", "window": "number", "payload": "octets", "captured": "octets",
+        "options": "[option]", "options_cut": "boolean", "data_ack": "dsn?",
+        "data_ack_absolute": "absolute*", "ranges": "[range]", "previous": "frame?",
+        "copies": "count", "unknown": "unknown",
+    },
+    "range": {
+        "sequence": "sequence", "octets": "octets", "dsn": "dsn?", "dsn_end": "dsn?",
+        "absolute": "absolute*", "announced": "frame?",
+    },
+    "transmission": {
+        "fact": "word", "frame": "frame", "connection": "id", "subflow": "id", "sender": "word*",
+        "from": "word", "class": "word", "sequence": "sequence", "octets": "octets",
+        "dsn": "dsn?", "dsn_end": "dsn?", "absolute": "absolute*", "needed": "boolean*",
+        "unknown": "unknown",
+    },
+    "observation": {
+        "fact": "word", "connection": "id", "host": "word", "what": "word", "value": "boolean*",
+        "octets": "octets", "share": "share*", "why": "text", "lags": "[lag]",
+        "thresholds": "thresholds", "unknown": "unknown",
+    },
+    "thresholds": {"redundant_share": "share", "single_share": "share", "least_octets": "octets"},
+}  # fmt: skip
+"""The keys of every object and the forms of their values: one of :data:`FORMS` or an object.
+
+``?`` says that it may be ``null``, there being no such thing; ``*`` that it may be ``null``, not
+being known or there being no such thing; ``[...]`` that it is a list. ``counts`` and
+``transmissions`` have a count or octets for each of :data:`KINDS` or :data:`CLASSES`, ``unknown``
+has reasons by key, a ``lag`` is a pair of microseconds and octets, and the keys of an ``option``
+are the fields of its value (see :func:`of_option`).
+"""
 
 OPTIONS: dict[type, str] = {
     MpCapable: "mp_capable",
