@@ -49,6 +49,11 @@ class Figures:
         return min(each.seconds for each in self.runs)
 
     @property
+    def processor(self) -> float:
+        """The shortest processor time."""
+        return min(each.processor for each in self.runs)
+
+    @property
     def peak(self) -> int:
         """The largest peak."""
         return max(each.peak for each in self.runs)

@@ -17,8 +17,8 @@ from benchmarks.subjects import Subject
 __all__ = ["Result", "judge", "machine", "render", "slopes", "to_json"]
 
 HEAD = (
-    *("capture", "segments", "ours s", "tshark s", "ratio", "ours MB", "tshark MB", "ratio"),
-    *("anon. MB", "budget", "met"),
+    *("capture", "segments", "ours s", "tshark s", "ratio", "CPU ratio"),
+    *("ours MB", "tshark MB", "ratio", "anon. MB", "budget", "met"),
 )
 #: The captures by which growth is judged, in order of size.
 GROWTH = ("bulk-100k", "bulk-200k", "bulk-1m", "repeat-10m")
@@ -43,6 +43,11 @@ class Result:
     def speed(self) -> float:
         """How many times faster than tshark."""
         return self.tshark.seconds / self.ours.seconds
+
+    @property
+    def processor(self) -> float:
+        """The ratio of processor times, which a busy machine disturbs less."""
+        return self.tshark.processor / self.ours.processor
 
     @property
     def memory(self) -> float:
@@ -123,9 +128,12 @@ def render(results: Sequence[Result], where: dict[str, str | int | float]) -> st
         "",
         *_table(rows),
         "",
-        "Time is the shortest, memory the largest peak (resident set) of "
-        + ", ".join(f"{len(each.ours.runs)}/{len(each.tshark.runs)}" for each in results)
-        + " runs of ours/tshark in turn, capture by capture in the order of the table.",
+        "Shortest time and largest resident set of so many runs of ours and tshark in turn: "
+        + ", ".join(
+            f"{each.subject.name} {len(each.ours.runs)} and {len(each.tshark.runs)}"
+            for each in results
+        )
+        + ".",
     ]
     growth = slopes(results)
     if growth:
@@ -148,6 +156,7 @@ def _row(result: Result, results: Sequence[Result]) -> tuple[str, ...]:
         f"{result.ours.seconds:.3f}",
         f"{result.tshark.seconds:.2f}",
         f"{result.speed:.1f}",
+        f"{result.processor:.1f}",
         f"{result.ours.peak / 1e6:.0f}",
         f"{result.tshark.peak / 1e6:.0f}",
         f"{result.memory:.3f}",
@@ -178,6 +187,7 @@ def to_json(results: Sequence[Result], where: dict[str, str | int | float]) -> d
                 "segments": each.segments,
                 "octets": each.octets,
                 "speed": each.speed,
+                "processor": each.processor,
                 "memory": each.memory,
                 "ours": _figures(each.ours),
                 "tshark": _figures(each.tshark),
