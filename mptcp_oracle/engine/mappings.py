@@ -20,6 +20,7 @@ ENDLESS = cython.declare(cython.longlong, 0x3FFFFFFFFFFFFFFF)
 @cython.inline
 @cython.exceptval(check=False)
 def signed32(value: cython.longlong) -> cython.longlong:
+    """The number in [-2**31, 2**31) that is congruent to ``value`` modulo 2**32."""
     value = value & LOW_32
     return value - WRAP_32 if value >= HALF_32 else value
 

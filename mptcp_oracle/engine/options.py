@@ -25,6 +25,7 @@ CONTROL_PER_SEGMENT = 20
 @cython.inline
 @cython.exceptval(-1)
 def be32(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython.longlong:
+    """Four octets as a number, most significant first."""
     word: cython.longlong = data[at]
     word = (word << 8) | data[at + 1]
     word = (word << 8) | data[at + 2]

@@ -23,6 +23,7 @@ HALF_32 = cython.declare(cython.longlong, 0x80000000)
 @cython.inline
 @cython.exceptval(-1, check=True)
 def be16(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython.int:
+    """Two octets as a number, most significant first."""
     word: cython.int = data[at]
     return (word << 8) | data[at + 1]
 
@@ -31,6 +32,7 @@ def be16(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython
 @cython.inline
 @cython.exceptval(-1, check=True)
 def be32(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython.longlong:
+    """Four octets as a number, most significant first."""
     word: cython.longlong = data[at]
     word = (word << 8) | data[at + 1]
     word = (word << 8) | data[at + 2]

@@ -20,6 +20,7 @@ HALF_32 = cython.declare(cython.longlong, 0x80000000)
 @cython.inline
 @cython.exceptval(-1)
 def be32(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython.longlong:
+    """Four octets as a number, most significant first."""
     word: cython.longlong = data[at]
     word = (word << 8) | data[at + 1]
     word = (word << 8) | data[at + 2]
@@ -30,6 +31,7 @@ def be32(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t) -> cython
 @cython.inline
 @cython.exceptval(check=False)
 def mixed(hashed: cython.longlong, word: cython.longlong) -> cython.longlong:
+    """One step of the hash of a flow: FNV-1a on 32 bits, with its high bits folded in."""
     hashed = ((hashed ^ word) * 16777619) & LOW_32
     return hashed ^ (hashed >> 15)
 
@@ -38,6 +40,7 @@ def mixed(hashed: cython.longlong, word: cython.longlong) -> cython.longlong:
 @cython.inline
 @cython.exceptval(check=False)
 def signed32(value: cython.longlong) -> cython.longlong:
+    """The number in [-2**31, 2**31) that is congruent to ``value`` modulo 2**32."""
     value = value & LOW_32
     return value - WRAP_32 if value >= HALF_32 else value
 

@@ -218,6 +218,7 @@ def _longer(old: object, code: str, room: int) -> object:
 @cython.inline
 @cython.exceptval(check=False)
 def signed32(value: cython.longlong) -> cython.longlong:
+    """The number in [-2**31, 2**31) that is congruent to ``value`` modulo 2**32."""
     value = value & LOW_32
     return value - WRAP_32 if value >= HALF_32 else value
 

@@ -29,7 +29,8 @@ CONTROLS = {"row": "I", "offset": "q", "size": "B"}
 STREAMS = {"kind": "B", "realm": "q", "hash": "I", "key": "q"}
 HALVES = {
     "port": "H", "base": "I", "top": "q", "seen": "B", "isn": "I", "isn_from": "B",
-    "last_map": "i", "first_row": "i", "last_row": "i", "count": "I", "mptcp": "B", "first_dsn": "q", "first_data_ack": "q",
+    "last_map": "i", "first_row": "i", "last_row": "i", "count": "I", "mptcp": "B",
+    "first_dsn": "q", "first_data_ack": "q",
 }  # fmt: skip
 BATCH_COLUMNS = {
     "head": "B", "marks": "B", "first_dss": "q", "second_dss": "q", "capable": "q",

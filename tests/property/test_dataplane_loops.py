@@ -29,15 +29,18 @@ CLASSES = (
     "zero_window_probe",
     "unmapped",
 )
-KINDS = ["plain", pytest.param("compiled", marks=pytest.mark.skipif(not available(), reason="no compiled engine is installed"))]  # fmt: skip
+COMPILED = pytest.mark.skipif(not available(), reason="no compiled engine is installed")
+KINDS = ["plain", pytest.param("compiled", marks=COMPILED)]
 
 
 def zeros(code: str, count: int) -> array[int]:
+    """A column of zeros."""
     return array(code, bytes(array(code).itemsize * count))
 
 
-def mappings(**limits: int) -> st.SearchStrategy[list[Mapping]]:
-    near = st.integers(0, limits.get("span", 60))
+def mappings() -> st.SearchStrategy[list[Mapping]]:
+    """Mappings near each other, so that they overlap in every way."""
+    near = st.integers(0, 60)
     return st.lists(
         st.builds(
             Mapping,
@@ -184,7 +187,7 @@ def test_transmissions_agree_with_the_per_octet_reference(
 
 
 @given(made=mappings(), segments=SEGMENTS)
-@pytest.mark.skipif(not available(), reason="no compiled engine is installed")
+@COMPILED
 def test_both_engine_forms_give_the_same_transmissions(
     made: list[Mapping], segments: list[Segment]
 ) -> None:
