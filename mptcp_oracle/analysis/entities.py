@@ -212,6 +212,11 @@ class Subflow:
         first_frame, last_frame, frames: Its segments, capture duplicates aside.
         octets: Payload octets each role sent, TCP retransmissions and probes aside.
         address_ids: Address ID of each role's end. backup: The last B flag each role sent.
+        version: As of its connection; without one, as its own handshake says.
+        syn_data: Accepted octets of each role's SYN, outside the data sequence space.
+        round_trip: Of the handshake, in nanoseconds; 0 if it is not complete.
+        vantage: The end at which the capture was made, ``source`` or ``destination``, and whether
+            packet types say so; else it is inferred from the handshake's timing.
         isn_from: How each role's initial sequence number is known: ``handshake``, ``mappings``,
             or ``None``.
         join: For a joined subflow. end: ``None`` while open. notes: What was odd.
@@ -265,9 +270,12 @@ class Connection:
         hosts: Initiator and listener. subflows: In order of their first frames.
         checksum: Whether DSS checksums are in use. state: ``open``, ``closed`` (DATA_FINs
             exchanged), ``fast_closed``, ``fallback`` or ``timed_out``. why: One sentence on it.
+        state_frame: The frame that shows it, if one does. fallback: Where it fell back: ``syn``,
+            ``synack``, ``third_packet``, ``infinite_mapping`` or ``no_mapping``.
         teller: Makes ``events``. addresses: Announcements and removals.
         mismatches: See :class:`Mismatch`. notes: What was odd.
         checksums: Mappings with a right, a wrong and an incompletely captured checksum.
+        unknown: Attribute name to the reason it is ``None``.
     """
 
     id: int
