@@ -1,0 +1,195 @@
+"""Each fact that tshark also states, in every recorded capture, against what tshark says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mptcp_oracle.analysis.serialise import facts
+from mptcp_oracle.analysis.trace import analyze
+from mptcp_oracle.errors import AdapterError
+from mptcp_oracle.facts import Fact
+from tests.adapters.compare import Case, Comparison, cases, compare, explain
+from tests.adapters.explained import EXPLAINED
+from tests.adapters.fields import FIELDS, NEVER, NO_COUNTERPART, WITNESSES, Field
+from tests.adapters.page import PAGE, render
+from tests.adapters.view import View
+from tests.common.checkout import ROOT
+from tests.common.machine import unavailable
+from tests.common.tshark import TShark, Values, mptcp_fields, version
+
+KERNEL = ROOT / "corpus" / "kernel"
+CAPTURES = sorted(path for path in KERNEL.iterdir() if path.suffix in {".pcap", ".pcapng"})
+#: The tshark whose words the explanations are about.
+SERIES = (4, 0)
+#: Frames of one field and capture in which a wrong value is planted.
+PLANTED = 6
+
+
+@pytest.fixture(autouse=True, scope="module")
+def right_tshark() -> None:
+    """Skip without a tshark of the series that the explanations are about."""
+    if version()[:2] != SERIES:
+        found, wanted = ".".join(map(str, version())), ".".join(map(str, SERIES))
+        unavailable(f"tshark is {found}, and its differences are explained for {wanted}")
+
+
+@cache
+def words(capture: Path) -> Mapping[int, Values]:
+    """What tshark says of a capture."""
+    names = dict.fromkeys([*(field.name for field in FIELDS), *WITNESSES])
+    return TShark.usual().dissect(capture, names)
+
+
+@cache
+def told(capture: Path) -> tuple[Fact, ...]:
+    """What our analysis says of it."""
+    with analyze(capture) as trace:
+        return tuple(facts(trace))
+
+
+@cache
+def compared(capture: Path) -> Comparison:
+    """The comparison of both."""
+    return compare(words(capture), told(capture), EXPLAINED)
+
+
+def complaint(result: Comparison) -> str:
+    """The differences that nobody explained."""
+    lines = [str(case) for case in result.unexplained]
+    return "\n".join([f"{len(lines)} differences that no row explains:", *lines[:40]])
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.stem)
+def test_every_difference_is_explained(capture: Path) -> None:
+    """Every value that tshark states is the facts', or an argument says why it is not."""
+    result = compared(capture)
+    assert not result.unexplained, complaint(result)
+    subflows = [fact for fact in told(capture) if fact["fact"] == "subflow"]
+    assert sum(result.equal.values()) > len(words(capture)) or not subflows
+
+
+def test_every_field_is_compared_or_listed() -> None:
+    """Every field has values in some recording, but for those listed with the reason."""
+    equal: Counter[str] = Counter()
+    different: Counter[str] = Counter()
+    for capture in CAPTURES:
+        equal += compared(capture).equal
+        for (field, _), count in compared(capture).explained.items():
+            different[field] += count
+    print(f"\n{len(CAPTURES)} captures: values that are equal, frames with explained differences")
+    for row in FIELDS:
+        print(f"{row.name:42} {equal[row.name]:7} {different[row.name]:6}")
+    silent = {row.name for row in FIELDS if not equal[row.name] + different[row.name]}
+    assert silent == set(NEVER)
+
+
+def test_every_explanation_explains_something() -> None:
+    """No explanation is stale: each explains a difference in some recording."""
+    used: Counter[str] = Counter()
+    for capture in CAPTURES:
+        for (_, name), count in compared(capture).explained.items():
+            used[name] += count
+    assert {row.name for row in EXPLAINED} == set(used)
+    assert len({row.name for row in EXPLAINED}) == len(EXPLAINED)
+
+
+def test_every_mptcp_field_of_tshark_is_known() -> None:
+    """Each MPTCP field of the installed tshark is compared, or listed with the reason."""
+    names = [row.name for row in FIELDS]
+    assert len(set(names)) == len(names)
+    known = {name for name in names if "mptcp" in name}
+    assert not known & set(NO_COUNTERPART)
+    assert known | set(NO_COUNTERPART) == set(mptcp_fields())
+
+
+def test_the_page_is_the_table() -> None:
+    """The page for Wireshark users is made from the tables (python -m tests.adapters.page)."""
+    assert PAGE.read_text() == render()
+
+
+def wrong(case: Case) -> Case:
+    """The same case with a value of ours that nothing in the capture suggests."""
+    first = case.ours[0]
+    if isinstance(first, str):
+        planted: int | str = first[::-1] if first != first[::-1] else f"{first}0"
+    elif case.theirs in ((0,), (1,)):
+        planted = 1 - first
+    else:
+        planted = first ^ 0x55555
+    return dataclasses.replace(case, ours=(planted, *case.ours[1:]))
+
+
+def absent(case: Case) -> Case:
+    """The same case with nothing of ours."""
+    return dataclasses.replace(case, ours=())
+
+
+def agreed(row: Field) -> Iterator[Case]:
+    """Frames, some of each capture, in which both sides say the same of a field."""
+    for capture in CAPTURES:
+        both = [
+            case for case in cases(row, words(capture), view(capture)) if case.theirs == case.ours
+        ]
+        yield from both[:: max(1, len(both) // PLANTED)]
+
+
+@cache
+def view(capture: Path) -> View:
+    """Our facts of a capture, by frame."""
+    return View(told(capture))
+
+
+@pytest.mark.parametrize("row", FIELDS, ids=lambda row: row.name)
+@pytest.mark.parametrize("plant", [wrong, absent], ids=lambda plant: str(plant.__name__))
+def test_a_planted_mistake_is_explained_by_nothing(
+    row: Field, plant: Callable[[Case], Case]
+) -> None:
+    """A mistake of ours, planted where both agree, is a difference that no row explains."""
+    excused = [
+        f"{case}, planted {planted.ours}: {name}"
+        for case in agreed(row)
+        if (name := explain(planted := plant(case), EXPLAINED)) is not None
+    ]
+    assert not excused, "\n".join(excused)
+
+
+@pytest.mark.parametrize(
+    ("slug", "frame", "change"),
+    [
+        ("loss-reinjection", 12, {"data_ack": 2}),
+        ("loss-reinjection", 46, {"subflow": 0}),
+        ("ipv6-two-paths", 12, {"sequence": 7}),
+        ("router-any", 44, {"duplicate": False, "data_ack": 77}),
+    ],
+)
+def test_a_wrong_fact_fails_the_comparison(
+    slug: str, frame: int, change: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison fails for an analysis that says something wrong of one frame."""
+    capture = KERNEL / f"{slug}.pcapng"
+    right = told(capture)
+    lies = tuple(
+        {**fact, **change} if fact["fact"] == "segment" and fact["frame"] == frame else fact
+        for fact in right
+    )
+    assert lies != right
+    monkeypatch.setitem(globals(), "told", lambda _: lies)
+    monkeypatch.setitem(globals(), "compared", compared.__wrapped__)
+    with pytest.raises(AssertionError, match=f"frame {frame}: "):
+        test_every_difference_is_explained(capture)
+
+
+def test_what_tshark_complains_of_is_an_error(tmp_path: Path) -> None:
+    """A file that is no capture, and a run that takes too long, are errors, not empty tables."""
+    (tmp_path / "x.pcap").write_text("no capture")
+    with pytest.raises(AdapterError, match="tshark failed"):
+        TShark.usual().dissect(tmp_path / "x.pcap", ["tcp.len"])
+    hasty = TShark(preferences={}, patience=0.001)
+    with pytest.raises(AdapterError, match="took too long"):
+        hasty.dissect(CAPTURES[0], ["tcp.len"])

@@ -1,0 +1,280 @@
+"""What our facts say for a field: functions from a segment's fact to values.
+
+Each gives the values that the field should have in a frame if our facts are right, in the order
+of the octets; nothing, if by our facts there is no such value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+
+from mptcp_oracle import seq
+from mptcp_oracle.facts import Fact
+from tests.adapters.view import Segment, View
+
+__all__ = [
+    "Ours",
+    "Read",
+    "Value",
+    "address_ids",
+    "addresses",
+    "announcers",
+    "base16",
+    "bit",
+    "connection_of",
+    "crypto_bit",
+    "data_ack",
+    "end",
+    "expected",
+    "flag_octets",
+    "hexadecimal",
+    "infinite",
+    "is_initial",
+    "mapping_dsns",
+    "named_mismatch",
+    "octets",
+    "option",
+    "own_dsn",
+    "received_keys",
+    "reinjection",
+    "segment_fact",
+    "sent_as",
+    "subflows_so_far",
+    "subtypes",
+    "unmapped",
+    "wide",
+]
+
+Value = int | str
+Read = Callable[[str], Value]
+Ours = Callable[[View, Segment], Iterable[Value]]
+
+WIDE = (1 << 64) - 1
+
+
+# ---- values of options ---------------------------------------------------------------------
+
+
+def hexadecimal(digits: str | None) -> int | None:
+    """A key, token or nonce of a fact as a number."""
+    return None if digits is None else int(digits, 16)
+
+
+def option(*names: str) -> Callable[[Callable[[Fact], Value | None]], Ours]:
+    """Make a row's function of one that reads a value off an option with one of these names."""
+
+    def make(value: Callable[[Fact], Value | None]) -> Ours:
+        def ours(_: View, segment: Segment) -> Iterable[Value]:
+            found = (value(item) for item in segment.options(*names))
+            return [each for each in found if each is not None]
+
+        return ours
+
+    return make
+
+
+def bit(name: str, mask: int) -> Ours:
+    """A flag of the options of one name."""
+    return option(name)(lambda item: int(bool(item["flags"] & mask)))
+
+
+def subtypes(_: View, segment: Segment) -> Iterable[Value]:
+    """The subtype of every option, also of those that mean nothing."""
+    raws = (bytes.fromhex(item["raw"]) for item in segment.fact["options"])
+    return [raw[2] >> 4 for raw in raws if len(raw) > 2]
+
+
+def flag_octets(_: View, segment: Segment) -> Iterable[Value]:
+    """Tshark's ``flags``: the octet that holds them, with the subtype where they share it."""
+    for item in segment.options():
+        match item["option"]:
+            case "mp_capable":
+                yield item["flags"]
+            case "dss":
+                yield (item["reserved"] & 0x07) << 5 | item["flags"]
+            case "mp_join_syn" | "mp_join_synack":
+                yield 0x10 | item["reserved"] << 1 | item["backup"]
+            case "mp_prio":
+                yield 0x50 | item["reserved"] << 1 | item["backup"]
+            case "mp_tcprst":
+                yield 0x80 | item["flags"]
+
+
+def address_ids(_: View, segment: Segment) -> Iterable[Value]:
+    """The Address IDs, of REMOVE_ADDR all that it lists."""
+    for item in segment.options():
+        if item["option"] == "remove_addr":
+            yield from item["address_ids"]
+        elif item.get("address_id") is not None:
+            yield item["address_id"]
+
+
+def received_keys(item: Fact) -> Value | None:
+    """The receiver's key: echoed by MP_CAPABLE, or proof of an MP_FASTCLOSE."""
+    name = "key" if item["option"] == "mp_fastclose" else "receiver_key"
+    return hexadecimal(item[name])
+
+
+def wide(name: str) -> Callable[[Fact], Value | None]:
+    """A sequence number of an option as it stands on the wire."""
+    return lambda item: None if item[name] is None else int(item[name])
+
+
+def addresses(family: int) -> Ours:
+    """The advertised addresses of one family."""
+    return option("add_addr")(
+        lambda item: item["address"] if ip_address(item["address"]).version == family else None
+    )
+
+
+def crypto_bit(version: int) -> Ours:
+    """Flag H: HMAC-SHA1 in version 0, HMAC-SHA256 in version 1."""
+    return option("mp_capable")(
+        lambda item: item["flags"] & 1 if item["version"] == version else None
+    )
+
+
+# ---- derived values ------------------------------------------------------------------------
+
+
+def mapping_dsns(view: View, segment: Segment) -> Iterable[Value]:
+    """The relative DSN of each mapping that the segment's own DSS declares."""
+    base = segment.base()
+    for item in segment.options("dss"):
+        if item["dsn"] is None or base is None:
+            continue
+        dsn = int(item["dsn"])
+        if item["dsn_size"] == 4:
+            near = next((part["dsn"] for part in segment.mapped()), 1)
+            dsn = seq.extend(dsn, 32, base + near)
+        relative = (dsn - base) & WIDE
+        yield relative
+
+
+def own_dsn(*, absolute: bool) -> Ours:
+    """The DSN of the first mapped octet; of the SYN that opens a connection the IDSN."""
+
+    def ours(_: View, segment: Segment) -> Iterable[Value]:
+        base = segment.base()
+        if segment.syn and any(segment.options("mp_capable")):
+            if base is not None:
+                yield base if absolute else 0
+            return
+        for item in segment.mapped():
+            if not absolute:
+                yield item["dsn"]
+            elif item["absolute"] is not None:
+                yield int(item["absolute"])
+            return
+
+    return ours
+
+
+def expected(name: str) -> Ours:
+    """What follows from the sender's key, wherever an option shows it."""
+
+    def ours(_: View, segment: Segment) -> Iterable[Value]:
+        host = segment.host()
+        for item in segment.options("mp_capable"):
+            if item["sender_key"] is not None and host is not None and host[name] is not None:
+                yield int(host[name], 16) if name == "token" else int(host[name])
+
+    return ours
+
+
+def announcers(_: View, segment: Segment) -> Iterable[Value]:
+    """The first frame that announced each mapping under which the payload lies."""
+    return dict.fromkeys(item["announced"] for item in segment.mapped())
+
+
+def connection_of(_: View, segment: Segment) -> Iterable[Value]:
+    """The connection, or what stands for that of an unattached subflow."""
+    yield segment.fact["connection"]
+
+
+def subflows_so_far(view: View, segment: Segment) -> Iterable[Value]:
+    """First frames of the connection's subflows that have begun."""
+    for number in segment.connection["subflows"]:
+        first = view.subflows[number]["first_frame"]
+        if first <= segment.frame:
+            yield first
+
+
+def is_initial(_: View, segment: Segment) -> Iterable[Value]:
+    """Whether the subflow is the initial one, where that is known."""
+    if segment.subflow["kind"] is not None:
+        yield int(segment.subflow["kind"] == "initial")
+
+
+def named_mismatch(view: View, segment: Segment) -> Iterable[Value]:
+    """Whether the connection names a wrong echoed key in this frame."""
+    for mismatch in segment.connection["mismatches"]:
+        if mismatch["what"] == "echoed_key" and mismatch["frame"] == segment.frame:
+            yield 1
+
+
+def infinite(_: View, segment: Segment) -> Iterable[Value]:
+    """Whether the segment declares an infinite mapping."""
+    for item in segment.options("dss"):
+        if item["dll"] == 0 and not item["data_fin"]:
+            yield 1
+
+
+def unmapped(_: View, segment: Segment) -> Iterable[Value]:
+    """Whether payload lies under no mapping at all."""
+    if segment.fact["payload"] and not any(segment.mapped()):
+        yield 1
+
+
+def reinjection(view: View, segment: Segment) -> Iterable[Value]:
+    """The earlier frames that carried any of the octets on another subflow."""
+    return sorted(view.copies_elsewhere(segment))
+
+
+def data_ack(_: View, segment: Segment) -> Iterable[Value]:
+    """The relative DATA_ACK."""
+    if segment.fact["data_ack"] is not None:
+        yield segment.fact["data_ack"]
+
+
+def segment_fact(name: str) -> Ours:
+    """A value of the segment's own fact."""
+
+    def ours(_: View, segment: Segment) -> Iterable[Value]:
+        value = segment.fact[name]
+        if value is not None:
+            yield value
+
+    return ours
+
+
+def end(name: str, *, sender: bool, family: int | None = None) -> Ours:
+    """Address or port of the end that sent the segment, or of the other one."""
+
+    def ours(_: View, segment: Segment) -> Iterable[Value]:
+        own = segment.end if sender else segment.other_end
+        if family in (None, ip_address(own["address"]).version):
+            yield own[name]
+
+    return ours
+
+
+def sent_as(name: str) -> Ours:
+    """Whether any octets of the segment are of a class of transmissions."""
+
+    def ours(view: View, segment: Segment) -> Iterable[Value]:
+        if any(sent["class"] == name for sent in view.sent.get(segment.frame, ())):
+            yield 1
+
+    return ours
+
+
+def base16(text: str) -> Value:
+    """Tshark's hexadecimal numbers."""
+    return int(text, 16)
+
+
+def octets(text: str) -> Value:
+    """Tshark's octets."""
+    return text.replace(":", "")

@@ -1,0 +1,135 @@
+"""The facts of one capture, frame by frame: what our side of a comparison is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mptcp_oracle.facts import ROLES, Fact
+
+__all__ = ["Segment", "View"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A segment's fact with what it belongs to.
+
+    Attributes:
+        fact: The segment. subflow, connection: Its subflow's and its connection's fact.
+    """
+
+    fact: Fact
+    subflow: Fact
+    connection: Fact
+
+    @property
+    def frame(self) -> int:
+        """Its frame number."""
+        return int(self.fact["frame"])
+
+    @property
+    def syn(self) -> bool:
+        """Flag SYN."""
+        return bool(self.fact["flags"] & 0x02)
+
+    @property
+    def end(self) -> Fact:
+        """The end of the subflow that sent it."""
+        end: Fact = self.subflow[self.fact["from"]]
+        return end
+
+    @property
+    def other_end(self) -> Fact:
+        """The end of the subflow that gets it."""
+        end: Fact = self.subflow[self.other]
+        return end
+
+    @property
+    def other(self) -> str:
+        """Which end of the subflow gets it: ``source`` or ``destination``."""
+        return "destination" if self.fact["from"] == "source" else "source"
+
+    def host(self, *, other: bool = False) -> Fact | None:
+        """The host that sent it, or the other one, as the connection's fact describes it."""
+        sender = self.fact["sender"]
+        if sender is None:
+            return None
+        host: Fact = self.connection[ROLES[ROLES.index(sender) ^ other]]
+        return host
+
+    def base(self, *, other: bool = False) -> int | None:
+        """What absolute DSNs of its sender, or of the other host, count from, or ``None``."""
+        host = self.host(other=other)
+        return None if host is None or host["base"] is None else int(host["base"])
+
+    def options(self, *names: str) -> Iterator[Fact]:
+        """Its options with these names, in order; what is out of place as what it says."""
+        for option in self.fact["options"]:
+            told = option.get("reading") or option
+            if not names or told["option"] in names:
+                yield told
+
+    def mapped(self) -> Iterator[Fact]:
+        """Its ranges of payload that lie under a mapping."""
+        return (item for item in self.fact["ranges"] if item["dsn"] is not None)
+
+
+class View:
+    """All facts of one capture.
+
+    Attributes:
+        segments: Segments of MPTCP subflows, by frame number.
+        connections, subflows: Their facts by id.
+    """
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self.connections: dict[int, Fact] = {}
+        self.subflows: dict[int, Fact] = {}
+        self.segments: dict[int, Segment] = {}
+        self.sent: dict[int, list[Fact]] = {}
+        for fact in facts:
+            kind = fact["fact"]
+            if kind == "connection":
+                self.connections[fact["connection"]] = fact
+            elif kind == "subflow":
+                self.subflows[fact["subflow"]] = fact
+            elif kind == "segment":
+                subflow = self.subflows[fact["subflow"]]
+                connection = self.connections[fact["connection"]]
+                self.segments[fact["frame"]] = Segment(
+                    fact=fact, subflow=subflow, connection=connection
+                )
+            elif kind == "transmission":
+                self.sent.setdefault(fact["frame"], []).append(fact)
+
+    def same_direction(self, one: Segment, other: Segment) -> bool:
+        """Whether two segments carry data of the same host of the same connection."""
+        return direction(one) == direction(other)
+
+    @cached_property
+    def carriers(self) -> dict[tuple[Any, ...], list[tuple[int, int, int, int]]]:
+        """By direction: every ``(frame, subflow, first DSN, DSN past the last)`` of data."""
+        found: dict[tuple[Any, ...], list[tuple[int, int, int, int]]] = {}
+        for frame, segment in self.segments.items():
+            for item in segment.mapped():
+                entry = (frame, segment.subflow["subflow"], item["dsn"], item["dsn_end"])
+                found.setdefault(direction(segment), []).append(entry)
+        return found
+
+    def copies_elsewhere(self, segment: Segment) -> set[int]:
+        """Earlier frames that carried any of a segment's DSNs on another subflow."""
+        mine = [(item["dsn"], item["dsn_end"]) for item in segment.mapped()]
+        return {
+            frame
+            for frame, subflow, start, end in self.carriers.get(direction(segment), ())
+            if frame < segment.frame
+            and subflow != segment.subflow["subflow"]
+            and any(start < stop and begin < end for begin, stop in mine)
+        }
+
+
+def direction(segment: Segment) -> tuple[Any, ...]:
+    """Whose data a segment carries: a host of a connection."""
+    return segment.fact["connection"], segment.fact["sender"] or segment.fact["from"]
