@@ -51,7 +51,6 @@ OUTSIDE = {
     "intervaltree": ({"model", "generators"}, True),
     "numpy": ({"wire", "analysis", "rules", "oracle", "report", "live", "diff"}, False),
     "pytest": ({"pytest_plugin", "conformance"}, True),
-    "rich": ({"cli", "report"}, True),
     "scapy": ({"generators.emit"}, True),
 }
 
