@@ -32,6 +32,9 @@ MASK = 0xFFFFFFFFFFFFFFFF
 NEAR = 1 << 36
 #: Most owners of one token, and most neighbours of a stray join, that are looked at.
 MOST_TRIED = 256
+#: So many owners of equal tokens are looked at in a capture; from then on the nearest ones only.
+MOST_EQUAL = 100_000
+NEAREST = 8
 #: Most connections tried by HMAC for all stray joins of a capture together.
 MOST_TRIALS = 100_000
 #: Most hosts looked at for one stray's numbers.
@@ -67,12 +70,14 @@ class Owners:
     """Indexes over the connections of a capture, and the search in them.
 
     Attributes:
-        trials: Connections tried by HMAC so far.
+        trials: Connections tried by HMAC for stray joins so far.
+        equal: Owners of equal tokens looked at so far, beside the first of each token.
     """
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.trials = 0
+        self.equal = 0
         self._by_token: defaultdict[int, list[Owner]] = defaultdict(list)
         self._by_place: defaultdict[tuple[int, str], list[Owner]] = defaultdict(list)
         self._by_address: defaultdict[str, dict[int, Connection]] = defaultdict(dict)
@@ -147,7 +152,9 @@ class Owners:
     def _candidates(self, token: int, shake: Handshake) -> list[Owner]:
         """The owners of a token; of very many only those that are near in place and time."""
         owners = self._by_token.get(token, [])
-        if len(owners) <= MOST_TRIED:
+        most = MOST_TRIED if self.equal < MOST_EQUAL else NEAREST
+        self.equal += max(0, min(len(owners), most) - 1)
+        if len(owners) <= most:
             return owners
         flow = shake.subflow
         for address in (flow.destination.address, flow.source.address):
@@ -156,8 +163,8 @@ class Owners:
                 owners = here
                 break
         at = bisect_right(owners, flow.first_frame, key=lambda own: own[0].subflows[0].first_frame)
-        low = max(0, min(at + 8, len(owners)) - MOST_TRIED)
-        return owners[low : low + MOST_TRIED]
+        low = max(0, min(at + most // 32, len(owners)) - most)
+        return owners[low : low + most]
 
     def _narrow(self, shake: Handshake, owners: list[Owner], *, same: bool) -> list[Owner]:
         """Choose among several owners of one token by VLAN, addresses and time.
