@@ -53,7 +53,7 @@ class Outcome:
 def engine_form(kind: str) -> Iterator[None]:
     """Inside, every analysis runs on this form of the engine."""
     before = os.environ.get("MPTCP_ORACLE_ENGINE")
-    os.environ["MPTCP_ORACLE_ENGINE"] = kind
+    os.environ["MPTCP_ORACLE_ENGINE"] = kind  # empty counts as unset
     try:
         yield
     finally:
@@ -84,7 +84,7 @@ def examine(octets: bytes, kind: str, *, derived: bool = True) -> Outcome:
 
     Args:
         octets: A capture, or anything.
-        kind: The form of the engine.
+        kind: The form of the engine; ``""`` takes the one that the package would take.
         derived: Also what is computed from the tables alone, without the engine: NumPy tables,
             facts and the text reports.
     """
