@@ -8,14 +8,11 @@ from mptcp_oracle import crypto
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.options import MpCapable
 from tests.common.conversation import KEYS, Conversation
+from tests.common.reading import text
 from tests.common.tape import ACK, RST, SYN, Tape
 from tests.common.vectors import VECTORS, number
 
 pytestmark = pytest.mark.usefixtures("each_engine")
-
-
-def _text(trace, direction="initiator", connection=0):
-    return b"".join(bytes(piece) for piece in trace.stream(connection, direction))
 
 
 @pytest.mark.parametrize("version", [0, 1])
@@ -91,7 +88,7 @@ def test_missing_handshake_packets_leave_what_the_others_say(missing, version):
                 assert (getattr(host, name) is None) == (name in host.unknown)
         assert connection.subflows[0].opener == opener
         assert str(connection.initiator.endpoint) == "10.0.0.1:40000"
-        assert _text(trace) == b"hello"
+        assert text(trace) == b"hello"
 
 
 def test_no_handshake_at_all_is_an_unattached_subflow():
@@ -122,7 +119,7 @@ def test_keys_on_the_first_data_are_learnt_late(checksum):
     with analyze(talk.tape.pcap()) as trace:
         (connection,) = trace.connections
         assert [host.key for host in connection.hosts] == list(KEYS)
-        assert _text(trace) == b"GET / HTTP/1.0\r\n"
+        assert text(trace) == b"GET / HTTP/1.0\r\n"
         assert connection.checksums == ((1, 0, 0) if checksum else (0, 0, 0))
         assert connection.initiator.acknowledged == 17
         assert connection.state == "open"
@@ -151,7 +148,7 @@ def test_offload_copies_of_mp_capable_data_are_one_mapping(checksum):
     flow.ack(1)
     with analyze(talk.tape.pcap()) as trace:
         (connection,) = trace.connections
-        assert _text(trace) == whole
+        assert text(trace) == whole
         assert connection.initiator.transmissions["first_seen"] == len(whole)
         assert trace.wire.mappings.rows == 1
         assert connection.checksums == ((1, 0, 0) if checksum else (0, 0, 0))
@@ -298,8 +295,8 @@ def test_interleaved_connections_do_not_mix():
             KEYS[0] + i for i in range(6)
         ]
         for i in range(6):
-            assert _text(trace, connection=i) == b"request %d" % i
-            assert _text(trace, "listener", i) == b"response %d" % i
+            assert text(trace, connection=i) == b"request %d" % i
+            assert text(trace, "listener", i) == b"response %d" % i
 
 
 def test_plain_tcp_is_not_a_connection():
@@ -322,7 +319,7 @@ def test_link_type_changes_nothing(link):
     flow.data(0, b"same")
     with analyze(talk.tape.pcap()) as trace:
         assert trace.connections[0].initiator.key == KEYS[0]
-        assert _text(trace) == b"same"
+        assert text(trace) == b"same"
 
 
 def test_ipv6_endpoints_are_told_in_their_notation():
@@ -332,4 +329,4 @@ def test_ipv6_endpoints_are_told_in_their_notation():
     flow.data(0, b"six")
     with analyze(talk.tape.pcap()) as trace:
         assert str(trace.connections[0].initiator.endpoint) == "[2001:db8::1]:40000"
-        assert _text(trace) == b"six"
+        assert text(trace) == b"six"

@@ -7,15 +7,12 @@ import pytest
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.options import MpCapable
 from tests.common.conversation import KEYS, Conversation
+from tests.common.reading import text
 from tests.common.tape import ACK, SYN, Tape
 
 pytestmark = pytest.mark.usefixtures("each_engine")
 
 IPV6 = ("2001:db8::1", "2001:db8::2")
-
-
-def _text(trace, direction="initiator", connection=0):
-    return b"".join(map(bytes, trace.stream(connection, direction)))
 
 
 def _sum(trace, role=0, connection=0):
@@ -34,7 +31,7 @@ def test_same_endpoints_three_times_with_new_numbers_and_keys():
         tape.wait(1)
     with analyze(tape.pcap()) as trace:
         assert [each.initiator.key for each in trace.connections] == [KEYS[0] + i for i in range(3)]
-        assert [_text(trace, connection=i) for i in range(3)] == [
+        assert [text(trace, connection=i) for i in range(3)] == [
             b"round 0",
             b"round 1",
             b"round 2",
@@ -53,7 +50,7 @@ def test_same_endpoints_with_new_keys_and_lost_syn(missing):
         tape.wait(1)
     with analyze(tape.pcap()) as trace:
         assert [each.initiator.key for each in trace.connections] == [KEYS[0] + i for i in range(3)]
-        assert [_text(trace, connection=i) for i in range(3)] == [
+        assert [text(trace, connection=i) for i in range(3)] == [
             b"round 0",
             b"round 1",
             b"round 2",
@@ -120,7 +117,7 @@ def test_address_translator_shows_a_connection_twice():
     with analyze(tape.pcap()) as trace:
         assert [len(each.subflows) for each in trace.connections] == [2, 2]
         assert [each.subflows[1].source.port for each in trace.connections] == [40_001, 50_001]
-        assert [_text(trace, connection=i) for i in range(2)] == [b"same octets"] * 2
+        assert [text(trace, connection=i) for i in range(2)] == [b"same octets"] * 2
 
 
 def test_same_endpoints_in_two_vlans_are_two_connections():
@@ -134,7 +131,7 @@ def test_same_endpoints_in_two_vlans_are_two_connections():
     for i, flow in enumerate(flows):
         flow.data(0, b"vlan %d" % i)
     with analyze(tape.pcap()) as trace:
-        assert [_text(trace, connection=i) for i in range(2)] == [b"vlan 0", b"vlan 1"]
+        assert [text(trace, connection=i) for i in range(2)] == [b"vlan 0", b"vlan 1"]
 
 
 DUPLICATES = {
@@ -189,7 +186,7 @@ def test_retransmission_is_not_taken_for_a_duplicate(gap, family, link):
     flow.ack(1)
     with analyze(tape.pcap()) as trace:
         assert _sum(trace)["tcp_retransmission"] == 500
-        assert _text(trace) == b"a" * 500
+        assert text(trace) == b"a" * 500
 
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6", "IPv4 without ID"])
@@ -222,7 +219,7 @@ def test_segments_without_mptcp_options_belong_to_their_subflow():
         (subflow,) = trace.subflows
         assert subflow.frames == 7
         assert subflow.last_frame == 7
-        assert _text(trace) == whole
+        assert text(trace) == whole
         assert _sum(trace)["unmapped"] == 0
         assert subflow.end is not None
         assert subflow.end.how == "reset"
@@ -240,7 +237,7 @@ def test_tcp_sequence_numbers_wrap(role):
         flow.data(role, whole[at : at + 500])
         flow.ack(1 - role)
     with analyze(talk.tape.pcap()) as trace:
-        assert _text(trace, ("initiator", "listener")[role]) == whole
+        assert text(trace, ("initiator", "listener")[role]) == whole
         assert _sum(trace, role)["first_seen"] == len(whole)
         assert trace.connections[0].hosts[role].acknowledged == len(whole) + 1
 
@@ -252,7 +249,7 @@ def test_initial_sequence_number_of_zero_less_one():
     flow.data(0, b"one")
     flow.data(1, b"two")
     with analyze(talk.tape.pcap()) as trace:
-        assert (_text(trace), _text(trace, "listener")) == (b"one", b"two")
+        assert (text(trace), text(trace, "listener")) == (b"one", b"two")
 
 
 def test_syn_retransmission_is_the_same_stream():
@@ -286,7 +283,7 @@ def test_server_frames_before_client_frames():
         (connection,) = trace.connections
         assert [host.key for host in connection.hosts] == list(KEYS)
         assert str(connection.initiator.endpoint) == "10.0.0.1:40000"
-        assert _text(trace) == b"hello"
+        assert text(trace) == b"hello"
 
 
 def test_timestamps_do_not_hide_the_mapping():
@@ -295,7 +292,7 @@ def test_timestamps_do_not_hide_the_mapping():
     flow = talk.opened(timestamps=True)
     flow.data(0, b"stamped")
     with analyze(talk.tape.pcap()) as trace:
-        assert _text(trace) == b"stamped"
+        assert text(trace) == b"stamped"
         assert trace.connections[0].checksums == (1, 0, 0)
 
 
@@ -317,7 +314,7 @@ def test_simultaneous_use_of_one_port_pair_by_swapped_hosts():
             "10.0.0.1:80",
             "10.0.0.2:80",
         ]
-        assert [_text(trace, connection=i) for i in range(2)] == [b"first", b"second"]
+        assert [text(trace, connection=i) for i in range(2)] == [b"first", b"second"]
 
 
 def test_syn_with_two_mp_capables_is_read_without_harm():
