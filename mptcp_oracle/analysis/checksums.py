@@ -12,6 +12,8 @@ __all__ = ["verify"]
 
 #: Values of a mapping's check.
 UNCHECKED, RIGHT, WRONG, INCOMPLETE = range(4)
+#: Bit of a mapping's flags: its last octet is a DATA_FIN, which is no payload.
+DATA_FIN = 0x10
 
 
 def _gap_fillers(plane: DataPlane, connection: Connection) -> dict[int, list[int]]:
@@ -42,8 +44,9 @@ def _carriers(plane: DataPlane, half: int, fillers: list[int] | None) -> memoryv
 def verify(plane: DataPlane, connection: Connection) -> None:
     """Check every mapping's checksum, and count right, wrong and incompletely captured ones.
 
-    When every checksum of both directions is wrong, payload or addresses were probably rewritten
-    after the capture: nobody is accused, and a note says so.
+    When every checksum over payload is wrong in both directions, the payload was probably rewritten
+    after the capture: nobody is accused, and a note says so. A DATA_FIN alone covers no payload,
+    and its checksum stays right.
     """
     if connection.checksum is False:
         return
@@ -52,6 +55,7 @@ def verify(plane: DataPlane, connection: Connection) -> None:
     if not len(plane.checksum):
         plane.checksum = array("B", bytes(maps.rows))
     counts = [0, 0, 0, 0]
+    kept = 0
     first_wrong = None
     fillers = _gap_fillers(plane, connection)
     for subflow in connection.subflows:
@@ -71,15 +75,17 @@ def verify(plane: DataPlane, connection: Connection) -> None:
                 mapping = plane.map_order[at]
                 result = plane.checksum[mapping]
                 counts[result] += 1
+                fin = bool(maps["flags"][mapping] & DATA_FIN)
+                kept += result == RIGHT and maps["length"][mapping] > fin
                 if result == WRONG:
                     frame = rows["frame"][maps["row"][mapping]]
                     first_wrong = min(frame, first_wrong or frame)
     connection.checksums = (counts[RIGHT], counts[WRONG], counts[INCOMPLETE])
-    if counts[WRONG] and not counts[RIGHT] and counts[WRONG] > 1:
+    if counts[WRONG] > 1 and not kept:
         connection.note(
             "anonymised",
-            f"all {counts[WRONG]} DSS checksums are wrong: payload or addresses were "
-            "probably rewritten after the capture, and no host is accused",
+            f"all {counts[WRONG]} DSS checksums over payload are wrong: it was probably "
+            "rewritten after the capture, and no host is accused",
             first_wrong,
         )
     elif counts[WRONG]:
