@@ -83,7 +83,7 @@ class Owners:
         self._by_address: defaultdict[str, dict[int, Connection]] = defaultdict(dict)
         self._addresses: dict[int, Addresses] = {}
         self._slips: dict[str, dict[int, list[Found]]] = {}
-        self._numbers: list[tuple[int, int, Connection, int]] | None = None
+        self._numbers: list[tuple[int, int, int, Connection]] | None = None
         self._connections: list[Connection] = []
         self._joined: set[tuple[int, int | None]] = set()
 
@@ -192,7 +192,7 @@ class Owners:
             if narrowed:
                 owners = narrowed
             elif same and test is when[1]:
-                owners = owners[-1:]
+                owners = [own for own in owners if own[0] is owners[-1][0]]
         return owners
 
     def _backwards(self, shake: Handshake, connection: Connection, role: int) -> bool:
@@ -297,18 +297,18 @@ class Owners:
         """Hosts whose IDSN is not far below a number; the role is the subflow's source's."""
         if self._numbers is None:
             self._numbers = sorted(
-                (host.idsn, connection.id, connection, role)
+                (host.idsn, connection.id, role, connection)
                 for connection in self._connections
                 for role, host in enumerate(connection.hosts)
                 if host.idsn is not None
             )
         number, side = shown
-        table: list[tuple[int, int, Connection, int]] = []
+        table: list[tuple[int, int, int, Connection]] = []
         for value in (number, number + MASK + 1):
             low = bisect_left(self._numbers, value - NEAR + 1, key=lambda entry: entry[0])
             high = bisect_right(self._numbers, value, key=lambda entry: entry[0])
             table += self._numbers[max(low, high - MOST_NUMBERS) : high]
-        return [(connection, role ^ side) for _, _, connection, role in table]
+        return [(connection, role ^ side) for _, _, role, connection in table]
 
 
 def _slips(key: int, version: int) -> list[tuple[int, str]]:
