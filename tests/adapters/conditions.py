@@ -77,6 +77,8 @@ def before_any_key(case: Case) -> bool:
     """Nothing is said by tshark, and no key of the connection was seen yet."""
     if case.theirs or case.segment is None or key_shown(case):
         return False
+    if case.field == "mptcp.dss.missing_mapping":
+        return not any(option["dsn"] for _, option in earlier(case.view, case, "dss"))
     return case.field not in PLACES or idsn_shown(case)
 
 
