@@ -19,6 +19,7 @@ from mptcp_oracle.analysis.joins import owner_by_hmac
 from mptcp_oracle.analysis.trace import analyze
 from tests.common import floods
 from tests.common.hostile import examine
+from tests.fuzz.growth import FLOODS as SMALL_FLOODS
 
 MANY = 100_000
 SMALL = 600
@@ -84,11 +85,10 @@ def test_a_flood_of_a_hundred_thousand_is_analyzed_whole(flood: str, tmp_path: P
     print(f"{flood}: peak memory {found['peak'] / 1e6:.0f} MB")
 
 
-@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.parametrize("flood", SMALL_FLOODS)
 def test_a_small_flood_is_total_and_alike(flood: str) -> None:
     """Everything that a trace offers works on floods, and both engines agree."""
-    make, _ = FLOODS[flood]
-    octets = make(SMALL)
+    octets = SMALL_FLOODS[flood](SMALL)
     plain = examine(octets, "plain", derived=False)
     assert plain.connections >= 1
     assert plain.parts == examine(octets, "", derived=True).parts
