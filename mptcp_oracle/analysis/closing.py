@@ -35,7 +35,7 @@ _ISN_FROM = (None, "handshake", "handshake", "handshake", "mappings")
 #: Nanoseconds after a RST in which its sender's other segments may still be captured late.
 LATE = 1_000_000_000
 #: Segments looked at, from a handshake on, for the first one of a host.
-MOST_LOOKED_AT = 4096
+MOST_LOOKED_AT = 512
 
 
 def close(build: Assembly, signals: Signals, plane: DataPlane, connection: Connection) -> None:
@@ -266,7 +266,9 @@ def _no_data_ack(
     half, flags, ack = rows.of("half", "flags", "ack")
     isn = plane.wire.halves["isn"][own]
     start = plane.pieces["start"][plane.piece_first[own]]
-    for row in range(shake.synack_row + 1, min(rows.rows, shake.synack_row + MOST_LOOKED_AT)):
+    first = shake.synack_row + 1
+    last = plane.wire.halves["last_row"][other]
+    for row in range(first, min(last + 1, first + MOST_LOOKED_AT)):
         if half[row] != other or flags[row] & (SYN | RST | DUPLICATE | OPTIONS_CUT):
             continue
         covered = (ack[row] - isn) & 0xFFFFFFFF
