@@ -211,7 +211,8 @@ def _base(
                 plane.base_from[direction] = "mappings"
                 contradicted.append((connection, role, wide[0][3]))
     elif wide:
-        host.base = wide[0][2] & MASK
+        # No key: count from the lowest number shown, be it mapped or acknowledged.
+        host.base = (wide[0][2] + min(_signed(entry[2] - wide[0][2]) for entry in wide)) & MASK
         plane.base_from[direction] = "mappings"
     elif shown:
         host.base = shown[0][2] & 0xFFFFFFFF
