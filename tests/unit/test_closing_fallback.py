@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mptcp_oracle.analysis.trace import analyze
+from tests.common.answers import state, text
 from tests.common.conversation import Conversation, Mapping
-from tests.common.reading import state, text
 from tests.common.tape import ACK, FIN, RST, SYN
 
 pytestmark = pytest.mark.usefixtures("each_engine")

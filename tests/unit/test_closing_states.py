@@ -6,8 +6,8 @@ import pytest
 
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.options import MpFastclose, MpTcprst
+from tests.common.answers import state, text
 from tests.common.conversation import Conversation
-from tests.common.reading import state, text
 from tests.common.tape import ACK, RST
 
 pytestmark = pytest.mark.usefixtures("each_engine")

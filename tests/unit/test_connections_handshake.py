@@ -7,8 +7,8 @@ import pytest
 from mptcp_oracle import crypto
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.options import MpCapable
+from tests.common.answers import text
 from tests.common.conversation import KEYS, Conversation
-from tests.common.reading import text
 from tests.common.tape import ACK, RST, SYN, Tape
 from tests.common.vectors import VECTORS, number
 

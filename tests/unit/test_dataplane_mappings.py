@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mptcp_oracle.analysis.trace import analyze
+from tests.common.answers import sums, text
 from tests.common.conversation import KEYS, Conversation, Mapping
-from tests.common.reading import sums, text
 from tests.common.tape import ACK
 from tests.common.vectors import VECTORS, number
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mptcp_oracle.analysis.trace import analyze
+from tests.common.answers import kinds, previous, sums, text
 from tests.common.conversation import KEYS, Conversation
-from tests.common.reading import kinds, previous, sums, text
 from tests.common.tape import ACK, Tape
 
 pytestmark = pytest.mark.usefixtures("each_engine")

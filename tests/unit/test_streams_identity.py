@@ -6,8 +6,8 @@ import pytest
 
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.options import MpCapable
+from tests.common.answers import text
 from tests.common.conversation import KEYS, Conversation
-from tests.common.reading import text
 from tests.common.tape import ACK, SYN, Tape
 
 pytestmark = pytest.mark.usefixtures("each_engine")
