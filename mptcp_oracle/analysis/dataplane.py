@@ -23,6 +23,8 @@ __all__ = ["CLASSES", "DataPlane", "Trigger", "analyze"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
 RANGE = 65536
+#: Kinds of triggers, by their numbers in the loop.
+KINDS = ("end", "regular", "backup")
 SPLITS = 1 << 16
 #: A first DSN farther than this from the IDSN was counted from another number.
 FAR = 1 << 40
@@ -309,18 +311,14 @@ def _transmissions(
     )  # fmt: skip
     scratch = Columns({"row": "I", "start": "q", "end": "q", "kind": "B"})
     scratch.reserve(SPLITS)
-    at = done = 0
+    classifier.bind_triggers(
+        array("I", [trigger.row for trigger in triggers]),
+        array("i", [trigger.half for trigger in triggers]),
+        array("B", [KINDS.index(trigger.kind) for trigger in triggers]),
+    )
+    done = 0
     while done < rows.rows:
-        while at < len(triggers) and triggers[at].row <= done:
-            trigger = triggers[at]
-            if trigger.kind == "end":
-                classifier.end(trigger.half, rows["time"][trigger.row])
-            else:
-                classifier.usable(trigger.half, trigger.kind == "backup")
-            at += 1
         stop = min(done + RANGE, rows.rows)
-        if at < len(triggers):
-            stop = min(stop, triggers[at].row)
         classifier.bind_splits(*scratch.of("row", "start", "end", "kind"))
         done = classifier.run(done, stop)
         found, plane.spilled = classifier.counts()

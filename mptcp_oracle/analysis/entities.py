@@ -228,7 +228,7 @@ class Subflow:
     source: Endpoint
     destination: Endpoint
     halves: tuple[int, int]
-    connection: Connection | None = None
+    connection: Connection | None = field(default=None, repr=False)
     opener: int | None = None
     source_role: int = 0
     established: bool = True

@@ -200,14 +200,15 @@ def append(
         # nonzero IP identification or, where there is none, another place of capture; at the
         # same place only at once, since TCP may send the same header again after a time-out.
         # The first copy stays in the table, so that a retransmission is met at its own place.
-        hashed = ((b_digest[i] ^ payload) * 16777619) & 0xFFFFFFFF
+        hashed = b_digest[i] ^ payload
+        hashed = (hashed * 16777619) & LOW_32
         hashed = hashed ^ (hashed >> 15)
         slot = (hashed ^ h) & cache_mask
         place = b_interface[i] & 0x3FFFFF
         place = (place << 10) | (b_direction[i] << 8) | b_ttl[i]
         before = cache_row[slot]
         apart = 1000000000
-        if before >= 0:
+        if before >= 0 and cache_digest[slot] == hashed:
             apart = b_time[i] - time[before]
             if apart < 0:
                 apart = -apart

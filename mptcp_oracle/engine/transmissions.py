@@ -282,6 +282,10 @@ class Classifier:
     split_start: cython.longlong[::1]
     split_end: cython.longlong[::1]
     split_kind: cython.uchar[::1]
+    trigger_row: cython.uint[::1]
+    trigger_half: cython.int[::1]
+    trigger_kind: cython.uchar[::1]
+    triggers: cython.Py_ssize_t
     splits: cython.Py_ssize_t
     row: cython.Py_ssize_t
     prior: cython.Py_ssize_t
@@ -290,6 +294,10 @@ class Classifier:
     def __init__(self) -> None:
         self.seen = Intervals()
         self.carried = Intervals()
+        self.trigger_row = array("I", bytes(0))
+        self.trigger_half = array("i", bytes(0))
+        self.trigger_kind = array("B", bytes(0))
+        self.triggers = 0
         self.splits = 0
         self.spilled = 0
 
@@ -369,6 +377,17 @@ class Classifier:
         self.totals = totals
         self.lags = lags
 
+    def bind_triggers(self, row, half, kind) -> None:
+        """What the control plane tells, by row: it holds from that row on.
+
+        ``kind`` is 0 if the subflow ended or its address was withdrawn, 1 if the half became
+        usable or regular, 2 if it became backup.
+        """
+        self.trigger_row = row
+        self.trigger_half = half
+        self.trigger_kind = kind
+        self.triggers = 0
+
     def bind_splits(self, row, start, end, kind) -> None:
         """Where transmissions of segments with several classes go, 64 a segment at most."""
         self.split_row = row
@@ -385,25 +404,47 @@ class Classifier:
         """``(splits written since they were bound, segments with more pieces than looked at)``."""
         return self.splits, self.spilled
 
-    def end(self, half: cython.Py_ssize_t, time: cython.longlong) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def end(self, half: cython.Py_ssize_t, time: cython.longlong) -> cython.int:
         """A subflow ended or was withdrawn: from now on its data may be reinjected."""
         h: cython.Py_ssize_t
         d: cython.Py_ssize_t
-        for h in (half, half ^ 1):
+        side: cython.Py_ssize_t
+        for side in range(2):
+            h = half ^ side
             if self.end_time[h] < 0:
                 self.end_time[h] = time
                 d = self.direction[h]
                 if d >= 0 and self.regular[h]:
                     self.regular[h] = 0
                     self.regulars[d] = self.regulars[d] - 1
+        return 0
 
-    def usable(self, half: cython.Py_ssize_t, backup: cython.int) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def usable(self, half: cython.Py_ssize_t, backup: cython.int) -> cython.int:
         """A half is established, or its priority changed: regular or backup."""
         d: cython.Py_ssize_t = self.direction[half]
         self.backup[half] = backup
-        if d >= 0 and self.end_time[half] < 0 and self.regular[half] != (0 if backup else 1):
-            self.regular[half] = 0 if backup else 1
-            self.regulars[d] = self.regulars[d] + (-1 if backup else 1)
+        if d >= 0 and self.end_time[half] < 0 and self.regular[half] != 1 - backup:
+            self.regular[half] = 1 - backup
+            self.regulars[d] = self.regulars[d] + (1 - 2 * backup)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def heed(self, i: cython.Py_ssize_t) -> cython.int:
+        """Apply the triggers up to row ``i``."""
+        at: cython.Py_ssize_t = self.triggers
+        while at < len(self.trigger_row) and self.trigger_row[at] <= i:
+            if self.trigger_kind[at] == 0:
+                self.end(self.trigger_half[at], self.time[self.trigger_row[at]])
+            else:
+                self.usable(self.trigger_half[at], self.trigger_kind[at] - 1)
+            at += 1
+        self.triggers = at
+        return 0
 
     def run(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> int:
         """Classify the rows ``[start, stop)``; stops early when the split table is nearly full.
@@ -420,6 +461,7 @@ class Classifier:
         looked: cython.Py_ssize_t
         begun: cython.Py_ssize_t
         room: cython.Py_ssize_t = len(self.split_row)
+        told: cython.Py_ssize_t = len(self.trigger_row)
         x: cython.longlong
         y: cython.longlong
         end: cython.longlong
@@ -428,6 +470,8 @@ class Classifier:
         for i in range(start, stop):
             if self.splits + 64 > room:
                 return i
+            if self.triggers < told and self.trigger_row[self.triggers] <= i:
+                self.heed(i)
             h = self.half[i]
             if h < 0 or self.flags[i] & 0x0200:
                 continue

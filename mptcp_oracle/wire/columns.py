@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 from array import array
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import TypeAlias
 
 __all__ = ["FLAG_BITS", "Column", "Columns"]
@@ -25,8 +24,6 @@ FLAG_BITS = {
 Column: TypeAlias = "array[int] | memoryview[int]"
 
 _FIRST_ROOM = 1024
-#: Octets from which a column asks for large pages.
-_LARGE = 8 << 20
 
 
 class Columns:
@@ -91,9 +88,6 @@ class Columns:
                 old, memory = memory, _anonymous(size)
                 memory[: len(old)] = old[:]
                 old.close()
-        if size >= _LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
-            with suppress(OSError):
-                memory.madvise(mmap.MADV_HUGEPAGE)
         self._memory[name] = memory
         view: memoryview[int] = memoryview(memory).cast("B").cast(code)  # type: ignore[call-overload]
         value = self._fill.get(name, 0)

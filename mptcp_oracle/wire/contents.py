@@ -21,7 +21,7 @@ __all__ = ["CHUNK", "IN_MEMORY", "Contents", "Digest"]
 IN_MEMORY = 4 << 20
 """Sources of at most this many octets are held in memory."""
 
-CHUNK = 8 << 20
+CHUNK = 16 << 20
 """Octets hashed in one step: long enough that the hashing thread rarely needs the GIL."""
 
 
