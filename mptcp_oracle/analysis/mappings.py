@@ -126,7 +126,10 @@ class MappingTable(Table):
 
     @computed("bool")
     def conflict(self) -> Array:
-        """Whether it gives an octet another DSN than the mapping that covered it first."""
+        """Whether it gives an octet another DSN than the mapping that covered it first.
+
+        False for an infinite mapping.
+        """
         return _conflicts(self)
 
     def absolute_dsn(self) -> Unsigned:
@@ -139,7 +142,7 @@ class MappingTable(Table):
 
 
 def _conflicts(table: MappingTable) -> Array:
-    """Which finite mappings cover an octet that an earlier finite one gave another DSN.
+    """Which finite mappings cover an octet that an earlier one gave another DSN.
 
     The pieces say which mapping covered each octet first; consecutive pieces with one distance
     between DSN and sequence number are a run, and a mapping agrees if it lies in one run of its
@@ -148,11 +151,9 @@ def _conflicts(table: MappingTable) -> Array:
     import numpy as np
 
     ground = table.ground
-    start, octets, infinite = table.start, table.octets, table.infinite
+    start, octets = table.start, table.octets
     delta = table.dsn - start
     low, high, owner = (column(values) for values in ground.plane.pieces.of("start", "end", "map"))
-    finite = np.flatnonzero(~infinite[owner])
-    low, high, owner = low[finite], high[finite], owner[finite]
     half = ground.mapping("half")
     halves, deltas = half[owner], delta[owner]
     run = np.zeros(len(owner), np.int64)

@@ -70,12 +70,15 @@ def account_of(mappings: Iterable[Declared], segments: Iterable[Sent]) -> Accoun
     account = Account()
     declared = list(mappings)
     owners: dict[tuple[int, int], int] = {}
+    endless = [(at, each) for at, each in enumerate(declared) if each.octets is None]
     for at, mapping in enumerate(declared):
-        for step in range(mapping.octets or 0):
-            older = owners.setdefault((mapping.half, mapping.start + step), at)
+        for octet in range(mapping.start, mapping.start + (mapping.octets or 0)):
+            older = owners.setdefault((mapping.half, octet), at)
+            for other, each in endless:
+                if each.half == mapping.half and each.start <= octet:
+                    older = min(older, other)
             if declared[older].dsn - declared[older].start != mapping.dsn - mapping.start:
                 account.conflicts.add(at)
-    endless = [(at, each) for at, each in enumerate(declared) if each.octets is None]
     seen: set[tuple[int, int]] = set()
     for segment in segments:
         dsns: list[int | None] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mptcp_oracle import analyze
@@ -52,7 +52,6 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=150)
 def test_any_script_is_told_octet_by_octet(steps: list[Step]) -> None:
     """Ranges, announcements, carriers and copies are those of the script."""
     talk = Conversation()
