@@ -625,15 +625,16 @@ class Classifier:
         y: cython.longlong
         node: cython.Py_ssize_t
         again: cython.bint
+        alone: cython.bint
         # Since the window closed nothing new was acknowledged, and one octet that had been
         # DATA_ACKed before is mapped alone: a probe, which need not have that octet's value.
-        if (
+        alone = (
             m >= 0
             and end - x == 1
             and self.map_length[m] == 1
             and x + delta < self.dack_top[d]
-            and self.shut[d]
-        ):
+        )
+        if alone and self.shut[d]:
             again = x < self.high[h] and self.low[h] <= x
             self.count(h, 1 if again else 6, x, end, x + delta)
             return 0
@@ -661,7 +662,9 @@ class Classifier:
             if m < 0:
                 self.count(h, 1 if again else 7, x, y, x)
             else:
-                self.carry(h, d, x, y, delta, again, x >= old_top)
+                # Without the closed window in the capture it may still be a probe, so its octet
+                # does not replace the one that was acknowledged.
+                self.carry(h, d, x, y, delta, again, x >= old_top, alone)
             x = y
         return 0
 
@@ -676,6 +679,7 @@ class Classifier:
         delta: cython.longlong,
         again: cython.bint,
         runs: cython.bint,
+        aside: cython.bint,
     ) -> cython.int:
         """Classify ``[x, end)`` of half ``h`` by its DSNs and make this row their last carrier.
 
@@ -684,6 +688,7 @@ class Classifier:
             delta: DSN minus subflow sequence number.
             again: This subflow has sent these sequence numbers before.
             runs: The row is the first with these sequence numbers in the half's list.
+            aside: Classify only: the earlier carrier, if there is one, stays the last.
         """
         map_: Intervals = self.carried
         a: cython.longlong = x + delta
@@ -737,6 +742,9 @@ class Classifier:
                         self.totals[4 * d] = self.totals[4 * d] + (y - a)
                     sole = -1
                 self.count(h, kind, a - delta, y - delta, a)
+                if aside:
+                    a = y
+                    continue
             if y > self.dsn_top[d]:
                 self.dsn_top[d] = y
             # Take [a, y) away from the old owner ...

@@ -135,6 +135,19 @@ def test_zero_window_probe_carries_nothing():
         assert text(trace) == ALPHABET + b"New"
 
 
+def test_probe_without_its_closed_window_leaves_the_stream_alone():
+    """Where the capture missed the closed window, a probe's octet still replaces nothing."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.data(0, ALPHABET)
+    flow.ack(1)
+    frame = flow.data(0, b"N", dsn=26)
+    flow.data(0, b"New")
+    with analyze(talk.tape.pcap()) as trace:
+        assert kinds(trace, frame) == {"remap"}
+        assert text(trace) == ALPHABET + b"New"
+
+
 def test_tcp_keep_alive_is_a_retransmission_of_one_octet():
     """A keep-alive repeats the last octet, or sends none, and adds nothing to the stream."""
     talk = Conversation()
