@@ -56,13 +56,16 @@ def _segment(
     return ip + tcp + options + payload
 
 
-def _handshake(number: int, keys: tuple[int, int]) -> Iterator[bytes]:
+def _handshake(number: int, keys: tuple[int, int], *, checksum: bool = False) -> Iterator[bytes]:
     """The three segments of an MP_CAPABLE handshake, version 1."""
+    flags = b"\x81" if checksum else b"\x01"
     sender, receiver = (key.to_bytes(8, "big") for key in keys)
-    yield _segment(number, back=False, flags=SYN, sequence=0, ack=0, options=b"\x1e\x04\x01\x01")
-    answer = b"\x1e\x0c\x01\x01" + receiver
+    yield _segment(
+        number, back=False, flags=SYN, sequence=0, ack=0, options=b"\x1e\x04\x01" + flags
+    )
+    answer = b"\x1e\x0c\x01" + flags + receiver
     yield _segment(number, back=True, flags=SYN | ACK, sequence=0, ack=1, options=answer)
-    third = b"\x1e\x14\x01\x01" + sender + receiver
+    third = b"\x1e\x14\x01" + flags + sender + receiver
     yield _segment(number, back=False, flags=ACK, sequence=1, ack=1, options=third)
 
 
@@ -141,9 +144,9 @@ def _data(sequence: int, options: bytes, payload: bytes) -> bytes:
     )
 
 
-def _talk(data: Iterator[bytes]) -> bytes:
+def _talk(data: Iterator[bytes], *, checksum: bool = False) -> bytes:
     """One connection, then its data."""
-    return _file(chain(_handshake(0, KEYS), data))
+    return _file(chain(_handshake(0, KEYS, checksum=checksum), data))
 
 
 def reused_tuple(count: int) -> bytes:
@@ -181,7 +184,7 @@ def long_mappings(count: int) -> bytes:
         for number in range(count):
             yield _data(1, _dss(1 + number, 1 + number % 1_000, 60_000, checksum=True), b"")
 
-    return _talk(frames())
+    return _talk(frames(), checksum=True)
 
 
 def nested_mappings(count: int) -> bytes:
