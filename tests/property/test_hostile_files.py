@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import signal
 import struct
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,24 +152,32 @@ def test_a_capture_cut_anywhere_keeps_what_is_before_the_cut(each_engine: str) -
 # ------------------------------------------------------------------ Ctrl-C
 
 
-def interrupted(arguments: list[str], busy: float, **given: object) -> tuple[int, str, float]:
-    """Run the command, press Ctrl-C once it has used so much processor time.
+def interrupted(
+    arguments: list[str], ready: Callable[[int], bool], stdin: int | None = None
+) -> tuple[int, str, float]:
+    """Run the command and press Ctrl-C as soon as it is ready.
+
+    Args:
+        arguments: The command's.
+        ready: Whether it is in the middle of it, by its process number.
+        stdin: A descriptor.
 
     Returns:
         Exit status, standard error, and seconds from Ctrl-C to the end.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "mptcp_oracle.cli", *arguments],
+        stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        **given,  # type: ignore[call-overload]
     )
     with process:
         deadline = time.monotonic() + 60
-        while used(process.pid) < busy and time.monotonic() < deadline:
-            assert process.poll() is None, process.stderr
+        while not ready(process.pid):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, "it never got ready"
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
@@ -180,13 +191,20 @@ def used(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def waiting(pipe: int) -> int:
+    """Octets in a pipe that nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("output", [[], ["--json"]], ids=["text", "json"])
 def test_an_interrupt_ends_an_analysis_at_once(output: list[str], tmp_path: Path) -> None:
     """Ctrl-C in the middle of a large capture: status 130, no traceback, within a few seconds."""
     path = tmp_path / "large.pcap"
     path.write_bytes(floods.connections(60_000))
-    status, errors, seconds = interrupted(["analyze", *output, str(path)], busy=1.2)
+    status, errors, seconds = interrupted(
+        ["analyze", *output, str(path)], lambda pid: used(pid) > 1.2
+    )
     assert status == 130
     assert "Traceback" not in errors
     assert seconds < 10
@@ -197,7 +215,7 @@ def test_an_interrupt_ends_the_wait_for_a_stream() -> None:
     reader, writer = os.pipe()
     try:
         os.write(writer, c.pcap(handshake(), linktype=c.RAW))
-        status, errors, _ = interrupted(["analyze", "-"], busy=0.1, stdin=reader)
+        status, errors, _ = interrupted(["analyze", "-"], lambda _: not waiting(reader), reader)
     finally:
         os.close(reader)
         os.close(writer)
