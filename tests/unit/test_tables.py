@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,9 @@ from mptcp_oracle.analysis.transmissions import TransmissionTable
 from mptcp_oracle.facts import CLASSES, COPIES
 from mptcp_oracle.options import Dss, MpCapable
 from tests.common.checkout import ROOT
+from tests.common.conversation import Conversation, Mapping
 from tests.common.octets import Account, Declared, account_of, account_of_trace
+from tests.common.tape import ACK, SYN
 
 KERNEL = ROOT / "corpus" / "kernel"
 CAPTURES = [
@@ -309,11 +310,8 @@ def test_tables_are_made_once() -> None:
     assert trace.segments.copies is trace.segments.copies
 
 
-def test_segments_of_other_streams_are_left_out(tmp_path: Path) -> None:
+def test_segments_of_other_streams_are_left_out() -> None:
     """A stream without MPTCP beside an MPTCP one has no rows, and changes none."""
-    from tests.common.conversation import Conversation
-    from tests.common.tape import ACK, SYN
-
     talk = Conversation()
     flow = talk.opened()
     plain = Conversation(talk.tape).flow(ports=(1, 2))
@@ -328,3 +326,36 @@ def test_segments_of_other_streams_are_left_out(tmp_path: Path) -> None:
         assert trace.segments.has_data_ack.tolist()[-1]
         assert trace.segments.data_ack.tolist()[-1] == 6
         assert trace.segments.sender.tolist() == [0, 1, 0, 0, 1]
+
+
+def test_mapped_and_unmapped_octets_stay_apart_where_numbers_agree() -> None:
+    """On the first subflow DSNs equal sequence numbers; what no mapping covers has none yet."""
+    talk = Conversation()
+    flow = talk.opened()
+    mapping = Mapping(dsn=1, ssn=1, dll=4)
+    for _ in range(2):
+        flow.data(0, b"01234567", mapping=mapping, seq=1)
+    with analyze(talk.tape.pcap()) as trace:
+        data = trace.segments.payload > 0
+        assert trace.segments.dsn[data].tolist() == [1, 1]
+        assert trace.segments.dsn_end[data].tolist() == [5, 5]
+        moves = trace.transmissions
+        assert [CLASSES[kind] for kind in moves.kind] == [
+            "first_seen", "unmapped", "tcp_retransmission", "tcp_retransmission",
+        ]  # fmt: skip
+        assert moves.octets.tolist() == [4, 4, 4, 4]
+        assert moves.mapped.tolist() == [True, False, True, False]
+        assert moves.dsn.tolist() == [1, -1, 1, -1]
+
+
+@pytest.mark.parametrize("dsn", [2**61, -(2**61), 2**62, -(2**62)])
+def test_octets_under_absurd_numbers_count_as_unmapped(dsn: int) -> None:
+    """A DSN farther than 2**61 from the IDSN maps nothing, here as in the engine."""
+    talk = Conversation()
+    flow = talk.opened()
+    flow.data(0, b"first")
+    frame = flow.data(0, b"absurd", dsn=dsn)
+    with analyze(talk.tape.pcap()) as trace:
+        (part,) = trace.frame(frame).ranges
+        assert (part.dsn, part.kind) == (None, "unmapped")
+        assert trace.connections[0].initiator.transmissions["unmapped"] == 6
