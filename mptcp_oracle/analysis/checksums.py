@@ -16,29 +16,15 @@ UNCHECKED, RIGHT, WRONG, INCOMPLETE = range(4)
 DATA_FIN = 0x10
 
 
-def _gap_fillers(plane: DataPlane, connection: Connection) -> dict[int, list[int]]:
-    """Rows that carried octets below their half's highest: out of order, or sent again."""
-    found: dict[int, list[int]] = {}
-    carried, half = plane.classifier.carriers(), plane.wire.segments["half"]
-    for own in connection.subflows[0].halves:
-        node = carried.first_of(plane.direction[own])
-        while node:
-            owner = carried.get(node)[2]
-            if owner < 0:
-                found.setdefault(half[-1 - owner], []).append(-1 - owner)
-            node = carried.next_of(node)
-    return found
-
-
-def _carriers(plane: DataPlane, half: int, fillers: list[int] | None) -> memoryview | array[int]:
-    """The rows to take a half's octets from, by the ends of their sequence numbers."""
+def _carriers(plane: DataPlane, half: int) -> memoryview | array[int]:
+    """The rows that carried a half's octets first, by their sequence numbers."""
     begin = plane.fresh_first[half]
     fresh = memoryview(plane.fresh)[begin : begin + plane.fresh_count[half]]
+    fillers = plane.gap_fillers().get(half)
     if not fillers:
         return fresh
-    sequence, length = plane.wire.segments.of("sequence", "length")
-    rows = sorted({*fresh, *fillers}, key=lambda row: (sequence[row] + length[row], row))
-    return array("I", rows)
+    sequence = plane.wire.segments["sequence"]
+    return array("I", sorted({*fresh, *fillers}, key=lambda row: (sequence[row], row)))
 
 
 def verify(plane: DataPlane, connection: Connection) -> None:
@@ -57,7 +43,6 @@ def verify(plane: DataPlane, connection: Connection) -> None:
     counts = [0, 0, 0, 0]
     kept = 0
     first_wrong = None
-    fillers = _gap_fillers(plane, connection)
     for subflow in connection.subflows:
         for half in subflow.halves:
             low, high = plane.map_first[half], plane.map_first[half + 1]
@@ -67,7 +52,7 @@ def verify(plane: DataPlane, connection: Connection) -> None:
             loops().checksums.verify(
                 wire.capture.data, half, plane.map_first, plane.map_order,
                 *maps.of("start", "dsn", "ssn", "length", "checksum", "flags"),
-                _carriers(plane, half, fillers.get(half)),
+                _carriers(plane, half),
                 *rows.of("sequence", "length", "captured", "offset"),
                 plane.base[plane.direction[half]], plane.checksum,
             )  # fmt: skip

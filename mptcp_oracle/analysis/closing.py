@@ -7,7 +7,7 @@ Runs after the data plane, whose relative numbers it needs. See RFC 8684 section
 from __future__ import annotations
 
 from mptcp_oracle.analysis.connections import Assembly
-from mptcp_oracle.analysis.dataplane import DataPlane
+from mptcp_oracle.analysis.dataplane import DataPlane, Trigger
 from mptcp_oracle.analysis.entities import (
     ROLES,
     Connection,
@@ -20,7 +20,7 @@ from mptcp_oracle.analysis.entities import (
 from mptcp_oracle.analysis.signals import ACK, FIN, RST, SYN, Raw, Signals
 from mptcp_oracle.options import Dss, MpTcprst
 
-__all__ = ["close", "lone_subflow"]
+__all__ = ["close", "end_subflow", "lone_subflow"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
 #: A piece that ends here or later comes from an infinite mapping.
@@ -34,6 +34,8 @@ DUPLICATE, OPTIONS_CUT, HAS_MPTCP = 0x0200, 0x0400, 0x8000
 _ISN_FROM = (None, "handshake", "handshake", "handshake", "mappings")
 #: Nanoseconds after a RST in which its sender's other segments may still be captured late.
 LATE = 1_000_000_000
+#: Octets beyond the highest one sent from which a RST is certainly outside the window.
+BEYOND = 1 << 20
 #: Segments looked at, from a handshake on, for the first one of a host.
 MOST_LOOKED_AT = 512
 
@@ -42,7 +44,6 @@ def close(build: Assembly, signals: Signals, plane: DataPlane, connection: Conne
     """Fill in how a connection and its subflows ended, and check its first mappings."""
     index = plane.direction[connection.subflows[0].halves[0]] >> 1
     for subflow in connection.subflows:
-        _end_subflow(build, signals, connection, subflow)
         first, second = (_ISN_FROM[plane.isn_from[half]] for half in subflow.halves)
         subflow.isn_from = (first, second)
     for role in (0, 1):
@@ -51,11 +52,18 @@ def close(build: Assembly, signals: Signals, plane: DataPlane, connection: Conne
     _settle(build, plane, connection)
 
 
-def _end_subflow(
+def end_subflow(
     build: Assembly, signals: Signals, connection: Connection, subflow: Subflow
-) -> None:
-    """FIN by both sides, by one, or a RST, with its MP_TCPRST reason."""
+) -> list[Trigger]:
+    """FIN by both sides, by one, or a RST, with its MP_TCPRST reason.
+
+    Needs no numbers of the data plane, and runs before it.
+
+    Returns:
+        What the classifier has to know: a FIN ends its sender's half, a RST both.
+    """
     frame = build.wire.segments["frame"]
+    triggers: list[Trigger] = []
     fins: dict[int, int] = {}
     for raw in signals.events.get(subflow.stream, ()):
         role = subflow.halves.index(raw.half)
@@ -71,20 +79,27 @@ def _end_subflow(
                     value = option.decode(connection.version)
                     reason = value.reason if isinstance(value, MpTcprst) else None
             subflow.end = SubflowEnd(how="reset", by=by, reason=reason, frame=frame[raw.row])
-            return
+            triggers += [Trigger(row=raw.row, half=half, kind="end") for half in subflow.halves]
+            return triggers
         if raw.flags & FIN:
+            triggers.append(Trigger(row=raw.row, half=raw.half, kind="end"))
             fins.setdefault(role, raw.row)
             if subflow.end is None:
                 subflow.end = SubflowEnd(how="half_fin", by=by, reason=None, frame=frame[raw.row])
     if len(fins) == 2 and subflow.end is not None:
         subflow.end = SubflowEnd(how="fin", by=subflow.end.by, reason=None, frame=subflow.end.frame)
+    return triggers
 
 
 def _went_on(build: Assembly, raw: Raw) -> bool:
     """Whether the sender of a RST sent on as if there had been none."""
-    rows = build.wire.segments
-    last = build.wire.halves["last_row"][raw.half]
-    return not rows["flags"][last] & RST and rows["time"][last] - rows["time"][raw.row] > LATE
+    rows, halves = build.wire.segments, build.wire.halves
+    last = halves["last_row"][raw.half]
+    if rows["flags"][last] & RST or last <= raw.row:
+        return False
+    # Far beyond anything it sent is outside any window (RFC 9293 section 3.10.7.4).
+    beyond = rows["sequence"][raw.row] - halves["top"][raw.half]
+    return beyond > BEYOND or rows["time"][last] - rows["time"][raw.row] > LATE
 
 
 def _data_fin(

@@ -88,7 +88,17 @@ class DataPlane:
         self.mptcp_row = array("i", [-1]) * halves
         self.checksum = array("B")
         self.classifier: Any = None
+        self._fillers: dict[int, list[int]] | None = None
         self.spilled = 0
+
+    def gap_fillers(self) -> dict[int, list[int]]:
+        """Rows by half that carried octets first, but below the half's highest one."""
+        if self._fillers is None:
+            self._fillers = {}
+            half = self.wire.segments["half"]
+            for row in self.classifier.gap_fillers():
+                self._fillers.setdefault(half[row], []).append(row)
+        return self._fillers
 
 
 def _zeros(code: str, count: int) -> array[int]:
@@ -174,6 +184,11 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
+def _is_far(number: int, idsn: int) -> bool:
+    """Whether the octet after ``number`` cannot be counted from an IDSN."""
+    return FAR <= (number + 1 - idsn) & MASK < MASK - FAR
+
+
 def _base(
     plane: DataPlane,
     connection: Connection,
@@ -208,7 +223,8 @@ def _base(
         host.base = host.idsn
         if wide and wide[0][0] == 0:
             seen = wide[0][2]
-            if FAR <= (seen + 1 - host.idsn) & MASK < MASK - FAR:
+            agreeing = [entry for entry in wide[1:] if not _is_far(entry[2], host.idsn)]
+            if _is_far(seen, host.idsn) and not agreeing:
                 host.base = seen & MASK
                 plane.base_from[direction] = "mappings"
                 contradicted.append((connection, role, wide[0][3]))

@@ -11,8 +11,6 @@ from mptcp_oracle.errors import UsageError
 
 __all__ = ["stream"]
 
-END = 1 << 61
-
 
 def stream(plane: DataPlane, connection: Connection, direction: str) -> Iterator[memoryview]:
     """The application's octets of one direction, from the first on, without gaps.
@@ -44,22 +42,27 @@ def _stream(plane: DataPlane, connection: Connection, role: int) -> Iterator[mem
     if initial is not None and initial.syn_data[role]:
         yield from _subflow_octets(plane, initial.halves[role], 1, 1 + initial.syn_data[role])
     index = plane.direction[connection.subflows[0].halves[role]]
-    expected = 1
+    yield from _in_order(plane, index, 1)
+    lone = lone_subflow(connection)
+    if connection.state == "fallback" and lone is not None:
+        plain = len(plane.base) + lone.halves[role]
+        yield from _in_order(plane, plain, _after_mapped(plane, lone, role))
+
+
+def _in_order(plane: DataPlane, space: int, expected: int) -> Iterator[memoryview]:
+    """The octets of a space of the interval map from ``expected`` on, up to the first gap."""
     carried = plane.classifier.carriers()
-    node = carried.at(index, 0)
+    node = carried.at(space, expected - 1)
     while node:
-        start, end, owner, delta, _ = carried.get(node)
+        start, end, content, shift = carried.source(node)
         if start > expected:
             return
-        for piece in _carried_octets(plane, owner, max(start, expected) - delta, end - delta):
+        for piece in _carried_octets(plane, content, max(start, expected) - shift, end - shift):
             yield piece
             expected += len(piece)
         if expected < end:
             return
         node = carried.next_of(node)
-    lone = lone_subflow(connection)
-    if connection.state == "fallback" and lone is not None:
-        yield from _subflow_octets(plane, lone.halves[role], _after_mapped(plane, lone, role), END)
 
 
 def _after_mapped(plane: DataPlane, subflow: Subflow, role: int) -> int:

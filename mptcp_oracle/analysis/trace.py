@@ -274,11 +274,11 @@ def _analyze(capture: Capture, progress: Progress | None) -> Trace:
     signals = Signals(wire)
     build = assemble(wire, find_subflows(wire, signals))
     groups = build.connections + build.unattached
-    triggers = [
-        trigger
-        for group in _counted(groups, progress)
-        for trigger in story.tell(build, signals, group)
-    ]
+    triggers = []
+    for group in _counted(groups, progress):
+        triggers += story.tell(build, signals, group)
+        for subflow in group.subflows:
+            triggers += closing.end_subflow(build, signals, group, subflow)
     triggers.sort(key=lambda trigger: trigger.row)
     plane = run_data_plane(wire, groups, triggers, progress)
     for group in _counted(groups, progress):

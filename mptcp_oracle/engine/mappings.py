@@ -13,6 +13,8 @@ import cython
 LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
 WRAP_32 = cython.declare(cython.longlong, 0x100000000)
 HALF_32 = cython.declare(cython.longlong, 0x80000000)
+# A number farther than this beyond the highest one moves nothing.
+ABSURD = cython.declare(cython.longlong, 0x10000000000)
 ENDLESS = cython.declare(cython.longlong, 0x3FFFFFFFFFFFFFFF)
 
 
@@ -165,7 +167,7 @@ def absolute(
                 value = reference[d] + signed32(value - signed32(idsn[d]) - reference[d])
             map_dsn[m] = value
             end = value + map_length[m] if value < ENDLESS else value
-            if reference[d] < end < reference[d] + HALF_32:
+            if reference[d] < end < reference[d] + ABSURD:
                 reference[d] = end
             m += 1
         if dss[i] & 0x01:
@@ -176,7 +178,7 @@ def absolute(
             else:
                 value = reference[d] + signed32(value - signed32(idsn[d]) - reference[d])
             data_ack[i] = value
-            if reference[d] < value < reference[d] + HALF_32:
+            if reference[d] < value < reference[d] + ABSURD:
                 reference[d] = value
 
 
@@ -330,7 +332,7 @@ def pieces(
                     if size > 0 and end > 0:
                         other = heap[0]
                         if (
-                            map_dsn[other] - map_start[other] != map_dsn[m] - map_start[m]
+                            minus64(map_dsn[other], map_dsn[m]) != map_start[other] - map_start[m]
                             and map_length[other] > 0
                         ):
                             slot = m if m > other else other

@@ -11,6 +11,8 @@ the capture, not by TCP.
 import cython
 
 # Nanoseconds within which an equal frame at one place of capture is no retransmission.
+# Nanoseconds within which no time-out makes TCP send the same again.
+BEFORE_TIMEOUT = cython.declare(cython.longlong, 150000000)
 AT_ONCE = cython.declare(cython.longlong, 1000000)
 
 # Larger literals than 31 bits would be Python integers in the compiled form.
@@ -125,7 +127,7 @@ def append(
             row; -1 if none. count: its rows, without duplicates made by the capture.
         mptcp: Per half, bits: 1 an MPTCP option was seen, 2 ``first_dsn`` holds an 8-octet DSN,
             4 ``first_data_ack`` an 8-octet DATA_ACK, 8 and 16 the same with only 4 octets.
-        cache_*: A direct-mapped table of recent segments, a power of two long.
+        cache_*: A table of recent segments in buckets of four, a power of two long.
 
     Returns:
         ``(rows, maps)`` after the batch.
@@ -135,6 +137,7 @@ def append(
     h: cython.Py_ssize_t
     k: cython.Py_ssize_t
     slot: cython.Py_ssize_t
+    bucket: cython.Py_ssize_t
     before: cython.Py_ssize_t
     cache_mask: cython.Py_ssize_t = len(cache_row) - 1
     turn: cython.int
@@ -203,25 +206,32 @@ def append(
         hashed = b_digest[i] ^ payload
         hashed = (hashed * 16777619) & LOW_32
         hashed = hashed ^ (hashed >> 15)
-        slot = (hashed ^ h) & cache_mask
         place = b_interface[i] & 0x3FFFFF
         place = (place << 10) | (b_direction[i] << 8) | b_ttl[i]
-        before = cache_row[slot]
+        # Four places where it may stand; the one not used for longest is given up.
+        bucket = (hashed ^ h) & cache_mask & -4
+        slot = bucket
+        before = -1
+        for k in range(bucket, bucket + 4):
+            if cache_row[k] < cache_row[slot]:
+                slot = k
+            if cache_row[k] >= 0 and cache_digest[k] == hashed and half[cache_row[k]] == h:
+                slot = k
+                before = cache_row[k]
+                break
         apart = 1000000000
-        if before >= 0 and cache_digest[slot] == hashed:
+        if before >= 0:
             apart = b_time[i] - time[before]
             if apart < 0:
                 apart = -apart
         if (
             apart < 1000000000
-            and cache_digest[slot] == hashed
-            and half[before] == h
             and sequence[before] == b_sequence[i]
             and length[before] == payload
             and cache_ip_id[slot] == b_ip_id[i]
             and (
-                b_ip_id[i] > 0
-                or cache_place[slot] != place
+                cache_place[slot] != place
+                or (b_ip_id[i] > 0 and apart < BEFORE_TIMEOUT)
                 or (apart < AT_ONCE and last_row[h] >= before and last_row[h ^ 1] < before)
             )
         ):

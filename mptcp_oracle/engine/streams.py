@@ -12,6 +12,7 @@ import cython
 
 # Larger literals than 31 bits would be Python integers in the compiled form.
 LOW_32 = cython.declare(cython.longlong, 0xFFFFFFFF)
+WINDOW = cython.declare(cython.longlong, 0x40000000)
 WRAP_32 = cython.declare(cython.longlong, 0x100000000)
 HALF_32 = cython.declare(cython.longlong, 0x80000000)
 
@@ -73,6 +74,8 @@ def locate(
     isn: cython.uint[::1],
     isn_from: cython.uchar[::1],
     key: cython.longlong[::1],
+    older: cython.int[::1],
+    standing: cython.uchar[::1],
 ) -> tuple:
     """Give each segment its half and its unwrapped relative sequence number.
 
@@ -97,6 +100,8 @@ def locate(
         isn_from: How the initial sequence number is known: 0 not at all, 1 its own SYN, 2 the
             acknowledgment of the other half's SYN/ACK, 3 a third packet of the handshake.
         key: The sender's key in the stream's first long MP_CAPABLE, as a signed number.
+        older: The stream that the same endpoints had before, -1 if none.
+        standing: Bits: 1 the stream's SYN was answered or followed up, 2 a newer one exists.
 
     Returns:
         ``(index of the first segment not handled, streams known now)``.
@@ -223,6 +228,17 @@ def locate(
         if not fresh:
             h = 2 * s + side
             other = 2 * s + 1 - side
+            if flags & 0x02 == 0 and standing[s] & 1 == 0 and older[s] >= 0:
+                # A SYN that nothing has come of yet may be a stray one: what goes on where the
+                # stream before it stopped belongs there (RFC 5961 section 4).
+                k = 2 * older[s] + side
+                delta = signed32(seq - base[k] - top[k])
+                if seen[k] != 0 and -1048576 < delta < 1048576:
+                    s = older[s]
+                    h = 2 * s + side
+                    other = 2 * s + 1 - side
+                else:
+                    standing[s] = standing[s] | 1
             if flags & 0x02:
                 # A retransmitted SYN keeps its number; a SYN may also have been captured a
                 # little after what it began.
@@ -254,6 +270,10 @@ def locate(
                 delta = signed32(seq - base[h])
                 fresh = seen[h] == 0 or not (0 <= delta < 65536)
         if fresh:
+            older[streams] = s
+            standing[streams] = 0
+            if s >= 0:
+                standing[s] = standing[s] | 2
             s = streams
             streams += 1
             slots[slot] = s
@@ -282,6 +302,10 @@ def locate(
         if flags & 0x02:
             isn[h] = seq
             isn_from[h] = 1
+            if flags & 0x10 and (
+                isn_from[other] != 1 or 0 <= signed32(ack - (isn[other] + 1)) <= 65535
+            ):
+                standing[s] = standing[s] | 1
             if flags & 0x10 and isn_from[other] == 0:
                 isn[other] = (ack - 1) & LOW_32
                 isn_from[other] = 2
@@ -306,7 +330,8 @@ def locate(
         end = relative + payload
         if flags & 0x03:
             end += 1
-        if end > top[h] and flags & 0x04 == 0:
+        # Neither a RST nor an empty segment shows what was sent, and no window is above 2^30.
+        if top[h] < end < top[h] + WINDOW and flags & 0x04 == 0 and (payload > 0 or flags & 0x03):
             top[h] = end
         half[i] = h
         # The payload of a SYN begins after the SYN itself (TCP Fast Open).
@@ -314,16 +339,19 @@ def locate(
     return n, streams
 
 
-def rehash(streams: cython.Py_ssize_t, hashes: cython.uint[::1], slots: cython.int[::1]) -> None:
-    """Fill a larger, empty hash table: the newest stream of each pair of endpoints wins.
-
-    Streams of one pair share their hash, so an older one is still found behind a newer one of
-    another pair; :func:`locate` meets the newest first, because it is entered first.
-    """
+def rehash(
+    streams: cython.Py_ssize_t,
+    hashes: cython.uint[::1],
+    standing: cython.uchar[::1],
+    slots: cython.int[::1],
+) -> None:
+    """Enter the newest stream of each pair of endpoints into a larger, empty hash table."""
     s: cython.Py_ssize_t
     slot: cython.Py_ssize_t
     mask: cython.Py_ssize_t = len(slots) - 1
-    for s in range(streams - 1, -1, -1):
+    for s in range(streams):
+        if standing[s] & 2:
+            continue
         slot = hashes[s] & mask
         while slots[slot] >= 0:
             slot = (slot + 1) & mask

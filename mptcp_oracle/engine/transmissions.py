@@ -47,9 +47,9 @@ ABSURD = cython.declare(cython.longlong, 0x10000000000)
 class Intervals:
     """Disjoint half-open intervals in numbered spaces, in a skip list of flat arrays.
 
-    Node 0 is the head. A node stands for ``[start, end)`` of its space with three attributes:
-    ``owner``, ``delta`` and ``sole``, whose meaning is the user's. Every operation is logarithmic
-    in the number of nodes, whatever the order of insertions.
+    Node 0 is the head. A node stands for ``[start, end)`` of its space with attributes whose
+    meaning is the user's: ``owner``, ``delta``, ``sole``, ``content`` and ``shift``. Every
+    operation is logarithmic in the number of nodes, whatever the order of insertions.
     """
 
     space: cython.int[::1]
@@ -58,6 +58,8 @@ class Intervals:
     owner: cython.int[::1]
     delta: cython.longlong[::1]
     sole: cython.int[::1]
+    content: cython.int[::1]
+    shift: cython.longlong[::1]
     link: cython.uint[::1]
     height: cython.uchar[::1]
     pool: cython.uint[::1]
@@ -74,6 +76,8 @@ class Intervals:
         self.owner = array("i", bytes(4 * 64))
         self.delta = array("q", bytes(8 * 64))
         self.sole = array("i", bytes(4 * 64))
+        self.content = array("i", bytes(4 * 64))
+        self.shift = array("q", bytes(8 * 64))
         self.link = array("I", bytes(4 * 64))
         self.height = array("B", bytes(64))
         self.pool = array("I", bytes(4 * 256))
@@ -93,6 +97,8 @@ class Intervals:
         self.owner = _longer(self.owner, "i", 2 * n)
         self.delta = _longer(self.delta, "q", 2 * n)
         self.sole = _longer(self.sole, "i", 2 * n)
+        self.content = _longer(self.content, "i", 2 * n)
+        self.shift = _longer(self.shift, "q", 2 * n)
         self.link = _longer(self.link, "I", 2 * n)
         self.height = _longer(self.height, "B", 2 * n)
 
@@ -195,6 +201,10 @@ class Intervals:
         """The first node of a space that ends after ``value``, or 0."""
         return self.find(space, value)
 
+    def source(self, node: cython.Py_ssize_t) -> tuple:
+        """``(start, end, content, shift)`` of a node."""
+        return self.start[node], self.end[node], self.content[node], self.shift[node]
+
     def get(self, node: cython.Py_ssize_t) -> tuple:
         """``(start, end, owner, delta, sole)`` of a node."""
         return (
@@ -286,6 +296,10 @@ class Classifier:
     trigger_half: cython.int[::1]
     trigger_kind: cython.uchar[::1]
     triggers: cython.Py_ssize_t
+    plain_finger: cython.uint[::1]
+    filler_row: cython.uint[::1]
+    fillers: cython.Py_ssize_t
+    fills: cython.bint
     splits: cython.Py_ssize_t
     row: cython.Py_ssize_t
     prior: cython.Py_ssize_t
@@ -298,6 +312,9 @@ class Classifier:
         self.trigger_half = array("i", bytes(0))
         self.trigger_kind = array("B", bytes(0))
         self.triggers = 0
+        self.filler_row = array("I", bytes(4 * 64))
+        self.fillers = 0
+        self.fills = False
         self.splits = 0
         self.spilled = 0
 
@@ -338,7 +355,7 @@ class Classifier:
         """State of each half.
 
         ``octets`` has eight counters a half, one for each class; ``unmapped_row`` is filled with
-        the first row with payload outside every mapping, ``mptcp_row`` with the last one that has
+        the first row with payload outside every mapping since ``mptcp_row``, the last one that has
         an MPTCP option; -1 if there is none.
         """
         self.direction = direction
@@ -361,6 +378,7 @@ class Classifier:
         self.octets = octets
         self.unmapped_row = unmapped_row
         self.mptcp_row = mptcp_row
+        self.plain_finger = array("I", bytes(4 * len(direction)))
 
     def bind_directions(self, dsn_top, dack_top, shut, regulars, totals, lags) -> None:
         """State of each direction of a connection.
@@ -400,6 +418,10 @@ class Classifier:
         """Who carried each DSN last: spaces are directions, owners halves or ``-1 - row``."""
         return self.carried
 
+    def gap_fillers(self) -> list:
+        """Rows that carried octets for the first time below the highest one of their half."""
+        return list(self.filler_row[: self.fillers])
+
     def counts(self) -> tuple:
         """``(splits written since they were bound, segments with more pieces than looked at)``."""
         return self.splits, self.spilled
@@ -407,18 +429,14 @@ class Classifier:
     @cython.cfunc
     @cython.exceptval(-1)
     def end(self, half: cython.Py_ssize_t, time: cython.longlong) -> cython.int:
-        """A subflow ended or was withdrawn: from now on its data may be reinjected."""
-        h: cython.Py_ssize_t
+        """A half ended or was withdrawn: from now on its data may be reinjected."""
         d: cython.Py_ssize_t
-        side: cython.Py_ssize_t
-        for side in range(2):
-            h = half ^ side
-            if self.end_time[h] < 0:
-                self.end_time[h] = time
-                d = self.direction[h]
-                if d >= 0 and self.regular[h]:
-                    self.regular[h] = 0
-                    self.regulars[d] = self.regulars[d] - 1
+        if self.end_time[half] < 0:
+            self.end_time[half] = time
+            d = self.direction[half]
+            if d >= 0 and self.regular[half]:
+                self.regular[half] = 0
+                self.regulars[d] = self.regulars[d] - 1
         return 0
 
     @cython.cfunc
@@ -480,6 +498,7 @@ class Classifier:
                 continue
             if self.flags[i] & 0x8000:
                 self.mptcp_row[h] = i
+                self.unmapped_row[h] = -1
             # What this segment says about the other half's data.
             if self.flags[i] & 0x0010:
                 value = self.acked[h ^ 1]
@@ -495,9 +514,8 @@ class Classifier:
                     self.shut[d ^ 1] = 0
             if self.window[i] == 0 and self.flags[i] & 0x0006 == 0:
                 self.shut[d ^ 1] = 1
-            if self.flags[i] & 0x0005:
-                self.end(h, self.time[i])
-            if self.length[i] == 0:
+            # What a RST carries is a text about it, no data (RFC 9293 section 3.5.3).
+            if self.length[i] == 0 or self.flags[i] & 0x0004:
                 continue
             x = self.sequence[i]
             end = x + self.length[i]
@@ -509,6 +527,7 @@ class Classifier:
             p = self.piece[i]
             self.row = i
             self.prior = -1
+            self.fills = False
             begun = self.splits
             last = self.piece_first[h + 1]
             looked = 0
@@ -532,6 +551,11 @@ class Classifier:
                 p += 1
                 looked += 1
             self.note_seen(h, self.sequence[i], end)
+            if self.fills:
+                if self.fillers >= len(self.filler_row):
+                    self.filler_row = _longer(self.filler_row, "I", 2 * self.fillers)
+                self.filler_row[self.fillers] = i
+                self.fillers += 1
             if self.prior >= 0:
                 self.previous[i] = self.prior + 1
             if self.splits == begun + 1:
@@ -625,16 +649,15 @@ class Classifier:
         y: cython.longlong
         node: cython.Py_ssize_t
         again: cython.bint
-        alone: cython.bint
         # Since the window closed nothing new was acknowledged, and one octet that had been
         # DATA_ACKed before is mapped alone: a probe, which need not have that octet's value.
-        alone = (
+        if (
             m >= 0
             and end - x == 1
             and self.map_length[m] == 1
             and x + delta < self.dack_top[d]
-        )
-        if alone and self.shut[d]:
+            and self.shut[d]
+        ):
             again = x < self.high[h] and self.low[h] <= x
             self.count(h, 1 if again else 6, x, end, x + delta)
             return 0
@@ -659,13 +682,50 @@ class Classifier:
                     y = self.seen.start[node]
             if again:
                 self.loss_time[h] = self.time[self.row]
+            if not again and x < old_top:
+                self.fills = True
             if m < 0:
                 self.count(h, 1 if again else 7, x, y, x)
+                if not again:
+                    self.plainly(h, x, y, h if x >= old_top else -1 - self.row)
             else:
-                # Without the closed window in the capture it may still be a probe, so its octet
-                # does not replace the one that was acknowledged.
-                self.carry(h, d, x, y, delta, again, x >= old_top, alone)
+                self.carry(h, d, x, y, delta, again, x >= old_top)
             x = y
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def plainly(
+        self,
+        h: cython.Py_ssize_t,
+        x: cython.longlong,
+        y: cython.longlong,
+        owner: cython.int,
+    ) -> cython.int:
+        """Remember unmapped octets ``[x, y)`` of half ``h``: after a fallback they are the stream.
+
+        They have a space of their own beyond those of the directions, counted in subflow
+        sequence numbers.
+        """
+        map_: Intervals = self.carried
+        space: cython.int = len(self.dsn_top) + h
+        node: cython.Py_ssize_t = self.plain_finger[h]
+        if (
+            node != 0
+            and owner >= 0
+            and map_.space[node] == space
+            and map_.end[node] == x
+            and map_.owner[node] == owner
+        ):
+            map_.end[node] = y
+            return 0
+        node = map_.insert(space, x, y)
+        map_.owner[node] = owner
+        map_.delta[node] = 0
+        map_.sole[node] = h
+        map_.content[node] = owner
+        map_.shift[node] = 0
+        self.plain_finger[h] = node
         return 0
 
     @cython.cfunc
@@ -679,7 +739,6 @@ class Classifier:
         delta: cython.longlong,
         again: cython.bint,
         runs: cython.bint,
-        aside: cython.bint,
     ) -> cython.int:
         """Classify ``[x, end)`` of half ``h`` by its DSNs and make this row their last carrier.
 
@@ -688,7 +747,6 @@ class Classifier:
             delta: DSN minus subflow sequence number.
             again: This subflow has sent these sequence numbers before.
             runs: The row is the first with these sequence numbers in the half's list.
-            aside: Classify only: the earlier carrier, if there is one, stays the last.
         """
         map_: Intervals = self.carried
         a: cython.longlong = x + delta
@@ -700,6 +758,8 @@ class Classifier:
         finger: cython.Py_ssize_t
         owner: cython.int
         sole: cython.int
+        content: cython.int
+        shift: cython.longlong
         kind: cython.Py_ssize_t
         while a < b:
             finger = self.finger[h]
@@ -711,6 +771,8 @@ class Classifier:
             y = b
             sole = h
             owner = h if runs else -1 - self.row
+            content = owner
+            shift = delta
             if node == 0 or map_.start[node] > a:
                 # Nobody carried these octets yet.
                 if node != 0 and map_.start[node] < y:
@@ -742,9 +804,9 @@ class Classifier:
                         self.totals[4 * d] = self.totals[4 * d] + (y - a)
                     sole = -1
                 self.count(h, kind, a - delta, y - delta, a)
-                if aside:
-                    a = y
-                    continue
+                # What was sent first stays the octet's content, whatever copies hold.
+                content = map_.content[node]
+                shift = map_.shift[node]
             if y > self.dsn_top[d]:
                 self.dsn_top[d] = y
             # Take [a, y) away from the old owner ...
@@ -757,6 +819,8 @@ class Classifier:
                         map_.owner[behind] = map_.owner[node]
                         map_.delta[behind] = map_.delta[node]
                         map_.sole[behind] = map_.sole[node]
+                        map_.content[behind] = map_.content[node]
+                        map_.shift[behind] = map_.shift[node]
                 elif y < stop:
                     map_.start[node] = y
                 else:
@@ -768,6 +832,8 @@ class Classifier:
                 and map_.owner[finger] == owner
                 and map_.sole[finger] == sole
                 and map_.delta[finger] == delta
+                and map_.content[finger] == content
+                and map_.shift[finger] == shift
             ):
                 map_.end[finger] = y
             else:
@@ -775,6 +841,8 @@ class Classifier:
                 map_.owner[node] = owner
                 map_.delta[node] = delta
                 map_.sole[node] = sole
+                map_.content[node] = content
+                map_.shift[node] = shift
                 self.finger[h] = node
             a = y
         return 0

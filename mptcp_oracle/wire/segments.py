@@ -26,7 +26,7 @@ MAPS = {
     "row": "I", "half": "i", "dsn": "q", "ssn": "I", "length": "H", "checksum": "H", "flags": "B",
 }  # fmt: skip
 CONTROLS = {"row": "I", "offset": "q", "size": "B"}
-STREAMS = {"kind": "B", "realm": "q", "hash": "I", "key": "q"}
+STREAMS = {"kind": "B", "realm": "q", "hash": "I", "key": "q", "older": "i", "standing": "B"}
 HALVES = {
     "port": "H", "base": "I", "top": "q", "seen": "B", "isn": "I", "isn_from": "B",
     "last_map": "i", "first_row": "i", "last_row": "i", "count": "I", "mptcp": "B",
@@ -36,7 +36,7 @@ BATCH_COLUMNS = {
     "head": "B", "marks": "B", "first_dss": "q", "second_dss": "q", "capable": "q",
     "digest": "I", "half": "i", "sequence": "q", "row": "i",
 }  # fmt: skip
-CACHE = 1 << 14
+CACHE = 1 << 16
 
 Progress = Callable[[int, int], None]
 
@@ -177,7 +177,8 @@ def _locate(
             batch["head"], batch["capable"], batch["half"], batch["sequence"],
             slots, streams.rows, wire.addresses, halves["port"],
             *streams.of("kind", "realm", "hash"),
-            *halves.of("base", "top", "seen", "isn", "isn_from"), streams["key"],
+            *halves.of("base", "top", "seen", "isn", "isn_from"),
+            *streams.of("key", "older", "standing"),
         )  # fmt: skip
         halves.rows = 2 * streams.rows
         if done >= n:
@@ -187,7 +188,7 @@ def _locate(
         wire.addresses.frombytes(bytes(8 * (4 * streams.room - len(wire.addresses))))
         if streams.room * 2 >= len(slots):
             slots = array("i", [-1]) * (4 * len(slots))
-            engine.streams.rehash(streams.rows, streams["hash"], slots)
+            engine.streams.rehash(streams.rows, *streams.of("hash", "standing"), slots)
 
 
 def _keep_controls(
