@@ -104,9 +104,9 @@ def wide_literals(source: str) -> Iterator[int]:
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, int):
-            if node.value >= 1 << 31 and id(node) not in declared:
-                yield node.lineno
+        number = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(number, int) and number >= 1 << 31 and id(node) not in declared:
+            yield node.lineno
 
 
 @pytest.mark.parametrize("name", engine.NAMES)
