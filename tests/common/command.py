@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fcntl import ioctl
 from pathlib import Path
 
-__all__ = ["COMMAND", "in_terminal", "run"]
+__all__ = ["COMMAND", "in_terminal", "plain_environment", "run"]
 
 # Where no compiled engine is installed, its one notice must not disturb.
 _QUIET = ("-W", "ignore:mptcp-oracle runs its plain engine:RuntimeWarning")
@@ -20,8 +20,8 @@ COMMAND = (sys.executable, *_QUIET, "-m", "mptcp_oracle.cli")
 _SECONDS = 60
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    """This process's, without what would change output."""
+def plain_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """This process's variables without what would change output, and others added."""
     kept = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "COLUMNS", "LINES"}}
     return {**kept, "TERM": "xterm", **more}
 
@@ -34,7 +34,7 @@ def run(
         [*COMMAND, *map(str, arguments)],
         input=given or b"",
         capture_output=True,
-        env=_environment(environment),
+        env=plain_environment(environment),
         timeout=_SECONDS,
         check=False,
     )
@@ -52,7 +52,7 @@ def in_terminal(*arguments: str | Path, columns: int = 80, **environment: str) -
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=_environment(environment),
+        env=plain_environment(environment),
     )
     os.close(theirs)
     shown = b""

@@ -16,7 +16,7 @@ from mptcp_oracle import __version__
 from mptcp_oracle.cli import COMMANDS, cli
 from mptcp_oracle.report.schema import ANALYZE
 from tests.common.checkout import ROOT
-from tests.common.command import COMMAND, run
+from tests.common.command import COMMAND, plain_environment, run
 from tests.common.conversation import Conversation
 from tests.common.tiny import SYN_PCAP
 
@@ -295,7 +295,8 @@ def test_a_warning_is_a_note() -> None:
         "import sys; sys.modules['mptcp_oracle.engine.compiled.packets'] = None\n"
         f"from mptcp_oracle.cli import main; main(['analyze', {str(CAPTURE)!r}])"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "MPTCP_ORACLE_ENGINE"}
+    environment = plain_environment({})
+    environment.pop("MPTCP_ORACLE_ENGINE", None)
     done = subprocess.run(
         [COMMAND[0], "-c", code],
         capture_output=True,
