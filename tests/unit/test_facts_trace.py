@@ -349,3 +349,18 @@ def test_without_a_handshake_reasons_are_given() -> None:
     assert {segment["from"] for segment in segments} == {"source", "destination"}
     assert segments[-1]["unknown"]["data_ack_absolute"]
     assert segments[-1]["unknown"]["sequence"] == "no SYN in the capture"
+
+
+def test_ranges_end_where_another_mapping_begins() -> None:
+    """A segment under two mappings in a row has two ranges, each with its own announcement."""
+    talk = Conversation()
+    flow = talk.opened()
+    first = flow.data(0, b"abcd")
+    second = flow.data(0, b"efgh")
+    both = flow.segment(0, 0x10, payload=b"abcdefgh", seq=1)
+    with analyze(talk.tape.pcap()) as trace:
+        (fact,) = [line for line in trace.facts() if line.get("frame") == both and "ranges" in line]
+    assert [(part["dsn"], part["dsn_end"], part["announced"]) for part in fact["ranges"]] == [
+        (1, 5, first),
+        (5, 9, second),
+    ]
