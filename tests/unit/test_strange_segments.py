@@ -143,7 +143,9 @@ def test_reset_outside_the_window_makes_no_copy_a_reinjection() -> None:
     copied(talk, one, two)
     with analyze(talk.tape.pcap()) as trace:
         assert sums(trace) == {"first_seen": 30_000, "redundant": 30_000}
-        assert trace.connections[0].initiator.scheduler.redundant
+        scheduler = trace.connections[0].initiator.scheduler
+        assert scheduler is not None
+        assert scheduler.redundant
         assert trace.subflows[0].end is None
 
 
@@ -156,7 +158,9 @@ def test_fin_of_the_receiver_makes_no_copy_a_reinjection() -> None:
     copied(talk, one, two)
     with analyze(talk.tape.pcap()) as trace:
         assert sums(trace) == {"first_seen": 30_000, "redundant": 30_000}
-        assert trace.connections[0].initiator.scheduler.redundant
+        scheduler = trace.connections[0].initiator.scheduler
+        assert scheduler is not None
+        assert scheduler.redundant
         end = trace.subflows[0].end
         assert end is not None
         assert (end.how, end.by) == ("half_fin", "listener")
