@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from mptcp_oracle.analysis.closing import lone_subflow
 from mptcp_oracle.analysis.dataplane import DataPlane
@@ -42,27 +42,32 @@ def _stream(plane: DataPlane, connection: Connection, role: int) -> Iterator[mem
     if initial is not None and initial.syn_data[role]:
         yield from _subflow_octets(plane, initial.halves[role], 1, 1 + initial.syn_data[role])
     index = plane.direction[connection.subflows[0].halves[role]]
-    yield from _in_order(plane, index, 1)
+    whole = yield from _in_order(plane, index, 1)
     lone = lone_subflow(connection)
-    if connection.state == "fallback" and lone is not None:
+    if whole and connection.state == "fallback" and lone is not None:
         plain = len(plane.base) + lone.halves[role]
         yield from _in_order(plane, plain, _after_mapped(plane, lone, role))
 
 
-def _in_order(plane: DataPlane, space: int, expected: int) -> Iterator[memoryview]:
-    """The octets of a space of the interval map from ``expected`` on, up to the first gap."""
+def _in_order(plane: DataPlane, space: int, expected: int) -> Generator[memoryview, None, bool]:
+    """The octets of a space of the interval map from ``expected`` on, up to the first gap.
+
+    Returns:
+        Whether there was none.
+    """
     carried = plane.classifier.carriers()
     node = carried.at(space, expected - 1)
     while node:
         start, end, content, shift = carried.source(node)
         if start > expected:
-            return
+            return False
         for piece in _carried_octets(plane, content, max(start, expected) - shift, end - shift):
             yield piece
             expected += len(piece)
         if expected < end:
-            return
+            return False
         node = carried.next_of(node)
+    return True
 
 
 def _after_mapped(plane: DataPlane, subflow: Subflow, role: int) -> int:

@@ -281,9 +281,8 @@ def pieces(
 ) -> int:
     """Cut the mappings of each half into pieces that do not overlap.
 
-    An octet belongs to the mapping that covered it first; a later one that gives it another DSN
-    is marked 0x80 in ``map_flags`` (RFC 8684 section 3.3.1: a mapping is fixed). A mapping of
-    length 0 without DATA_FIN is infinite (section 3.7).
+    An octet belongs to the mapping that covered it first (RFC 8684 section 3.3.1: a mapping is
+    fixed). A mapping of length 0 without DATA_FIN is infinite (section 3.7).
 
     Args:
         first, sorted_maps: From :func:`order`. map_*: The mapping rows.
@@ -329,14 +328,6 @@ def pieces(
                     end = mapped(map_flags[m], map_length[m])
                     if end == 0 and map_flags[m] & 0x10:
                         continue
-                    if size > 0 and end > 0:
-                        other = heap[0]
-                        if (
-                            minus64(map_dsn[other], map_dsn[m]) != map_start[other] - map_start[m]
-                            and map_length[other] > 0
-                        ):
-                            slot = m if m > other else other
-                            map_flags[slot] = map_flags[slot] | 0x80
                     slot = size
                     size += 1
                     while slot > 0 and heap[(slot - 1) >> 1] > m:

@@ -108,10 +108,7 @@ def append(
     mptcp: cython.uchar[::1],
     first_dsn: cython.longlong[::1],
     first_data_ack: cython.longlong[::1],
-    cache_digest: cython.uint[::1],
-    cache_row: cython.int[::1],
-    cache_ip_id: cython.int[::1],
-    cache_place: cython.uint[::1],
+    cache: cython.uint[::1],
 ) -> tuple:
     """Append the batch to the rows.
 
@@ -127,7 +124,8 @@ def append(
             row; -1 if none. count: its rows, without duplicates made by the capture.
         mptcp: Per half, bits: 1 an MPTCP option was seen, 2 ``first_dsn`` holds an 8-octet DSN,
             4 ``first_data_ack`` an 8-octet DATA_ACK, 8 and 16 the same with only 4 octets.
-        cache_*: A table of recent segments in buckets of four, a power of two long.
+        cache: A table of recent segments, a power of two long: four words a segment (row + 1 or
+            0, digest, IP identification, place of capture), four segments a bucket.
 
     Returns:
         ``(rows, maps)`` after the batch.
@@ -139,7 +137,7 @@ def append(
     slot: cython.Py_ssize_t
     bucket: cython.Py_ssize_t
     before: cython.Py_ssize_t
-    cache_mask: cython.Py_ssize_t = len(cache_row) - 1
+    cache_mask: cython.Py_ssize_t = len(cache) - 1
     turn: cython.int
     size: cython.int
     bits: cython.int
@@ -149,6 +147,7 @@ def append(
     mark: cython.int
     hashed: cython.longlong
     place: cython.longlong
+    ip_id: cython.longlong
     apart: cython.longlong
     payload: cython.longlong
     held: cython.longlong
@@ -208,16 +207,19 @@ def append(
         hashed = hashed ^ (hashed >> 15)
         place = b_interface[i] & 0x3FFFFF
         place = (place << 10) | (b_direction[i] << 8) | b_ttl[i]
+        ip_id = b_ip_id[i]
+        ip_id = ip_id & LOW_32
         # Four places where it may stand; the one not used for longest is given up.
-        bucket = (hashed ^ h) & cache_mask & -4
+        bucket = ((hashed ^ h) * 16) & cache_mask
         slot = bucket
         before = -1
-        for k in range(bucket, bucket + 4):
-            if cache_row[k] < cache_row[slot]:
+        for k in range(bucket, bucket + 16, 4):
+            if cache[k] < cache[slot]:
                 slot = k
-            if cache_row[k] >= 0 and cache_digest[k] == hashed and half[cache_row[k]] == h:
+            if cache[k] != 0 and cache[k + 1] == hashed and half[cache[k] - 1] == h:
                 slot = k
-                before = cache_row[k]
+                before = cache[k]
+                before -= 1
                 break
         apart = 1000000000
         if before >= 0:
@@ -228,19 +230,19 @@ def append(
             apart < 1000000000
             and sequence[before] == b_sequence[i]
             and length[before] == payload
-            and cache_ip_id[slot] == b_ip_id[i]
+            and cache[slot + 2] == ip_id
             and (
-                cache_place[slot] != place
+                cache[slot + 3] != place
                 or (b_ip_id[i] > 0 and apart < BEFORE_TIMEOUT)
                 or (apart < AT_ONCE and last_row[h] >= before and last_row[h ^ 1] < before)
             )
         ):
             mark = mark | 0x0200
         else:
-            cache_row[slot] = rows
-            cache_digest[slot] = hashed
-            cache_ip_id[slot] = b_ip_id[i]
-            cache_place[slot] = place
+            cache[slot] = rows + 1
+            cache[slot + 1] = hashed
+            cache[slot + 2] = ip_id
+            cache[slot + 3] = place
         flags[rows] = mark
         if first_row[h] < 0:
             first_row[h] = rows

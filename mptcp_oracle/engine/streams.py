@@ -302,10 +302,9 @@ def locate(
         if flags & 0x02:
             isn[h] = seq
             isn_from[h] = 1
-            if flags & 0x10 and (
-                isn_from[other] != 1 or 0 <= signed32(ack - (isn[other] + 1)) <= 65535
-            ):
-                standing[s] = standing[s] | 1
+            if flags & 0x10 and isn_from[other] == 1:
+                if 0 <= signed32(ack - (isn[other] + 1)) <= 65535:
+                    standing[s] = standing[s] | 1
             if flags & 0x10 and isn_from[other] == 0:
                 isn[other] = (ack - 1) & LOW_32
                 isn_from[other] = 2

@@ -36,7 +36,8 @@ BATCH_COLUMNS = {
     "head": "B", "marks": "B", "first_dss": "q", "second_dss": "q", "capable": "q",
     "digest": "I", "half": "i", "sequence": "q", "row": "i",
 }  # fmt: skip
-CACHE = 1 << 16
+#: Recent segments among which duplicates made by the capture are sought.
+CACHE = 1 << 15
 
 Progress = Callable[[int, int], None]
 
@@ -118,8 +119,7 @@ def read(capture: Capture, progress: Progress | None = None) -> Wire:
     control_packet, control_at = array("I", bytes(4 * most)), array("q", bytes(8 * most))
     control_size = array("B", bytes(most))
     slots = array("i", [-1]) * (1 << 12)
-    cache = [array("I", bytes(4 * CACHE)), array("i", [-1]) * CACHE]
-    cache += [array("i", bytes(4 * CACHE)), array("I", bytes(4 * CACHE))]
+    cache = array("I", bytes(16 * CACHE))
     seed = int.from_bytes(os.urandom(4), "big")
     data = capture.data
     rows, maps, halves = wire.segments, wire.mappings, wire.halves
@@ -142,7 +142,7 @@ def read(capture: Capture, progress: Progress | None = None) -> Wire:
             *rows.of(*ROWS), *maps.of(*MAPS),
             *halves.of("last_map", "first_row", "last_row", "count"),
             *halves.of("mptcp", "first_dsn", "first_data_ack"),
-            *cache,
+            cache,
         )  # fmt: skip
         _keep_controls(wire, batch, controls, control_packet, control_at, control_size)
         for i in range(n) if 0 in batch["head"][:n] else ():
