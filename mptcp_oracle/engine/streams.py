@@ -118,6 +118,7 @@ def locate(
     mask: cython.Py_ssize_t = len(slots) - 1
     limit: cython.Py_ssize_t = len(kind)
     side: cython.Py_ssize_t
+    lead: cython.Py_ssize_t
     flags: cython.int
     fresh: cython.bint
     src: cython.longlong[4]
@@ -164,25 +165,27 @@ def locate(
         # The endpoints in a canonical order, and a hash of them.
         a = source[i]
         b = destination[i]
-        for k in range(4):
-            if family[i] == 4 and k < 3:
-                src[k] = 0
-                dst[k] = 0
-            elif family[i] == 4:
-                src[k] = be32(data, a)
-                dst[k] = be32(data, b)
-            else:
-                src[k] = be32(data, a + 4 * k)
-                dst[k] = be32(data, b + 4 * k)
+        lead = 0
+        if family[i] == 4:
+            # An IPv4 address is the last of four words.
+            lead = 3
+            a -= 12
+            b -= 12
+        for k in range(lead):
+            src[k] = 0
+            dst[k] = 0
+        for k in range(lead, 4):
+            src[k] = be32(data, a + 4 * k)
+            dst[k] = be32(data, b + 4 * k)
         side = 0
-        for k in range(4):
+        for k in range(lead, 4):
             if src[k] != dst[k]:
                 side = 0 if src[k] < dst[k] else 1
                 break
         else:
             side = 0 if sport <= dport else 1
         if side == 1:
-            for k in range(4):
+            for k in range(lead, 4):
                 swap = src[k]
                 src[k] = dst[k]
                 dst[k] = swap
@@ -194,11 +197,12 @@ def locate(
         b_hi = signed32(dst[0]) * WRAP_32 + dst[1]
         b_lo = signed32(dst[2]) * WRAP_32 + dst[3]
         hashed = mixed(seed & LOW_32, sport * 65536 + dport)
-        for k in range(4):
+        for k in range(lead, 4):
             hashed = mixed(hashed, src[k])
             hashed = mixed(hashed, dst[k])
-        hashed = mixed(hashed, domain[i] & LOW_32)
-        hashed = mixed(hashed, (domain[i] >> 32) & LOW_32)
+        if domain[i] != 0:
+            hashed = mixed(hashed, domain[i] & LOW_32)
+            hashed = mixed(hashed, (domain[i] >> 32) & LOW_32)
 
         slot = hashed & mask
         s = slots[slot]
