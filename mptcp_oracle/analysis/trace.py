@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -250,7 +251,7 @@ def analyze(
     """
     capture = open_capture(source, linktype=linktype, name=name)
     try:
-        with _no_cycle_search():
+        with _at_full_speed():
             return _analyze(capture, progress)
     except BaseException:
         capture.close()
@@ -258,13 +259,19 @@ def analyze(
 
 
 @contextmanager
-def _no_cycle_search() -> Iterator[None]:
-    """Build many small objects that all stay, without a search for dead cycles among them."""
-    was_on = gc.isenabled()
+def _at_full_speed() -> Iterator[None]:
+    """Build many small objects that all stay, without a search for dead cycles among them.
+
+    The thread that hashes the capture needs the interpreter rarely and briefly, and is let in
+    sooner than usual, so that it does not end after everything else.
+    """
+    was_on, interval = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
+    sys.setswitchinterval(0.0005)
     try:
         yield
     finally:
+        sys.setswitchinterval(interval)
         if was_on:
             gc.enable()
 
