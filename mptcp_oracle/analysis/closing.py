@@ -7,7 +7,7 @@ Runs after the data plane, whose relative numbers it needs. See RFC 8684 section
 from __future__ import annotations
 
 from mptcp_oracle.analysis.connections import Assembly
-from mptcp_oracle.analysis.dataplane import DataPlane, Trigger
+from mptcp_oracle.analysis.dataplane import DataPlane, Trigger, signed64
 from mptcp_oracle.analysis.entities import (
     ROLES,
     Connection,
@@ -136,8 +136,7 @@ def _relative(plane: DataPlane, option: Dss, direction: int, row: int) -> int:
     at = plane.wire.segments["mapping"][row]
     if at >= 0 and maps["ssn"][at] == option.ssn and maps["length"][at] == option.dll:
         return maps["dsn"][at]
-    relative = ((option.dsn or 0) - plane.base[direction]) & MASK
-    return relative - (1 << 64) if relative >> 63 else relative
+    return signed64((option.dsn or 0) - plane.base[direction])
 
 
 def _first_mapping(plane: DataPlane, connection: Connection, role: int) -> None:

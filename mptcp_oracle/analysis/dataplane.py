@@ -19,7 +19,7 @@ from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.wire.columns import Columns
 from mptcp_oracle.wire.segments import Progress, Wire
 
-__all__ = ["CLASSES", "DataPlane", "Trigger", "analyze"]
+__all__ = ["CLASSES", "DataPlane", "Trigger", "analyze", "signed64"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
 RANGE = 65536
@@ -179,7 +179,8 @@ def _initial_sequence_numbers(engine: Any, plane: DataPlane) -> None:
             halves["isn"][half] = halves["base"][half]
 
 
-def _signed(value: int) -> int:
+def signed64(value: int) -> int:
+    """The number in [-2**63, 2**63) that is congruent to ``value`` modulo 2**64."""
     value &= MASK
     return value - (1 << 64) if value >> 63 else value
 
@@ -230,13 +231,13 @@ def _base(
                 contradicted.append((connection, role, wide[0][3]))
     elif wide:
         # No key: count from the lowest number shown, be it mapped or acknowledged.
-        host.base = (wide[0][2] + min(_signed(entry[2] - wide[0][2]) for entry in wide)) & MASK
+        host.base = (wide[0][2] + min(signed64(entry[2] - wide[0][2]) for entry in wide)) & MASK
         plane.base_from[direction] = "mappings"
     elif shown:
         host.base = shown[0][2] & 0xFFFFFFFF
         plane.base_from[direction] = "mappings"
         plane.high_known[direction] = False
-    plane.base[direction] = _signed(host.base)
+    plane.base[direction] = signed64(host.base)
 
 
 def _name_contradiction(plane: DataPlane, host: Host, connection: Connection, half: int) -> None:
@@ -265,7 +266,7 @@ def _pieces(engine: Any, plane: DataPlane) -> None:
     )
     pieces.reserve(2 * maps.rows)
     pieces.rows = engine.mappings.pieces(
-        plane.map_first, plane.map_order, *maps.of("start", "dsn", "length", "flags"), spare,
+        plane.map_first, plane.map_order, *maps.of("start", "length", "flags"), spare,
         plane.piece_first, *pieces.of("start", "end", "map"),
     )  # fmt: skip
     pieces.trim()

@@ -270,7 +270,6 @@ def pieces(
     first: cython.uint[::1],
     sorted_maps: cython.uint[::1],
     map_start: cython.longlong[::1],
-    map_dsn: cython.longlong[::1],
     map_length: cython.ushort[::1],
     map_flags: cython.uchar[::1],
     heap: cython.uint[::1],
