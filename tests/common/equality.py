@@ -40,7 +40,8 @@ def parts(trace: Trace) -> Parts:
             if name not in LEFT_OUT[place]:
                 found.update(_columns(f"{place}.{name}", held))
     for name, intervals in (("carried", trace.plane.classifier.carriers()),):
-        for space in range(len(trace.plane.base)):
+        # The directions, then what each half sent outside every mapping.
+        for space in range(len(trace.plane.base) + trace.wire.halves.rows):
             found[f"{name}[{space}]"] = _short(_nodes(intervals, space))
     for group in trace.groups():
         found[f"connection {group.id}"] = _short(value(group, whole=True))
@@ -70,7 +71,7 @@ def _nodes(intervals: Any, space: int) -> list[tuple[int, ...]]:
     found = []
     node = intervals.first_of(space)
     while node:
-        found.append(tuple(intervals.get(node)))
+        found.append((*intervals.get(node), *intervals.source(node)[2:]))
         node = intervals.next_of(node)
     return found
 
