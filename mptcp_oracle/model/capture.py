@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mptcp_oracle.errors import UsageError
 from mptcp_oracle.model.trace import Sent, Trace
 
 __all__ = ["FORMATS", "LINKS", "VANTAGES", "Capture", "Frame", "Layout", "Noise"]
@@ -20,6 +21,11 @@ FORMATS = ("pcapng", "pcap")
 
 VANTAGES = ("initiator", "listener", "middle", "both")
 """Where the tap is: at one host, between them, or at both hosts into one file."""
+
+_LINK_OCTETS = {"ethernet": 14, "raw": 0, "sll": 16, "sll2": 20, "null": 4, "loop": 4}
+_TUNNEL_OCTETS = {"": 0, "gre": 20 + 4, "vxlan": 20 + 8 + 8 + 14, "ipip": 20}
+_IP_OCTETS = {4: 20, 6: 40}
+_TAGGABLE = ("ethernet", "sll", "sll2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,44 @@ class Layout:
     directions: bool = False
     timestamp_first: bool = True
 
+    def check(self) -> None:
+        """Refuse what cannot be written.
+
+        Raises:
+            UsageError: An unknown format, link or tunnel; VLAN tags on a link that has no place
+                for them, or no VLAN ids; no snap length.
+        """
+        if self.file not in FORMATS or self.link not in LINKS or self.tunnel not in _TUNNEL_OCTETS:
+            raise UsageError(
+                f"no capture can be written as {self.file!r} with link {self.link!r} and tunnel "
+                f"{self.tunnel!r}"
+            )
+        if self.vlans and self.link not in _TAGGABLE:
+            raise UsageError(f"link {self.link!r} has no place for a VLAN tag")
+        if any(not 0 <= each < 4096 for each in self.vlans):
+            raise UsageError(f"{self.vlans} are no VLAN ids")
+        if not 0 < self.snap_length < 1 << 31:
+            raise UsageError(f"{self.snap_length} octets are no snap length")
+
+    def stamped(self, time: int) -> int:
+        """What the file says of a time (ns): cut to a microsecond unless it has nanoseconds."""
+        return time if self.nanoseconds else time - time % 1_000
+
+    def direction(self, outgoing: bool | None) -> bool | None:
+        """What the file says of who sent a packet: whether the capturing host did, or nothing.
+
+        A cooked packet type always says what is known; pcapng flags are there with
+        :attr:`directions` only; elsewhere is no place for it.
+        """
+        if self.link in ("sll", "sll2") or (self.file == "pcapng" and self.directions):
+            return outgoing
+        return None
+
+    def before_tcp(self, version: int) -> int:
+        """Octets in front of the TCP header, with an IP header of this version right before it."""
+        outside = _LINK_OCTETS[self.link] + 4 * len(self.vlans) + _TUNNEL_OCTETS[self.tunnel]
+        return outside + _IP_OCTETS[version]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -77,11 +121,18 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """A packet of other traffic: an IP packet's octets, without a link header."""
+    """A packet of other traffic: an IP packet's octets, without a link header.
+
+    Attributes:
+        packet: The octets. time: As in a frame. interface: As in a frame.
+        stream: Which of the noise's own TCP connections it belongs to; ``None`` if it is not
+            TCP.
+    """
 
     packet: bytes
     time: int
     interface: int = 0
+    stream: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
