@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mptcp_oracle.errors import AdapterError, CaptureError, OracleError, TruthError, UsageError
+from mptcp_oracle.version import __version__
 
 if TYPE_CHECKING:
     from mptcp_oracle.analysis import (
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from mptcp_oracle.analysis.mappings import MappingTable
     from mptcp_oracle.analysis.tables import SegmentTable
     from mptcp_oracle.analysis.transmissions import TransmissionTable
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "AdapterError",

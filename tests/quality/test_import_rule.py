@@ -11,7 +11,8 @@ from tests.common.checkout import ROOT, modules
 from tests.common.imports import imports
 
 LEAVES = {
-    "constants", "crypto", "errors", "facts", "options", "seq", "spec", "verdict"
+    "constants", "crypto", "errors", "facts", "options", "seq", "spec", "verdict",
+    "version",
 }  # fmt: skip
 ANALYZER = [{"engine"}, {"wire"}, {"analysis"}, {"rules"}, {"oracle"}]
 CONSUMERS = {"diff", "dissectors", "report"}
@@ -34,7 +35,7 @@ def _allowed() -> dict[str, set[str]]:
     top = consumers.union(*MODEL) | TOP | {FACE}
     allowed |= {unit: set(top) for unit in TOP}
     allowed |= dict.fromkeys(ENTRIES, top | ENTRIES)
-    allowed[FACE] = {"errors", "analysis", "oracle", "report"}
+    allowed[FACE] = {"errors", "analysis", "oracle", "report", "version"}
     return allowed
 
 
