@@ -86,7 +86,8 @@ def no_handshake(frames: Sequence[Frame], choices: Choices) -> tuple[Frame, ...]
         elif parts:
             parts.append(at)
             break
-    gone = set(parts) if choices.chance(1, 3) else {choices.pick(parts or (0,))}
+    parts = parts or [0]
+    gone = set(parts) if choices.chance(1, 3) else {choices.pick(parts)}
     return tuple(frame for at, frame in enumerate(frames) if at not in gone)
 
 
