@@ -178,7 +178,13 @@ def _flow(capture: Capture, frame: Frame) -> Build:
 
 
 def way_of(capture: Capture, frame: Frame) -> Way:
-    """What the packets of a frame's flow have in common."""
+    """What the packets of a frame's flow have in common.
+
+    Raises:
+        UsageError: No packet survives so many hops, or there is no such interface.
+    """
+    if not 0 <= frame.hops < LIFETIME or frame.interface < 0:
+        raise UsageError(f"a packet cannot have {frame.hops} hops and interface {frame.interface}")
     subflow, host = capture.trace.subflows[frame.segment.subflow], frame.segment.host
     return Way(
         source=subflow.ends[host],
