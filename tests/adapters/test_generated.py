@@ -21,7 +21,13 @@ PREFERENCES = {
 FIELDS = (
     *("frame.protocols", "frame.time_epoch", "_ws.malformed", "_ws.expert.severity"),
     *("ip.checksum.status", "tcp.checksum.status", "tcp.seq_raw"),
-    *("tcp.len", "vlan.id", "tcp.options.timestamp.tsval", "frame.packet_flags_direction"),
+    *(
+        "tcp.len",
+        "vlan.id",
+        "ieee8021ad.id",
+        "tcp.options.timestamp.tsval",
+        "frame.packet_flags_direction",
+    ),
 )
 ERROR = 0x0080_0000
 #: Names in tshark's list of layers that are no layers of the packet.
@@ -38,13 +44,13 @@ def test_tshark_reads_every_shape(tmp_path: Path) -> None:
     """Each shape has the layers that were meant, right checksums, and nothing malformed."""
     tagged = ((), (7,), (8, 9), (1, 2, 3))
     shapes = [
-        (replace(Layout(link=link, vlans=vlans, tunnel=tunnel), **order), version)
+        (replace(order, link=link, vlans=vlans, tunnel=tunnel), version)
         for link in LINKS
         for vlans in (tagged if link in ("ethernet", "sll", "sll2") else ((),))
         for tunnel, version in product(TUNNEL_NAMES, (4, 6))
         for order in (
-            {"big_endian": False, "timestamps": True, "directions": True},
-            {"big_endian": True, "nanoseconds": False, "timestamp_first": False},
+            Layout(timestamps=True, directions=True),
+            Layout(big_endian=True, nanoseconds=False, timestamp_first=False),
         )
     ]
     captures = [
@@ -74,7 +80,8 @@ def test_tshark_reads_every_shape(tmp_path: Path) -> None:
             isn = made.trace.subflows[0].isns[segment.host]
             assert row["tcp.seq_raw"] == (str((isn + segment.sequence) & 0xFFFF_FFFF),)
             assert row["tcp.len"] == (str(len(segment.payload)),)
-            assert tuple(map(int, row.get("vlan.id", ()))) == tuple(layout.vlans)
+            tags = row.get("ieee8021ad.id", ()) + row.get("vlan.id", ())
+            assert tuple(map(int, tags)) == layout.vlans
             assert ("tcp.options.timestamp.tsval" in row) == layout.timestamps
             time = layout.stamped(BEGIN + segment.time)
             assert row["frame.time_epoch"] == (f"{time // 10**9}.{time % 10**9:09}",)

@@ -32,9 +32,9 @@ KEYS = (0x0102030405060708, 0x1112131415161718)
 MILLISECOND = 1_000_000
 ENDS = {
     4: (Endpoint(address=ip_address("10.0.0.1"), port=40_000),
-        Endpoint(address=ip_address("10.0.9.2"), port=443)),
+        Endpoint(address=ip_address("10.0.9.2"), port=5201)),
     6: (Endpoint(address=ip_address("2001:db8::1"), port=40_000),
-        Endpoint(address=ip_address("2001:db8:9::2"), port=443)),
+        Endpoint(address=ip_address("2001:db8:9::2"), port=5201)),
 }  # fmt: skip
 
 
