@@ -6,20 +6,12 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from mptcp_oracle import engine
-from tests.common.machine import in_ci, unavailable
+from tests.common import profiles
+from tests.common.machine import unavailable
 
-# A shared machine makes single examples slow without making anything wrong: no deadlines.
-settings.register_profile(
-    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
-settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
-settings.load_profile(
-    os.environ.get("MPTCP_ORACLE_PROFILE") or ("ci" if in_ci() else "default"),
-)
+profiles.register()
 
 
 def pytest_report_header() -> str:
