@@ -1,0 +1,177 @@
+"""Which events a world offers: what its hosts may do, and what the network may do."""
+
+from __future__ import annotations
+
+from mptcp_oracle.model.closing import may_end
+from mptcp_oracle.model.events import (
+    EVENTS,
+    Acknowledge,
+    Close,
+    Connect,
+    Copy,
+    Deliver,
+    Event,
+    Finish,
+    Join,
+    Lose,
+    Remap,
+    Repeat,
+    Reset,
+    Retransmit,
+    Send,
+)
+from mptcp_oracle.model.joining import targets
+from mptcp_oracle.model.repeating import AGAIN
+from mptcp_oracle.model.sending import carried, fresh
+from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, LISTENS, MPTCP, Half, World
+
+__all__ = ["acts", "enabled", "fates"]
+
+
+def enabled(world: World) -> tuple[Event, ...]:
+    """Events that are legal here, with default parameters, always in the same order.
+
+    First what hosts may do (:func:`acts`), then what the network may do (:func:`fates`).
+    Events that the settings bound, and that were taken as often, are left out.
+    """
+    return (*acts(world), *fates(world))
+
+
+def _within(world: World, events: list[Event]) -> tuple[Event, ...]:
+    bounds = world.settings.bounds
+    if not bounds or not events:
+        return tuple(events)
+    taken = world.taken or (0,) * len(EVENTS)
+    used = {kind.__name__: count for kind, count in zip(EVENTS, taken, strict=True)}
+    spent = {name for name, most in bounds if used[name] >= most}
+    return tuple(event for event in events if type(event).__name__ not in spent)
+
+
+def fates(world: World) -> tuple[Event, ...]:
+    """What may happen to each segment in flight: it is delivered, lost, or delivered and kept."""
+    events: list[Event] = []
+    for segment in world.flight:
+        number = segment.number
+        events += (Deliver(number=number), Lose(number=number), Repeat(number=number))
+    return _within(world, events)
+
+
+def acts(world: World) -> tuple[Event, ...]:
+    """What the hosts may do of their own accord."""
+    if not world.subflows:
+        return _within(world, [Connect()])
+    events: list[Event] = []
+    for role in (0, 1):
+        _of_host(world, role, events)
+    return _within(world, events)
+
+
+def _of_host(world: World, role: int, events: list[Event]) -> None:
+    host, settings = world.hosts[role], world.settings
+    mptcp = host.state in MPTCP
+    halves = [each.halves[role] for each in world.subflows]
+    live = [number for number, half in enumerate(halves) if half.state in CAN_SEND]
+    regular = any(not halves[number].backup_heard for number in live)
+    announced = any(half.ahead is not None for half in halves)
+    owes = mptcp and host.owed and not any(half.owed for half in halves)
+    may_finish = mptcp and (
+        (host.state in DATA_OUT and not announced and not host.orphans)
+        or (host.fin is not None and host.snd_una <= host.fin)
+    )
+    for number, half in enumerate(halves):
+        state = half.state
+        if state in ("SYN_SENT", "SYN_RCVD", "PRE_ESTABLISHED"):
+            events.append(Retransmit(host=role, subflow=number))
+            if state == "PRE_ESTABLISHED":
+                events.append(Reset(host=role, subflow=number))
+            continue
+        if state not in ALIVE:
+            continue
+        if state in CAN_SEND and mptcp:
+            if not (half.backup_heard and regular):
+                _new(world, role, number, half, events)
+            if half.ahead is None and host.snd_una < host.snd_nxt:
+                _old(world, role, number, half, events)
+        if half.owed or owes:
+            events.append(Acknowledge(host=role, subflow=number))
+            owes = False
+        if state in AGAIN:
+            _again(role, number, half, events)
+        if state != "TIME_WAIT":
+            if may_finish:
+                events.append(Finish(host=role, subflow=number))
+            if may_end(host, len(live) > (number in live)):
+                if state in CAN_SEND and half.ahead is None:
+                    events.append(Close(host=role, subflow=number))
+                events.append(Reset(host=role, subflow=number))
+    if host.state in LISTENS and host.heard and len(halves) < settings.subflows:
+        _joins(world, role, events)
+
+
+def _new(world: World, role: int, number: int, half: Half, events: list[Event]) -> None:
+    """New data; more of what was announced."""
+    host, most = world.hosts[role], half.limit - half.snd_nxt
+    if half.ahead is not None:
+        most = min(most, half.ahead.sequence + half.ahead.octets - half.snd_nxt)
+    elif host.state in DATA_OUT:
+        most = min(most, fresh(host)[1])
+    else:
+        return
+    if most > 0:
+        octets = min(most, world.settings.unit)
+        events.append(Send(host=role, subflow=number, octets=octets))
+
+
+def _old(world: World, role: int, number: int, half: Half, events: list[Event]) -> None:
+    """Data once more, under a new mapping: here, or from another subflow."""
+    host, unit = world.hosts[role], min(world.settings.unit, half.limit - half.snd_nxt)
+    if unit <= 0:
+        return
+    own = carried(world, number, role)
+    for low, high in own:
+        low = max(low, host.snd_una)
+        if low < high:
+            octets = min(unit, high - low)
+            events.append(Remap(host=role, subflow=number, at=low, octets=octets))
+            break
+    for other, subflow in enumerate(world.subflows):
+        if other == number or not subflow.halves[role].records:
+            continue
+        ended = subflow.halves[role].state == "CLOSED"
+        for low, high in carried(world, other, role):
+            low = max(low, host.snd_una)
+            for first, last in own:
+                if first <= low < last:
+                    low = last
+                elif low < first:
+                    high = min(high, first)
+            if low < high:
+                octets = min(unit, high - low)
+                trigger = "subflow_end" if ended else "timeout"
+                events.append(
+                    Copy(host=role, subflow=number, at=low, octets=octets, trigger=trigger)
+                )
+                break
+
+
+def _again(role: int, number: int, half: Half, events: list[Event]) -> None:
+    """TCP retransmission of the first segment that was not acknowledged."""
+    for record in half.records:
+        if record.end > half.snd_una:
+            event = Retransmit(host=role, subflow=number, sequence=record.sequence)
+            events.append(event)
+            return
+    if half.fin is not None and half.snd_una <= half.fin:
+        events.append(Retransmit(host=role, subflow=number, sequence=half.fin))
+
+
+def _joins(world: World, role: int, events: list[Event]) -> None:
+    """A join from the first own address of the peer address's family, to each of those."""
+    addresses = world.settings.addresses
+    used = {each.path.local[role] for each in world.subflows}
+    for remote, port in targets(world, role):
+        family = addresses[1 - role][remote].version
+        here = [at for at, each in enumerate(addresses[role]) if each.version == family]
+        if here:
+            local = next((at for at in here if at not in used), here[0])
+            events.append(Join(host=role, local=local, remote=remote, port=port))

@@ -1,0 +1,257 @@
+"""Events: what can happen to a modelled connection, one value for each.
+
+``host`` is the role of the host that acts (0 the initiator, 1 the listener), ``subflow`` a number
+in the world. Widths of numbers are octets: 4 or 8, and 0 for none. A ``data_ack`` of 0 asks for a
+segment without DATA_ACK; where the peer needs one to know that options pass (RFC 8684 section
+3.7), the host puts it in nevertheless, and one of 4 octets becomes one of 8 where section 3.3.2
+requires it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = [
+    "EVENTS",
+    "NETWORK",
+    "Acknowledge",
+    "Close",
+    "Connect",
+    "Copy",
+    "Deliver",
+    "Event",
+    "Finish",
+    "Join",
+    "Lose",
+    "Remap",
+    "Repeat",
+    "Reset",
+    "Retransmit",
+    "Send",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """The initiator opens the connection (C01, S01).
+
+    Attributes:
+        data: Octets of payload on the SYN (TCP Fast Open).
+    """
+
+    data: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """A segment in flight reaches its receiver, which reacts at once where it has to.
+
+    Attributes:
+        number: The segment.
+        data: Octets of new data on the third packet, if this is a SYN/ACK (version 1).
+        backup: Flag B of a SYN/ACK that answers a join.
+        data_ack: DATA_ACK on a plain ACK that the receiver has to send at once.
+    """
+
+    number: int
+    data: int = 0
+    backup: bool = False
+    data_ack: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lose:
+    """A segment in flight is lost."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """The network delivers a segment and keeps another copy of it in flight."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """A host opens another subflow (S01).
+
+    Attributes:
+        local: Index of its own address in the settings. remote: Index of the peer's address.
+        port: The peer's port; ``None`` for the one that RFC 8684 section 3.9.1 names.
+        source_port: Its own port; ``None`` for a fresh one.
+        backup: Flag B.
+    """
+
+    host: int
+    local: int
+    remote: int
+    port: int | None = None
+    source_port: int | None = None
+    backup: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """A host sends new data, or data that a mapping announced before.
+
+    Attributes:
+        octets: Payload. ahead: Octets that a new mapping announces beyond the payload.
+        repeat: Whether a segment under an earlier mapping repeats it, where it need not.
+        dsn: Width of the DSN. data_ack: Width of the DATA_ACK.
+        fin: Whether a DATA_FIN ends the mapping. push: Flag PSH.
+    """
+
+    host: int
+    subflow: int
+    octets: int
+    ahead: int = 0
+    repeat: bool = True
+    dsn: int = 8
+    data_ack: int = 8
+    fin: bool = False
+    push: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledge:
+    """A host sends an ACK without payload.
+
+    Attributes:
+        data_ack: Width of the DATA_ACK.
+        announce: Octets of a mapping for data that will follow (version 0 only).
+    """
+
+    host: int
+    subflow: int
+    data_ack: int = 8
+    announce: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retransmit:
+    """TCP sends again what was not acknowledged: a SYN, SYN/ACK, third ACK, data or FIN.
+
+    Attributes:
+        sequence: Relative sequence number where it starts; it is one that was sent before.
+        octets: Payload; ``None`` for as much as the segment had that was sent there.
+        dsn, data_ack: Widths.
+        fin: Whether the mapping now includes the DATA_FIN that was sent since.
+    """
+
+    host: int
+    subflow: int
+    sequence: int = 0
+    octets: int | None = None
+    dsn: int = 8
+    data_ack: int = 8
+    fin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remap:
+    """A host sends old data on the same subflow at new sequence numbers.
+
+    Attributes:
+        at: Relative DSN of the first octet; ``octets``, ``dsn`` and ``data_ack`` as in
+            :class:`Send`.
+        trigger: Why: see :class:`~mptcp_oracle.model.trace.Range`.
+    """
+
+    host: int
+    subflow: int
+    at: int
+    octets: int
+    dsn: int = 8
+    data_ack: int = 8
+    trigger: str = "timeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A host sends on this subflow data that another subflow has carried.
+
+    Attributes:
+        at, octets, dsn, data_ack: As in :class:`Remap`.
+        trigger: What a reinjection answers; empty for a redundant copy.
+    """
+
+    host: int
+    subflow: int
+    at: int
+    octets: int
+    dsn: int = 8
+    data_ack: int = 8
+    trigger: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """A host sends its DATA_FIN without payload, for the first time or again (C12, C19, C22).
+
+    Attributes:
+        dsn, data_ack: Widths.
+        fin: Whether the segment is the subflow's FIN too.
+    """
+
+    host: int
+    subflow: int
+    dsn: int = 8
+    data_ack: int = 8
+    fin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """A host ends its half of a subflow by FIN (S15).
+
+    Attributes:
+        data_ack: Width of the DATA_ACK.
+    """
+
+    host: int
+    subflow: int
+    data_ack: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset:
+    """A host resets a subflow.
+
+    Attributes:
+        reason: MP_TCPRST reason, if the RST has that option (version 1).
+        transient: Its flag T.
+    """
+
+    host: int
+    subflow: int
+    reason: int | None = None
+    transient: bool = False
+
+
+Event: TypeAlias = (
+    Connect
+    | Deliver
+    | Lose
+    | Repeat
+    | Join
+    | Send
+    | Acknowledge
+    | Retransmit
+    | Remap
+    | Copy
+    | Finish
+    | Close
+    | Reset
+)
+
+EVENTS: tuple[type[Event], ...] = (
+    Connect, Deliver, Lose, Repeat, Join, Send, Acknowledge, Retransmit, Remap, Copy, Finish,
+    Close, Reset,
+)  # fmt: skip
+"""All classes of events, in the order in which they are offered."""
+
+NETWORK: tuple[type[Event], ...] = (Deliver, Lose, Repeat)
+"""Those that are the network's doing."""

@@ -1,0 +1,140 @@
+"""Transitions: every step that a connection, a subflow or its data can take, as data.
+
+Names of connection states are those of RFC 8684 appendix D (``M_...``), completed with set-up,
+fallback and fast close; those of subflows are TCP's and ``PRE_ESTABLISHED`` (section 3.2). What
+is not in a table does not happen. Sections are those of RFC 8684; ``v0`` names that of RFC 6824
+where it is another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["CONNECTION", "DATA", "SUBFLOW", "TRANSITIONS", "Transition"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One line of a table.
+
+    Attributes:
+        id: ``C..`` of a connection's host, ``S..`` of a subflow's half, ``D..`` of data,
+            ``A..`` of addresses and priorities, ``N..`` of the network.
+        states: States that it starts from; empty where the state does not matter.
+        event: What happens. action: What the host does. state: Where it leads; empty: same.
+        section: Of RFC 8684. v0: Of RFC 6824, where it differs.
+        versions: The versions that have it.
+    """
+
+    id: str
+    states: tuple[str, ...]
+    event: str
+    action: str
+    state: str
+    section: str
+    v0: str = ""
+    versions: tuple[int, ...] = (0, 1)
+
+
+def _lines(*lines: tuple[str, str, str, str, str, str]) -> tuple[Transition, ...]:
+    return tuple(
+        Transition(
+            id=name,
+            states=tuple(states.split()),
+            event=event,
+            action=action,
+            state=state,
+            section=section.partition("|")[0],
+            v0=section.partition("|")[2],
+        )
+        for name, states, event, action, state, section in lines
+    )
+
+
+CONNECTION = _lines(
+    ("C01", "M_CLOSED", "connect", "SYN with MP_CAPABLE", "M_SYN_SENT", "3.1"),
+    ("C02", "M_LISTEN", "SYN with MP_CAPABLE", "SYN/ACK with MP_CAPABLE", "M_SYN_RCVD", "3.1"),
+    ("C04", "M_SYN_SENT", "SYN/ACK with MP_CAPABLE", "third packet with MP_CAPABLE, or with first "
+     "data", "M_ESTAB_NEW", "3.1"),
+    ("C06", "M_SYN_RCVD", "third packet or first data with MP_CAPABLE", "", "M_ESTAB_NEW", "3.1"),
+    ("C08", "M_ESTAB_NEW", "DSS with DATA_ACK", "joins are allowed", "M_ESTAB", "3.1"),
+    ("C09", "M_ESTAB_NEW", "data with a mapping", "joins are allowed", "M_ESTAB", "3.1"),
+    ("C12", "M_ESTAB_NEW M_ESTAB", "application closes", "DATA_FIN", "M_FIN_WAIT_1", "3.3.3"),
+    ("C13", "M_ESTAB_NEW M_ESTAB", "DATA_FIN, nothing missing before it", "owes DATA_ACK",
+     "M_CLOSE_WAIT", "3.3.3"),
+    ("C14", "M_FIN_WAIT_1", "DATA_ACK of DATA_FIN", "", "M_FIN_WAIT_2", "3.3.3"),
+    ("C15", "M_FIN_WAIT_1", "DATA_FIN, nothing missing", "owes DATA_ACK", "M_CLOSING", "3.3.3"),
+    ("C16", "M_FIN_WAIT_1", "DATA_FIN and DATA_ACK of DATA_FIN at once", "owes DATA_ACK",
+     "M_TIME_WAIT", "3.3.3"),
+    ("C17", "M_FIN_WAIT_2", "DATA_FIN, nothing missing", "owes DATA_ACK", "M_TIME_WAIT", "3.3.3"),
+    ("C18", "M_CLOSING", "DATA_ACK of DATA_FIN", "", "M_TIME_WAIT", "3.3.3"),
+    ("C19", "M_CLOSE_WAIT", "application closes", "DATA_FIN", "M_LAST_ACK", "3.3.3"),
+    ("C20", "M_LAST_ACK", "DATA_ACK of DATA_FIN", "", "M_CLOSED", "3.3.3"),
+    ("C21", "M_TIME_WAIT", "last subflow closed", "", "M_CLOSED", "3.3.3"),
+    ("C22", "M_FIN_WAIT_1 M_CLOSING M_LAST_ACK", "DATA_FIN not acknowledged", "DATA_FIN again", "",
+     "3.3.3"),
+    ("C23", "", "DATA_FIN again", "owes DATA_ACK", "", "3.3.3"),
+    ("C24", "", "last subflow closed before both DATA_FINs were acknowledged",
+     "waits for a join (break-before-make)", "", "3.3.3"),
+)  # fmt: skip
+"""Of each host's view of the connection."""
+
+SUBFLOW = _lines(
+    ("S01", "CLOSED", "opens a subflow", "SYN with MP_CAPABLE or MP_JOIN", "SYN_SENT", "3.2"),
+    ("S02", "LISTEN", "SYN with MP_JOIN, token known", "SYN/ACK with MP_JOIN", "SYN_RCVD", "3.2"),
+    ("S03", "LISTEN", "SYN with MP_JOIN, token unknown or refused", "RST", "CLOSED", "3.2"),
+    ("S04", "SYN_SENT", "SYN/ACK with MP_JOIN, HMAC right", "third packet", "PRE_ESTABLISHED",
+     "3.2"),
+    ("S05", "SYN_SENT", "SYN/ACK without MP_JOIN, or HMAC wrong", "RST", "CLOSED", "3.2"),
+    ("S06", "SYN_RCVD", "third packet, HMAC right", "fourth packet", "ESTABLISHED", "3.2"),
+    ("S07", "SYN_RCVD", "third packet without MP_JOIN, HMAC wrong, or refused", "RST", "CLOSED",
+     "3.2"),
+    ("S08", "PRE_ESTABLISHED", "no fourth packet came", "third packet again", "", "3.2"),
+    ("S09", "PRE_ESTABLISHED", "any acceptable segment", "may send data", "ESTABLISHED", "3.2"),
+    ("S14", "", "RST in the window", "", "CLOSED", "3.3.3"),
+    ("S15", "ESTABLISHED CLOSE_WAIT", "host ends its half", "FIN", "FIN_WAIT_1 LAST_ACK",
+     "3.3.3"),
+    ("S18", "", "host resets the subflow", "RST, perhaps with MP_TCPRST", "CLOSED", "3.6"),
+    ("S19", "LISTEN", "SYN of the initial subflow", "SYN/ACK", "SYN_RCVD", "3.1"),
+    ("S20", "SYN_RCVD", "third packet of the initial subflow", "", "ESTABLISHED", "3.1"),
+    ("S21", "ESTABLISHED FIN_WAIT_1 FIN_WAIT_2", "FIN, nothing missing before it", "owes ACK",
+     "CLOSE_WAIT CLOSING TIME_WAIT", "3.3.3"),
+    ("S22", "SYN_SENT", "RST in answer to the SYN", "", "CLOSED", "3.2"),
+    ("S23", "CLOSED", "segment for a subflow that is closed", "RST", "", "3.3.3"),
+    ("S24", "SYN_SENT", "no SYN/ACK came", "SYN again", "", "3.1"),
+    ("S25", "SYN_RCVD", "no third packet came", "SYN/ACK again", "", "3.1"),
+    ("S26", "FIN_WAIT_1 CLOSING LAST_ACK", "FIN not acknowledged", "FIN again", "", "3.3.3"),
+)  # fmt: skip
+"""Of each host's half of a subflow."""
+
+DATA = _lines(
+    ("D01", "", "new data", "mapping of exactly the payload", "", "3.3.1"),
+    ("D02", "", "new data", "mapping longer than the payload", "", "3.3.1"),
+    ("D03", "", "data under a mapping announced before", "no mapping repeated", "", "3.3.1"),
+    ("D04", "", "data under a mapping announced before", "mapping repeated", "", "3.3.1"),
+    ("D05", "", "payload under two mappings", "the second one is announced", "", "3.3.1"),
+    ("D06", "", "mapping in advance", "on an ACK", "", "3.3.1"),
+    ("D07", "", "first data of the initiator", "MP_CAPABLE with data", "", "3.1"),
+    ("D08", "", "last data", "mapping with DATA_FIN", "", "3.3.3"),
+    ("D09", "", "DATA_FIN", "together with the FIN of the last subflow in use", "", "3.3.3"),
+    ("D10", "", "TCP retransmission", "several segments as one", "", "3.3.6"),
+    ("D11", "", "TCP retransmission", "part of a segment", "", "3.3.6"),
+    ("D12", "", "data again on its subflow", "mapping at new sequence numbers", "", "3.3.6"),
+    ("D13", "", "data again on another subflow", "reinjection", "", "3.3.6"),
+    ("D14", "", "data also on another subflow", "redundant copy", "", "3.3.6"),
+    ("D15", "", "acknowledgment is due", "ACK with DATA_ACK", "", "3.3.2"),
+    ("D16", "", "acknowledgment is due", "ACK without DATA_ACK", "", "3.3.2"),
+    ("D17", "", "nothing is due", "duplicate ACK", "", "3.3.2"),
+    ("D18", "", "data beyond a gap of the stream", "kept", "", "3.3.2"),
+    ("D19", "", "data that was received before", "ignored", "", "3.3.1"),
+    ("D20", "", "payload beyond a gap of the subflow", "kept", "", "3.3.1"),
+    ("D21", "", "payload that the subflow received before", "ignored", "", "3.3.6"),
+    ("D22", "", "TCP retransmission", "mapping now with the DATA_FIN", "", "3.3.1"),
+    ("D23", "", "TCP retransmission", "a segment as it was", "", "3.3.6"),
+    ("N01", "", "network doubles a segment", "", "", "3.3.6"),
+    ("N02", "", "network loses a segment", "", "", "3.3.6"),
+)  # fmt: skip
+"""Of data, acknowledgments and the network."""
+
+TRANSITIONS: dict[str, Transition] = {each.id: each for each in (*CONNECTION, *SUBFLOW, *DATA)}
+"""All of them by id."""

@@ -1,0 +1,209 @@
+"""Variations: the parameters of an event, drawn from choices within what is legal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from mptcp_oracle.model.choices import Choices
+from mptcp_oracle.model.events import (
+    Acknowledge,
+    Close,
+    Copy,
+    Deliver,
+    Event,
+    Finish,
+    Join,
+    Remap,
+    Reset,
+    Retransmit,
+    Send,
+)
+from mptcp_oracle.model.sending import fresh
+from mptcp_oracle.model.trace import SYN
+from mptcp_oracle.model.world import DATA_OUT, World
+
+__all__ = ["vary"]
+
+DSN = ((3, 8), (1, 4))
+DATA_ACK = ((4, 8), (2, 4), (1, 0))
+TRIGGERS = ("timeout", "loss", "opportunistic")
+REASONS = (0, 1, 2, 3, 4, 5, 6)
+
+
+def vary(world: World, event: Event, choices: Choices) -> Event:
+    """The event with other parameters, as legal as it was.
+
+    Args:
+        world: Where it is enabled.
+        event: As :func:`~mptcp_oracle.model.enabling.enabled` offers it; who acts, and on which
+            subflow, stays.
+        choices: Where the parameters come from.
+    """
+    variation = _VARIATIONS.get(type(event))
+    return event if variation is None else variation(world, event, choices)
+
+
+def _size(choices: Choices, usual: int, most: int) -> int:
+    """Octets: mostly the usual size, sometimes any, sometimes few."""
+    kind = choices.integer(0, 7)
+    if kind < 4:
+        return min(usual, most)
+    return choices.integer(1, min(most, 8) if kind == 7 else most)
+
+
+def _deliver(world: World, event: Deliver, choices: Choices) -> Event:
+    segment = next((each for each in world.flight if each.number == event.number), None)
+    if segment is None:
+        return event
+    data, backup, data_ack = 0, False, 0
+    settings = world.settings
+    if segment.flags & SYN:
+        if segment.ack is None:
+            backup = segment.subflow > 0 and choices.chance(1, 4)
+        elif segment.subflow == 0 and choices.chance(1, 4):
+            data = choices.integer(1, min(settings.unit, settings.largest, segment.window))
+    elif segment.subflow and segment.sequence == 1 and not segment.payload:
+        data_ack = choices.weighted(((2, 0), (1, 8), (1, 4)))
+    return Deliver(number=event.number, data=data, backup=backup, data_ack=data_ack)
+
+
+def _join(world: World, event: Join, choices: Choices) -> Event:
+    addresses = world.settings.addresses
+    family = addresses[1 - event.host][event.remote].version
+    here = [at for at, each in enumerate(addresses[event.host]) if each.version == family]
+    here.remove(event.local)
+    local = choices.pick((event.local, event.local, *here))
+    return replace(event, local=local, backup=choices.chance(1, 4))
+
+
+def _send(world: World, event: Send, choices: Choices) -> Event:
+    role, settings = event.host, world.settings
+    host, half = world.hosts[role], world.subflows[event.subflow].halves[role]
+    window = min(settings.largest, half.limit - half.snd_nxt)
+    left = 0
+    if half.ahead is not None:
+        left = half.ahead.sequence + half.ahead.octets - half.snd_nxt
+    room = fresh(host)[1] if host.state in DATA_OUT else 0
+    octets = _size(choices, settings.unit, min(window, left + max(room, 0)))
+    if left and choices.chance(1, 2):
+        octets = min(octets, left)
+    ahead, fin = 0, False
+    if octets > left:
+        if choices.chance(1, 4):
+            ahead = min(choices.integer(1, 2 * settings.unit), room + left - octets)
+        elif choices.chance(1, 12):
+            fin = _may_finish(world, event)
+    return Send(
+        host=role,
+        subflow=event.subflow,
+        octets=octets,
+        ahead=ahead,
+        repeat=not choices.chance(1, 2),
+        dsn=choices.weighted(DSN),
+        data_ack=choices.weighted(DATA_ACK),
+        fin=fin,
+        push=not choices.chance(1, 3),
+    )
+
+
+def _may_finish(world: World, event: Send) -> bool:
+    """Whether a DATA_FIN may end the mapping of this segment."""
+    role, host = event.host, world.hosts[event.host]
+    if host.orphans or not (role or host.peer_knows):
+        return False
+    return not any(
+        each.halves[role].ahead is not None
+        for number, each in enumerate(world.subflows)
+        if number != event.subflow
+    )
+
+
+def _acknowledge(world: World, event: Acknowledge, choices: Choices) -> Event:
+    return replace(event, data_ack=choices.weighted(DATA_ACK))
+
+
+def _retransmit(world: World, event: Retransmit, choices: Choices) -> Event:
+    half = world.subflows[event.subflow].halves[event.host]
+    records = [each for each in half.records if each.end > half.snd_una]
+    if not any(each.sequence == event.sequence for each in records) or event.sequence == half.fin:
+        return replace(event, data_ack=choices.weighted(DATA_ACK))
+    record = choices.pick(records) if choices.chance(1, 3) else records[0]
+    sequence, octets, fin = record.sequence, None, False
+    kind = choices.integer(0, 5)
+    length = record.end - record.sequence
+    if kind == 4 and length > 1:
+        start = max(0, half.snd_una - record.sequence)
+        start = choices.integer(start, length - 1)
+        sequence, octets = record.sequence + start, choices.integer(1, length - start)
+    elif kind == 5 and record.mapping is not None:
+        end = record.mapping.sequence + record.mapping.octets
+        last = max((each.end for each in half.records if each.end <= end), default=record.end)
+        whole = min(last, sequence + world.settings.largest)
+        if record.mapping.sequence <= sequence and whole > record.end:
+            octets = whole - sequence
+    host, mapping = world.hosts[event.host], record.mapping
+    if (
+        kind < 4 and mapping is not None and host.fin == mapping.dsn + mapping.octets
+        and (host.peer_knows or not mapping.by_capable)
+    ):  # fmt: skip
+        fin = choices.chance(1, 2)
+    return Retransmit(
+        host=event.host,
+        subflow=event.subflow,
+        sequence=sequence,
+        octets=octets,
+        dsn=choices.weighted(DSN),
+        data_ack=choices.weighted(DATA_ACK),
+        fin=fin,
+    )
+
+
+def _remap(world: World, event: Remap, choices: Choices) -> Event:
+    octets = choices.integer(1, event.octets) if choices.chance(1, 3) else event.octets
+    return replace(
+        event, octets=octets, dsn=choices.weighted(DSN), data_ack=choices.weighted(DATA_ACK)
+    )
+
+
+def _copy(world: World, event: Copy, choices: Choices) -> Event:
+    trigger = event.trigger
+    if trigger == "timeout":
+        trigger = choices.pick(("timeout", "", "loss", "opportunistic"))
+    octets = choices.integer(1, event.octets) if choices.chance(1, 3) else event.octets
+    return replace(
+        event,
+        octets=octets,
+        dsn=choices.weighted(DSN),
+        data_ack=choices.weighted(DATA_ACK),
+        trigger=trigger,
+    )
+
+
+def _finish(world: World, event: Finish, choices: Choices) -> Event:
+    return replace(event, dsn=choices.weighted(DSN), data_ack=choices.weighted(DATA_ACK))
+
+
+def _close(world: World, event: Close, choices: Choices) -> Event:
+    return replace(event, data_ack=choices.weighted(DATA_ACK))
+
+
+def _reset(world: World, event: Reset, choices: Choices) -> Event:
+    if world.version == 0 or not choices.chance(2, 3):
+        return event
+    return replace(event, reason=choices.pick(REASONS), transient=choices.chance(1, 4))
+
+
+_VARIATIONS: dict[type, Callable[[World, Any, Choices], Event]] = {
+    Deliver: _deliver,
+    Join: _join,
+    Send: _send,
+    Acknowledge: _acknowledge,
+    Retransmit: _retransmit,
+    Remap: _remap,
+    Copy: _copy,
+    Finish: _finish,
+    Close: _close,
+    Reset: _reset,
+}
