@@ -1,0 +1,139 @@
+"""Compositions: whole captures out of choices.
+
+The one function that Hypothesis and the command for generating captures share. The same choices
+give the same capture, on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mptcp_oracle.model.capture import Capture, Frame, Layout, Noise
+from mptcp_oracle.model.choices import Choices
+from mptcp_oracle.model.defects import damage, tellable
+from mptcp_oracle.model.drawing import (
+    defect_names,
+    layout_of,
+    network_of,
+    settings_of,
+    tap_of,
+)
+from mptcp_oracle.model.driver import Limits, drive
+from mptcp_oracle.model.interleave import interleave, noise
+from mptcp_oracle.model.policies import Profile, Wanderer
+from mptcp_oracle.model.trace import Trace
+from mptcp_oracle.model.vantage import Tap, tap
+
+__all__ = ["DEEP", "SMALL", "Plan", "capture_of", "compose", "traced"]
+
+MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What captures to compose.
+
+    Attributes:
+        profile: How the hosts behave. limits: When to stop.
+        connections: Weights of one, two ... connections in a capture.
+        versions: Versions to offer; the first is the simplest.
+        vantages: Weights of vantage points.
+        damaged: Whether captures may have defects.
+        boxes: Whether middleboxes may alter segments.
+        noise: Whether there may be other traffic.
+    """
+
+    profile: Profile = field(default_factory=Profile)
+    limits: Limits = field(default_factory=lambda: Limits(segments=110))
+    connections: tuple[int, ...] = (6, 2, 1)
+    versions: tuple[int, ...] = (1, 0)
+    vantages: tuple[tuple[int, str], ...] = (
+        (3, "middle"),
+        (3, "initiator"),
+        (3, "listener"),
+        (2, "both"),
+    )
+    damaged: bool = True
+    boxes: bool = True
+    noise: bool = True
+
+
+#: Captures of 40 segments and more that visit everything.
+DEEP = Plan()
+#: Short ones, for many examples in little time.
+SMALL = Plan(profile=Profile(length=(10, 40)), limits=Limits(segments=50), connections=(8, 1))
+
+
+def compose(choices: Choices, plan: Plan = DEEP) -> Capture:
+    """A capture.
+
+    Args:
+        choices: Where all that is undetermined comes from.
+        plan: What captures to compose.
+    """
+    count = choices.weighted([(weight, at) for at, weight in enumerate(plan.connections, 1)])
+    traces = [traced(choices, plan, index) for index in range(count)]
+    offsets = [0, *(choices.integer(0, 400) * MS for _ in traces[1:])]
+    trace = interleave(traces, offsets)
+    where = tap_of(choices, plan.vantages)
+    layout = layout_of(choices)
+    names = defect_names(choices, where.vantage) if plan.damaged else ()
+    others = choices.weighted(((7, 0), (1, 5))) if plan.noise else 0
+    return capture_of(trace, where, names, layout, choices, others=others)
+
+
+def traced(choices: Choices, plan: Plan, index: int = 0) -> Trace:
+    """One connection.
+
+    Args:
+        choices: Where all that is undetermined comes from.
+        plan: What captures to compose.
+        index: Its place among the connections of a capture.
+    """
+    settings = settings_of(choices, index, plan.versions)
+    network = network_of(choices, boxes=plan.boxes)
+    return drive(settings, Wanderer(profile=plan.profile), network, choices, plan.limits)
+
+
+def capture_of(
+    trace: Trace,
+    where: Tap,
+    defects: tuple[str, ...],
+    layout: Layout,
+    choices: Choices,
+    *,
+    others: int = 0,
+) -> Capture:
+    """What a tap sees of a trace, with defects and other traffic, as a capture.
+
+    Frames of which nobody could tell whether they are copies are left out
+    (:func:`~mptcp_oracle.model.defects.tellable`).
+
+    Args:
+        trace: The trace.
+        where: The tap.
+        defects: Names of defects.
+        layout: How the capture is written.
+        choices: Where defects and noise come from.
+        others: Packets of other traffic.
+    """
+    frames = damage(defects, tap(trace, where, choices), choices)
+    nameless = [subflow.ends[0].address.version == 6 for subflow in trace.subflows]
+    frames = tellable(frames, nameless, layout.file == "pcapng")
+    mixed: tuple[Frame | Noise, ...] = frames
+    if others and frames:
+        packets = noise(choices, others, frames[0].time, frames[-1].time)
+        mixed = _mixed(frames, packets)
+    return Capture(trace=trace, frames=mixed, layout=layout, vantage=where.vantage, defects=defects)
+
+
+def _mixed(frames: tuple[Frame, ...], packets: tuple[Noise, ...]) -> tuple[Frame | Noise, ...]:
+    """Frames with packets in between by time; the frames keep their own order."""
+    mixed: list[Frame | Noise] = []
+    at = 0
+    for frame in frames:
+        while at < len(packets) and packets[at].time <= frame.time:
+            mixed.append(packets[at])
+            at += 1
+        mixed.append(frame)
+    return (*mixed, *packets[at:])
