@@ -119,6 +119,36 @@ def stages_command(capture: Path) -> None:
     click.echo(show(profile(capture)))
 
 
+@main.command("generate")
+@click.option(
+    "--connections",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Connections of each capture that is timed.",
+)
+@click.option(
+    "--many",
+    type=click.IntRange(0),
+    default=10_000,
+    show_default=True,
+    help="Connections whose memory is measured; 0 for none.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def generate_command(connections: int, many: int, as_json: bool) -> None:
+    """Compare writing generated captures with scapy building each packet; measure the memory.
+
+    Exit status 1 says that a budget was not met.
+    """
+    from benchmarks.generating import LEAST, costs, memory, show, to_json
+
+    found = costs(connections)
+    held = memory(many) if many else None
+    click.echo(json.dumps(to_json(found, held), indent=1) if as_json else show(found, held))
+    if any(each.ratio < LEAST for each in found):
+        sys.exit(1)
+
+
 if __name__ == "__main__":
     try:
         main(prog_name="python -m benchmarks")

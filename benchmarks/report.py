@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.measure import Figures
 from benchmarks.subjects import Subject
 
-__all__ = ["Result", "judge", "machine", "render", "slopes", "to_json"]
+__all__ = ["Result", "judge", "machine", "render", "slopes", "table", "to_json"]
 
 HEAD = (
     *("capture", "segments", "ours s", "tshark s", "ratio", "CPU ratio"),
@@ -126,7 +126,7 @@ def render(results: Sequence[Result], where: dict[str, str | int | float]) -> st
         f"on {where['cores']} cores of {where['model']}, {where['kernel']}, "
         f"load {where['load']:.1f} at the start",
         "",
-        *_table(rows),
+        *table(rows),
         "",
         "Shortest time and largest resident set of so many runs of ours and tshark in turn: "
         + ", ".join(
@@ -139,7 +139,7 @@ def render(results: Sequence[Result], where: dict[str, str | int | float]) -> st
     if growth:
         lines += [
             "",
-            *_table(
+            *table(
                 [("from", "to", "ns/further segment", "octets/further segment")]
                 + [(a, b, f"{time:.0f}", f"{octets:.0f}") for a, b, time, octets in growth]
             ),
@@ -166,7 +166,8 @@ def _row(result: Result, results: Sequence[Result]) -> tuple[str, ...]:
     )
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of a Markdown table whose first row is its head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
