@@ -1,0 +1,145 @@
+"""Try the mutants of a sample, some at a time, each against the tests that can notice it first."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from tests.mutation.child import Outcome, Seen
+from tests.mutation.population import ROOT, STRATA, Mutant, files
+from tests.mutation.server import Job, Server, start
+
+__all__ = ["BrokenTierError", "Campaign"]
+
+#: A test may take this many times its usual processor time, and never less than the second.
+PATIENCE, LEAST_SECONDS = 12.0, 1.0
+
+
+class BrokenTierError(Exception):
+    """The tier cannot be collected, or fails without any mutant."""
+
+
+class Campaign:
+    """A tier that is ready, and servers to try mutants against it.
+
+    Args:
+        tests: The files with the tests.
+        jobs: Mutants at a time.
+
+    Attributes:
+        seen: What each test of the tier does.
+    """
+
+    def __init__(self, tests: Sequence[str], jobs: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="mptcp-oracle-mutation-")
+        scratch = Path(self._folder.name)
+        mutated = [ROOT / path for stratum in STRATA for path in files(stratum)]
+        self._slots: list[dict[str, Server]] = [
+            {
+                kind: start(kind, tests, mutated, scratch / f"{kind}-{slot}")
+                for kind in ("cold", "warm")
+            }
+            for slot in range(jobs)
+        ]
+        self._early: set[tuple[str, str]] = set()
+        self.seen: list[Seen] = []
+        for slot in self._slots:
+            early, seen = _hello(slot["warm"])
+            self._early |= early
+            self.seen = seen
+        broken = [f"{each.name}: {each.failed}" for each in self.seen if each.failed]
+        if broken:
+            self.close()
+            raise BrokenTierError("these fail without a mutant:\n" + "\n".join(broken[:5]))
+        self._names = [each.name for each in self.seen]
+        self._limits = [max(LEAST_SECONDS, PATIENCE * each.seconds) for each in self.seen]
+        self._reach: dict[tuple[str, str], set[int]] = {}
+        self._touch: dict[str, set[int]] = {}
+        for index, each in enumerate(self.seen):
+            for pair in each.functions:
+                self._reach.setdefault(pair, set()).add(index)
+                self._touch.setdefault(pair[0], set()).add(index)
+        self._kills: dict[str, Counter[int]] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Processor time of the whole tier, while being watched."""
+        return sum(each.seconds for each in self.seen)
+
+    def reached(self, mutant: Mutant) -> int:
+        """How many tests run the function that a mutant is in."""
+        return len(self._reach.get((str(ROOT / mutant.path), mutant.outer), ()))
+
+    def kind(self, mutant: Mutant) -> str:
+        """Which server tries a mutant."""
+        pair = (str(ROOT / mutant.path), mutant.outer)
+        return "warm" if mutant.outer and pair not in self._early else "cold"
+
+    def run(
+        self,
+        mutants: Iterable[Mutant],
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> dict[Mutant, Outcome]:
+        """Try each mutant."""
+        found: dict[Mutant, Outcome] = {}
+        queue = deque(mutants)
+        free = deque(self._slots)
+        busy: dict[object, tuple[dict[str, Server], Mutant]] = {}
+        while queue or busy:
+            while queue and free:
+                slot, mutant = free.popleft(), queue.popleft()
+                server = slot[self.kind(mutant)]
+                server.line.send(self._job(mutant))
+                busy[server.line] = (slot, mutant)
+            for line in wait(list(busy)):  # type: ignore[call-overload]
+                slot, mutant = busy.pop(line)
+                free.append(slot)
+                outcome = line.recv()
+                found[mutant] = outcome
+                self._learn(mutant, outcome)
+                progress(len(found))
+        return found
+
+    def _job(self, mutant: Mutant) -> Job:
+        """All tests, those first that run the changed function, by what they killed and cost."""
+        file = str(ROOT / mutant.path)
+        first = self._reach.get((file, mutant.outer)) if mutant.outer else self._touch.get(file)
+        kills = self._kills.get(mutant.path, Counter())
+        order = sorted(
+            range(len(self.seen)),
+            key=lambda index: (
+                index not in (first or ()),
+                -kills[index] / (0.01 + self.seen[index].seconds),
+                self.seen[index].seconds,
+            ),
+        )
+        return Job(mutant=mutant, order=order, names=self._names, limits=self._limits)
+
+    def _learn(self, mutant: Mutant, outcome: Outcome) -> None:
+        if outcome.status == "killed" and outcome.by in self._names:
+            counter = self._kills.setdefault(mutant.path, Counter())
+            counter[self._names.index(outcome.by)] += 1
+
+    def close(self) -> None:
+        """End the servers."""
+        for slot in self._slots:
+            for server in slot.values():
+                server.stop()
+        self._folder.cleanup()
+
+
+def _hello(server: Server) -> tuple[set[tuple[str, str]], list[Seen]]:
+    early = server.line.recv()
+    if isinstance(early, str):
+        raise BrokenTierError(early)
+    began = time.monotonic()
+    seen = server.line.recv()
+    if not isinstance(seen, list):
+        raise BrokenTierError(
+            f"the tier did not run: {seen} after {time.monotonic() - began:.0f} s"
+        )
+    return early, seen

@@ -1,0 +1,191 @@
+"""Two long-lived processes that fork a child for each mutant.
+
+The *warm* one has imported everything and collected the tests: a child exchanges a function's code
+and begins. The *cold* one has imported only what is not the project's: a child imports the mutant
+in place of its module, collects, and begins.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cosmic_ray.ast import get_ast
+
+from tests.mutation.child import Outcome, Suite, supervise
+from tests.mutation.population import ROOT, Mutant, mutate
+from tests.mutation.swap import Importer, Watch, compiled, exchange
+from tests.mutation.tier import ARGUMENTS
+
+__all__ = ["Job", "Server", "start"]
+
+
+#: What a cold server imports beforehand: what the project and its tests use of others.
+OUTSIDE = ("click", "cython", "hypothesis.strategies", "hypothesis.extra.numpy", "numpy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A mutant to try.
+
+    Attributes:
+        mutant: Which; ``None`` changes nothing.
+        order: Indices of the tests, in the order in which to run them.
+        names: Node id of every test. limits: Processor seconds of each.
+    """
+
+    mutant: Mutant | None
+    order: Sequence[int]
+    names: Sequence[str]
+    limits: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The other end of a long-lived process; send it a :class:`Job`, receive an ``Outcome``."""
+
+    kind: str
+    pid: int
+    line: Connection
+
+    def stop(self) -> None:
+        """Ask it to end, and wait for it."""
+        self.line.send(None)
+        os.waitpid(self.pid, 0)
+
+
+def start(kind: str, tests: Sequence[str], files: Sequence[Path], scratch: Path) -> Server:
+    """Start a server; nothing of the project may have been imported before.
+
+    Args:
+        kind: ``warm`` or ``cold``. A warm one first sends the set of functions that ran while it
+            was preparing.
+        tests: The files with the tests.
+        files: The files that are mutated.
+        scratch: A folder of its own for the tests' temporary files.
+    """
+    here, there = Pipe()
+    pid = os.fork()
+    if pid == 0:
+        here.close()
+        try:
+            _serve(kind, there, tests, files, scratch)
+        finally:
+            os._exit(0)
+    there.close()
+    return Server(kind, pid, here)
+
+
+def _serve(
+    kind: str, line: Connection, tests: Sequence[str], files: Sequence[Path], scratch: Path
+) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    log = os.open(scratch.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(null, 0)
+    os.dup2(log if kind == "warm" else null, 1)
+    os.dup2(log if kind == "warm" else null, 2)
+    place = mmap.mmap(-1, 8)
+    arguments = [*ARGUMENTS, f"--basetemp={scratch}", *tests]
+    if kind == "warm":
+        _Warm(line, place, files).run(arguments)
+    else:
+        for name in OUTSIDE:
+            import_module(name)
+        while (job := line.recv()) is not None:
+            line.send(supervise(lambda: _cold(job, place, arguments), job.names, place))
+
+
+class _Loop:
+    """A pytest plugin that does something else with the collected tests than running them."""
+
+    def __init__(self, place: mmap.mmap) -> None:
+        self._place = place
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if not session.testsfailed:
+            self.collected(Suite(session.items, self._place))
+        return True
+
+    def collected(self, suite: Suite) -> None:
+        """What to do."""
+        raise NotImplementedError
+
+
+class _Warm(_Loop):
+    def __init__(self, line: Connection, place: mmap.mmap, files: Sequence[Path]) -> None:
+        super().__init__(place)
+        self._line, self._files, self._watch = line, files, Watch(files)
+        self._texts = {str(path): path.read_text() for path in files}
+        self._trees = {file: get_ast(text) for file, text in self._texts.items()}
+        self._codes = {file: compiled(text, file) for file, text in self._texts.items()}
+
+    def run(self, arguments: Sequence[str]) -> None:
+        block_compiled()
+        self._watch.__enter__()
+        for path in self._files:
+            import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        status = pytest.main(list(arguments), plugins=[self])
+        self._line.send(f"pytest ended with {status!r} instead of collecting the tier")
+
+    def collected(self, suite: Suite) -> None:
+        self._watch.__exit__()
+        names = suite.names
+        self._line.send(self._watch.seen)
+        self._line.send(supervise(lambda: suite.scout(self._files), names, self._place))
+        while (job := self._line.recv()) is not None:
+            self._line.send(supervise(lambda: self._try(suite, job), names, self._place))
+        os._exit(0)
+
+    def _try(self, suite: Suite, job: Job) -> Outcome:
+        if job.mutant is not None:
+            file = str(ROOT / job.mutant.path)
+            code = compiled(mutate(job.mutant, self._trees[file]), file)
+            if not exchange(self._codes[file], code, job.mutant.outer):
+                return Outcome(status="error", why=f"no function {job.mutant.outer} was found")
+        return suite.run(job.order, job.limits)
+
+
+class _Cold(_Loop):
+    def __init__(self, place: mmap.mmap, job: Job) -> None:
+        super().__init__(place)
+        self._job = job
+        self.outcome: Outcome | None = None
+
+    def collected(self, suite: Suite) -> None:
+        at = {name: index for index, name in enumerate(suite.names)}
+        names = self._job.names
+        order = [at[names[index]] for index in self._job.order if names[index] in at]
+        if len(order) < len(self._job.order):
+            # Tests are made of what the project says of itself: some are gone.
+            self.outcome = Outcome(status="killed", by="import", why="tests are missing")
+            return
+        limits = {at[name]: limit for name, limit in zip(names, self._job.limits, strict=True)}
+        self.outcome = suite.run(order, [limits.get(index, 10.0) for index in range(len(at))])
+
+
+def _cold(job: Job, place: mmap.mmap, arguments: Sequence[str]) -> Outcome:
+    block_compiled()
+    if job.mutant is not None:
+        file = str(ROOT / job.mutant.path)
+        sys.meta_path.insert(0, Importer(file, mutate(job.mutant)))
+    loop = _Cold(place, job)
+    status: Any = pytest.main(list(arguments), plugins=[loop])
+    if loop.outcome is None:
+        return Outcome(status="killed", by="import", why=f"pytest could not collect: {status!r}")
+    return loop.outcome
+
+
+def block_compiled() -> None:
+    """Let the compiled form of the engine be absent: it is not mutated, and knows the answers."""
+    for name in ("records", "packets", "options", "streams", "segments", "mappings",
+                 "transmissions", "checksums"):  # fmt: skip
+        sys.modules[f"mptcp_oracle.engine.compiled.{name}"] = None  # type: ignore[assignment]
