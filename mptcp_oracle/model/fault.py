@@ -18,11 +18,12 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.settings import Deviations, Settings
 from mptcp_oracle.model.trace import Trace
 
-__all__ = ["NEEDS", "Deviate", "Edit", "Fault", "Find"]
+__all__ = ["NEEDS", "Deviate", "Edit", "Fault", "Find", "Pair"]
 
 Find = Callable[[Trace], Iterable[Place]]
 Edit = Callable[[Draft, Place], None]
 Deviate = Callable[[Settings, int], Deviations]
+Pair = Callable[[Settings, Settings, int], Settings]
 
 NEEDS = {
     "data": "data from both hosts, DATA_ACKed",
@@ -78,8 +79,11 @@ class Fault:
         edit: Plants it at a place, naming the evidence. Without one the place is the evidence.
         deviate: For a deviation: what a host (by role) does wrong under some settings.
         hosts: Roles that can be to blame.
-        vantages: Where a tap sees the evidence for what it is; see ``note``.
-        note: Why it is not observable from the other vantages.
+        pair: For a deviation between two connections of one host: the settings of the second,
+            from those of the first, those it would have, and the role to blame.
+        arranges: Whether it also changes segments that are lawful by themselves.
+        at_sender: Whether only a tap at the host to blame is sure to see the evidence, because
+            it is lost on its way.
     """
 
     name: str
@@ -91,13 +95,20 @@ class Fault:
     edit: Edit | None = None
     deviate: Deviate | None = None
     hosts: tuple[int, ...] = (0, 1)
-    vantages: tuple[str, ...] = VANTAGES
-    note: str = ""
+    pair: Pair | None = None
+    arranges: bool = False
+    at_sender: bool = False
 
     @property
     def kind(self) -> str:
         """``edit`` or ``deviation``."""
-        return "edit" if self.deviate is None else "deviation"
+        return "edit" if self.deviate is None and self.pair is None else "deviation"
+
+    @property
+    def vantages(self) -> dict[int, tuple[str, ...]]:
+        """For each role to blame, the vantages from which the evidence is sure to be seen."""
+        sides = (("initiator", "both"), ("listener", "both"))
+        return {host: sides[host] if self.at_sender else VANTAGES for host in self.hosts}
 
     @property
     def versions(self) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mptcp_oracle.errors import UsageError
-from mptcp_oracle.model import faults_general
+from mptcp_oracle.model import faults_capable, faults_general, faults_initiation
 from mptcp_oracle.model.fault import NEEDS, Fault
 from mptcp_oracle.model.faults_edit import Place
 from mptcp_oracle.model.trace import Trace
@@ -19,6 +19,8 @@ __all__ = ["AREAS", "FAULTS", "NEEDS", "Fault", "Place", "fault", "plantable", "
 
 AREAS: dict[str, tuple[Fault, ...]] = {
     "general": faults_general.FAULTS,
+    "capable": faults_capable.FAULTS,
+    "initiation": faults_initiation.FAULTS,
 }
 """The tables of faults by area."""
 

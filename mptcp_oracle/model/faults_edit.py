@@ -75,7 +75,8 @@ class Draft:
         """A segment as it is sent by now; its ``number`` means nothing."""
         return self._sent[key]
 
-    def keys(self) -> tuple[int, ...]:
+    @property
+    def order(self) -> tuple[int, ...]:
         """Keys of all segments, in order of sending."""
         return tuple(self._order)
 
@@ -117,13 +118,14 @@ class Draft:
             raise UsageError("no room for the options of a fault")
         self.set(key, options=(*self._sent[key].options, *options))
 
-    def insert(self, after: int, sent: Sent, *, lost: bool = False) -> int:
+    def insert(self, after: int, sent: Sent, *, lost: bool = False, gap: int = STEP) -> int:
         """Send one more segment, right after another of the same host, arriving right after it.
 
         Args:
             after: Key of the segment before it.
             sent: The segment; its time is chosen here.
             lost: Whether it never arrives; it does not either if the one before it did not.
+            gap: Most nanoseconds between the two; only half of what there is before the next.
 
         Returns:
             Its key.
@@ -131,7 +133,7 @@ class Draft:
         place = self._order.index(after)
         later = self._order[place + 1] if place + 1 < len(self._order) else None
         time = self._sent[after].time
-        time += STEP if later is None else min(STEP, (self._sent[later].time - time) // 2)
+        time += gap if later is None else min(gap, (self._sent[later].time - time) // 2)
         key = max(self._sent) + 1
         self._order.insert(place + 1, key)
         self._sent[key] = replace(sent, time=time)
@@ -140,7 +142,7 @@ class Draft:
             at = arrived[0]
             time = self._arrivals[at].time
             following = self._arrivals[at + 1 : at + 2]
-            time += min([STEP, *((arrival.time - time) // 2 for arrival in following)])
+            time += min([gap, *((arrival.time - time) // 2 for arrival in following)])
             self._arrivals.insert(at + 1, _Arrival(time, key, self._sent[key]))
         return key
 
@@ -149,6 +151,44 @@ class Draft:
         self._order.remove(key)
         del self._sent[key]
         self._arrivals = [arrival for arrival in self._arrivals if arrival.key != key]
+
+    def cut(self, after: int) -> None:
+        """End the trace with a segment: what was sent later never was.
+
+        Subflows of which nothing is left are forgotten; of the connections nobody knows how
+        they end.
+        """
+        place = self._order.index(after)
+        for key in self._order[place + 1 :]:
+            del self._sent[key]
+        del self._order[place + 1 :]
+        self._arrivals = [arrival for arrival in self._arrivals if arrival.key in self._sent]
+        used = {sent.subflow for sent in self._sent.values()}
+        while self.subflows and len(self.subflows) - 1 not in used:
+            self.subflows.pop()
+        for connection in self.connections:
+            shown = tuple(each for each in connection.fallback_shown if each <= self._sent.keys())
+            self.connection(
+                connection.number,
+                closed=None,
+                fallback=connection.fallback if shown else None,
+                fallback_shown=shown,
+            )
+
+    def open_subflow(self, after: int, truth: SubflowTruth, sent: Sent) -> int:
+        """Begin one more subflow with a segment that is lost, right after another segment.
+
+        Args:
+            after: Key of the segment before it.
+            truth: The subflow; its number is chosen here.
+            sent: Its SYN; its subflow is put in here.
+
+        Returns:
+            The SYN's key.
+        """
+        number = len(self.subflows)
+        self.subflows.append(replace(truth, number=number))
+        return self.insert(after, replace(sent, subflow=number), lost=True)
 
     def lose(self, key: int) -> None:
         """Let the network lose a segment."""
@@ -197,6 +237,7 @@ class Draft:
         """
         if not self._evidence:
             raise OracleError(f"the fault {name} has no evidence")
+        self._sort_subflows()
         numbers = {key: number for number, key in enumerate(self._order)}
         planted = Planted(
             name=name,
@@ -215,6 +256,24 @@ class Draft:
             ),
             planted=(*(_moved(each, numbers) for each in self.trace.planted), planted),
         )
+
+    def _sort_subflows(self) -> None:
+        """Number subflows by their first segments, as the model does."""
+        first: dict[int, int] = {}
+        for key in self._order:
+            first.setdefault(self._sent[key].subflow, len(first))
+        places = {old: first.get(old, old) for old in range(len(self.subflows))}
+        if all(old == new for old, new in places.items()):
+            return
+        truths = sorted(self.subflows, key=lambda truth: places[truth.number])
+        self.subflows = [replace(truth, number=places[truth.number]) for truth in truths]
+        self._sent = {key: _placed(sent, places) for key, sent in self._sent.items()}
+        for arrival in self._arrivals:
+            arrival.segment = _placed(arrival.segment, places)
+
+
+def _placed(sent: Sent, places: dict[int, int]) -> Sent:
+    return replace(sent, subflow=places[sent.subflow])
 
 
 def fits(sent: Sent, *options: Option) -> bool:

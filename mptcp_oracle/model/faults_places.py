@@ -6,10 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from mptcp_oracle import crypto
 from mptcp_oracle.encode import encode
 from mptcp_oracle.model.fault import Edit, Find
 from mptcp_oracle.model.faults_edit import Draft, Place, fits
-from mptcp_oracle.model.trace import ACK, FIN, RST, SYN, ConnectionTruth, Sent, SubflowTruth, Trace
+from mptcp_oracle.model.trace import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    ConnectionTruth,
+    Endpoint,
+    Sent,
+    SubflowTruth,
+    Trace,
+)
 from mptcp_oracle.options import (
     Dss,
     Flaw,
@@ -32,18 +43,23 @@ __all__ = [
     "anything",
     "carriers",
     "connection_of",
+    "either",
     "extra",
     "flawed",
     "followed",
     "gathered",
     "has",
     "is_syn",
+    "mapped",
+    "new_join",
     "octets_of",
     "option_of",
+    "plain",
     "quiet",
     "rewrite",
     "standing",
     "subflow_of",
+    "unheard_third",
 ]
 
 T = TypeVar("T")
@@ -74,6 +90,22 @@ def has(sent: Sent, *kinds: type[Any]) -> bool:
 def anything(_trace: Trace, _sent: Sent) -> bool:
     """A test that every segment passes."""
     return True
+
+
+def mapped(trace: Trace, sent: Sent) -> bytes | None:
+    """The octets under the mapping that a segment announces, if they were all sent."""
+    mapping = sent.mapping
+    if mapping is None:
+        return None
+    octets: list[int | None] = [None] * mapping.octets
+    for each in trace.segments:
+        if (each.subflow, each.host) == (sent.subflow, sent.host) and each.ranges:
+            start = each.ranges[0].sequence - mapping.sequence
+            for at, octet in enumerate(each.payload, start):
+                if 0 <= at < len(octets):
+                    octets[at] = octet
+    found = bytes(octet for octet in octets if octet is not None)
+    return found if len(found) == len(octets) else None
 
 
 def carriers(*kinds: type[Any], where: Test = anything) -> Find:
@@ -152,17 +184,110 @@ def quiet(where: Test = anything, *, option: Option | None = None) -> Find:
     return find
 
 
-def rewrite(kind: type[T], change: Callable[[T, Draft], Option | None]) -> Edit:
-    """Change the options of a kind in every segment of the place, and blame these segments."""
+def rewrite(
+    kind: type[T], change: Callable[[T, Draft], Option | None], *, lost: bool = False
+) -> Edit:
+    """Change the options of a kind in every segment of the place, and blame these segments.
+
+    Every option is changed with the same choices, so that copies of a segment stay copies.
+
+    Args:
+        kind: Class of the options.
+        change: Gives the new option, or ``None`` to take it away.
+        lost: Whether the network now loses the segments.
+    """
 
     def edit(draft: Draft, place: Place) -> None:
+        made: dict[T, Option | None] = {}
+
+        def changed(option: Option) -> Option | None:
+            if not isinstance(option, kind):
+                return option
+            if option not in made:
+                made[option] = change(option, draft)
+            return made[option]
+
         for key in place.segments:
-            draft.options(
-                key, lambda option: change(option, draft) if isinstance(option, kind) else option
-            )
+            draft.options(key, changed)
+            if lost:
+                draft.lose(key)
             draft.blame(key)
 
     return edit
+
+
+def either(*finds: Find) -> Find:
+    """The places of several finders, one after the other."""
+
+    def find(trace: Trace) -> Iterator[Place]:
+        for each in finds:
+            yield from each(trace)
+
+    return find
+
+
+def plain(fallback: str, form: str) -> Find:
+    """A handshake segment of each connection with a fallback, which no MPTCP option may follow.
+
+    Args:
+        fallback: How it became plain TCP.
+        form: ``syn``, ``synack`` (all of them together), or ``third``: the first segment after.
+    """
+
+    def find(trace: Trace) -> Iterator[Place]:
+        for subflow in trace.subflows:
+            if not subflow.initial or trace.connections[subflow.connection].fallback != fallback:
+                continue
+            flow = [sent for sent in trace.segments if sent.subflow == subflow.number]
+            if form == "third":
+                found = [sent for sent in flow if not sent.flags & SYN and sent.host == 0][:1]
+            else:
+                wanted = SYN if form == "syn" else SYN | ACK
+                found = [sent for sent in flow if sent.flags & (SYN | ACK) == wanted]
+            if found:
+                numbers = tuple(sent.number for sent in found)
+                yield Place(host=found[0].host, segments=numbers)
+
+    return find
+
+
+def unheard_third(trace: Trace) -> Iterator[Place]:
+    """Third packets without data that the listener can do without.
+
+    They were lost, or the first data under an MP_CAPABLE came before the listener sent anything;
+    another packet with an MP_CAPABLE makes the connection.
+    """
+    for subflow in trace.subflows:
+        if not subflow.initial or trace.connections[subflow.connection].fallback is not None:
+            continue
+        capables = [
+            sent
+            for sent in trace.segments
+            if sent.subflow == subflow.number and not sent.flags & SYN and has(sent, MpCapable)
+        ]
+        arrived: dict[int, int] = {}
+        for each in trace.deliveries:
+            arrived.setdefault(each.segment.number, each.time)
+        thirds = [sent for sent in capables if not sent.payload]
+        lost = [sent.number for sent in thirds if sent.number not in arrived]
+        if lost and any(each.number in arrived for each in capables):
+            yield Place(host=0, segments=tuple(lost))
+        data = [
+            arrived[each.number] for each in capables if each.payload and each.number in arrived
+        ]
+        heard = [arrived[each.number] for each in thirds if each.number in arrived]
+        if (
+            data
+            and heard
+            and not any(
+                min(heard) <= sent.time <= min(data)
+                for sent in trace.segments
+                if sent.host == 1
+                and trace.subflows[sent.subflow].connection == subflow.connection
+                and not sent.flags & SYN
+            )
+        ):
+            yield Place(host=0, segments=tuple(sent.number for sent in thirds))
 
 
 def alongside(make: Callable[[Draft, int], Option]) -> Edit:
@@ -174,6 +299,54 @@ def alongside(make: Callable[[Draft, int], Option]) -> Edit:
             draft.blame(key)
 
     return edit
+
+
+def new_join(
+    draft: Draft,
+    after: int,
+    *,
+    opener: int,
+    target: Endpoint,
+    source: Endpoint,
+    address_id: int,
+) -> int:
+    """A host tries to join: a SYN that is lost, sent right after another segment; its key.
+
+    Args:
+        draft: The trace.
+        after: Key of the segment before it.
+        opener: Role of the host that joins.
+        target: The peer's end.
+        source: Its own end.
+        address_id: The Address ID of its end.
+    """
+    connection = draft.connection_of(after)
+    peer = connection.hosts[1 - opener]
+    nonce, isn = draft.choices.bits(32), draft.choices.bits(32)
+    truth = SubflowTruth(
+        number=0,
+        connection=connection.number,
+        initial=False,
+        opener=opener,
+        ends=(source, target) if opener == 0 else (target, source),
+        isns=(isn, 0) if opener == 0 else (0, isn),
+        address_ids=(address_id, 0) if opener == 0 else (0, address_id),
+        nonces=(nonce, 0) if opener == 0 else (0, nonce),
+        outcome="unanswered",
+    )
+    token = crypto.token(peer.key, connection.version)
+    syn = Sent(
+        number=0,
+        time=0,
+        subflow=0,
+        host=opener,
+        sequence=0,
+        ack=None,
+        flags=SYN,
+        window=65_535,
+        options=(MpJoinSyn(address_id=address_id, token=token, nonce=nonce),),
+    )
+    return draft.open_subflow(after, truth, syn)
 
 
 def flawed(option: Option, reason: Flaw, *, octets: bytes | None = None) -> Malformed:

@@ -67,13 +67,17 @@ class Script:
         """A host's IDSN."""
         return crypto.idsn(KEYS[host], self.version)
 
-    def begin(self, *, opener: int = 0, outcome: str = "established") -> int:
-        """A new subflow; its number."""
+    def begin(self, *, opener: int = 0, outcome: str = "established", initial: bool = False) -> int:
+        """A new subflow, ``initial`` if to the peer's initial address and port; its number."""
         number = len(self.subflows)
         ends = tuple(
             Endpoint(address=ip_address(f"10.0.{number}.{side + 1}"), port=port)
             for side, port in ((0, 40_000 + number), (1, 80))
         )
+        if initial:
+            peer = 1 - opener
+            there = self.subflows[0].ends[peer]
+            ends = (ends[0], there) if peer else (there, ends[1])
         self.subflows.append(
             SubflowTruth(
                 number=number,
@@ -101,15 +105,16 @@ class Script:
         mapping: Mapping | None = None,
         data_ack: int | None = None,
         ranges: tuple[Range, ...] = (),
+        again: int | None = None,
     ) -> int:
-        """One segment, delivered at once; its number."""
+        """One segment, delivered at once, or an old one ``again`` at its number; its number."""
         number = len(self.segments)
         sent = Sent(
             number=number,
             time=GAP * number,
             subflow=subflow,
             host=host,
-            sequence=self.next[subflow][host],
+            sequence=self.next[subflow][host] if again is None else again,
             ack=self.got[subflow][host] if flags & ACK else None,
             flags=flags,
             window=65_000,
@@ -121,6 +126,8 @@ class Script:
         )
         self.segments.append(sent)
         self.deliveries.append(Delivery(time=sent.time + DELAY, segment=sent))
+        if again is not None:
+            return number
         self.next[subflow][host] += len(payload) + bool(flags & SYN) + bool(flags & FIN)
         self.got[subflow][1 - host] = self.next[subflow][host]
         return number
@@ -186,8 +193,14 @@ class Script:
         mapping = Mapping(sequence=0, dsn=dsn, octets=0, fin=True, checksum=self.checksum or None)
         return self.send(subflow, host, ACK, dss, mapping=mapping, data_ack=self.dsn[1 - host])
 
-    def initial(self, *, first: bytes = b"", plain: str = "") -> int:
-        """The initial subflow; ``first`` goes under MP_CAPABLE; ``plain`` names a fallback."""
+    def initial(self, *, first: bytes = b"", plain: str = "", resent: bool = False) -> int:
+        """The initial subflow.
+
+        Args:
+            first: Data that goes under an MP_CAPABLE.
+            plain: A fallback.
+            resent: Whether the third packet is lost and sent again.
+        """
         number, flags = self.begin(), 0x81 if self.checksum else 0x01
         own, peer = KEYS
         old = self.version == 0
@@ -197,6 +210,10 @@ class Script:
         self.send(number, 0, SYN, syn)
         self.send(number, 1, SYN | ACK, *(() if plain == "synack" else (synack,)))
         self.send(number, 0, ACK, *(() if plain else (third,)))
+        if resent:
+            self.deliveries.pop()
+            self.send(number, 1, SYN | ACK, synack, again=0)
+            self.send(number, 0, ACK, third)
         if plain:
             self.fallback = "third_packet" if plain == "third" else plain
         if first:
@@ -220,9 +237,10 @@ class Script:
             )
         return number
 
-    def join(self, opener: int = 0, *, refused: str = "") -> int:
+    def join(self, opener: int = 0, *, refused: str = "", initial: bool = False) -> int:
         """A joined subflow; ``refused`` is ``syn`` or ``ack`` for where it ends with a RST."""
-        number = self.begin(opener=opener, outcome="refused" if refused else "established")
+        outcome = "refused" if refused else "established"
+        number = self.begin(opener=opener, outcome=outcome, initial=initial)
         other = 1 - opener
         shared = {
             side: {
@@ -308,7 +326,9 @@ class Script:
         return crypto.dss_checksum((self.base(host) + dsn) & WIDE, ssn, dll, payload)
 
 
-def story(version: int = 1, *, checksum: bool = False, plain: str = "") -> Trace:
+def story(
+    version: int = 1, *, checksum: bool = False, plain: str = "", resent: bool = False
+) -> Trace:
     """A connection in which most things happen once, or one that is plain TCP from its start."""
     script = Script(version=version, checksum=checksum)
     if plain:
@@ -317,7 +337,7 @@ def story(version: int = 1, *, checksum: bool = False, plain: str = "") -> Trace
             script.send(first, host, ACK | PSH, payload=b"plain" * 9)
             script.bare(first, 1 - host)
         return script.trace()
-    first = script.initial(first=b"a" * 40 if version else b"")
+    first = script.initial(first=b"a" * 40 if version else b"", resent=resent)
     script.ack(first, 1)
     script.data(first, 0, b"b" * 30)
     script.ack(first, 1, wide=False)
@@ -331,6 +351,7 @@ def story(version: int = 1, *, checksum: bool = False, plain: str = "") -> Trace
     script.data(first, 0, b"d" * 60, again=script.dsn[0] - 60)
     script.ack(first, 1, MpPrio(backup=True))
     third = script.join(1)
+    fourth = script.join(0, initial=True)
     script.data(third, 1, b"e" * 70)
     script.ack(third, 0)
     script.join(0, refused="syn")
@@ -340,7 +361,7 @@ def story(version: int = 1, *, checksum: bool = False, plain: str = "") -> Trace
     script.ack(first, 1)
     script.data_fin(first, 1)
     script.ack(first, 0)
-    for subflow in (first, second, third):
+    for subflow in (first, second, third, fourth):
         script.send(subflow, 0, ACK | FIN)
         script.send(subflow, 1, ACK | FIN)
         script.bare(subflow, 0)
