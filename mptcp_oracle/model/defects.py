@@ -185,40 +185,53 @@ def tellable(
     """
     kept: list[Frame] = []
     past: dict[tuple[object, ...], Frame] = {}
-    first: dict[int, int] = {}
+    seen: dict[int, list[Frame]] = {}
     for frame in frames:
         segment = frame.segment
+        # What was left out may have been the original, so that ``again`` is to be found anew.
+        first = _earlier(seen, frame)
+        again = first is not None
         if frame.ip_id is not None and not nameless[segment.subflow]:
-            begun = first.setdefault(segment.number, frame.time)
-            if not frame.again or abs(frame.time - begun) < SOON:
-                kept.append(frame)
-            continue
-        key = (
-            segment.subflow,
-            segment.host,
-            segment.sequence,
-            segment.ack,
-            segment.flags,
-            segment.window,
-            len(segment.payload),
-            segment.options,
-        )
-        before = past.get(key)
-        if before is not None:
-            apart = abs(frame.time - before.time)
-            place = frame.interface, frame.hops, frame.outgoing
-            moved = (before.interface, before.hops, before.outgoing) != place
-            surely = before.hops != frame.hops
-            surely = surely or (interfaces and before.interface != frame.interface)
-            if frame.again:
-                if not surely or apart >= LONG_AFTER:
-                    continue
-            elif apart < (LONG_AFTER if moved else AT_ONCE):
+            if first is not None and abs(frame.time - first.time) >= SOON:
                 continue
-        if before is None or not frame.again:
-            past[key] = frame
-        kept.append(frame)
-    return mark(kept)
+        else:
+            key = (
+                segment.subflow,
+                segment.host,
+                segment.sequence,
+                segment.ack,
+                segment.flags,
+                segment.window,
+                len(segment.payload),
+                segment.options,
+            )
+            before = past.get(key)
+            if before is not None:
+                apart = abs(frame.time - before.time)
+                place = frame.interface, frame.hops, frame.outgoing
+                moved = (before.interface, before.hops, before.outgoing) != place
+                surely = before.hops != frame.hops
+                surely = surely or (interfaces and before.interface != frame.interface)
+                if again:
+                    if not surely or apart >= LONG_AFTER:
+                        continue
+                elif apart < (LONG_AFTER if moved else AT_ONCE):
+                    continue
+            if before is None or not again:
+                past[key] = frame
+        if first is None:
+            seen.setdefault(segment.number, []).append(frame)
+        kept.append(frame if frame.again is again else replace(frame, again=again))
+    return tuple(kept)
+
+
+def _earlier(seen: dict[int, list[Frame]], frame: Frame) -> Frame | None:
+    """The first frame that holds the same packet."""
+    segment = frame.segment
+    for other in seen.get(segment.number, ()):
+        if other.segment is segment or other.segment == segment:
+            return other
+    return None
 
 
 def _somewhere(frames: Sequence[Frame], choices: Choices) -> int:

@@ -35,8 +35,9 @@ __all__ = ["Profile", "Wanderer"]
 MS = 1_000_000
 #: Nanoseconds after which a time-out strikes.
 TIMEOUT = 210 * MS
-#: What weights are multiplied with, to be shared; the least weight of waiting for an arrival.
-SCALE, LEAST_PATIENCE = 8, 200
+#: What weights are multiplied with, to be shared; where they are less than the second together,
+#: waiting for an arrival has the rest.
+SCALE, LEAST_HASTE = 8, 160
 
 DATA: Mapping[str, int] = MappingProxyType(
     {
@@ -75,16 +76,16 @@ class Profile:
     Attributes:
         length: Least and most segments after which the connection is to end.
         ends: Parts of a hundred traces in which it does end; the others stay open.
-        patience: Parts of a hundred turns in which it lets the network go on, if anything is in
-            flight.
+        patience: How many arrivals it waits for before it acts again, if anything is in
+            flight; one of these numbers.
         subflows: How many subflows it opens soon; one of these numbers.
         data, ending: Weights of events by class.
     """
 
     length: tuple[int, int] = (36, 90)
     ends: int = 75
-    patience: int = 45
-    subflows: tuple[int, ...] = (3, 1, 2, 4)
+    patience: tuple[int, ...] = (1, 0, 1, 2, 0, 3, 1, 6)
+    subflows: tuple[int, ...] = (3, 1, 2, 4, 2, 5)
     data: Mapping[str, int] = field(default_factory=lambda: DATA)
     ending: Mapping[str, int] = field(default_factory=lambda: ENDING)
 
@@ -108,6 +109,7 @@ class _Wandering(Agent):
         self.limit: int | None = None  # segments after which the connection is to end
         self.stops = False  # whether it then just stops
         self.subflows = 1
+        self.waits = 0  # for how many arrivals
         self.due: Event | None = None  # what a time-out is going to do
 
     def turn(self, world: World, now: int, idle: bool, choices: Choices) -> Turn:
@@ -117,60 +119,77 @@ class _Wandering(Agent):
             self.limit = low + choices.integer(0, high - low)
             self.stops = not choices.chance(self.profile.ends, 100)
             self.subflows = choices.pick(self.profile.subflows)
+        if self.waits and not idle:
+            self.waits -= 1
+            return None, None
         if self.due is not None and idle:
             event, self.due = self.due, None
             return vary(world, event, choices), None
         ending = world.number >= self.limit
         if ending and self.stops:
             return None, None
-        weights = self.profile.ending if ending else self.profile.data
-        other = 2 if ending else 4
-        options: list[tuple[int, Event | None]] = []
-        total = 0
-        offered = acts(world)
-        counts: dict[str, int] = {}
-        for event in offered:
-            name = type(event).__name__
-            counts[name] = counts.get(name, 0) + 1
-        for event in offered:
-            name = type(event).__name__
-            weight = self._weight(world, event, weights.get(name, other), idle, ending)
-            if weight:
-                # A class shares its weight among what it offers.
-                weight = max(1, SCALE * weight // counts[name])
-                options.append((weight, event))
-                total += weight
-        if not idle:
-            patience = self.profile.patience
-            options.append((max(LEAST_PATIENCE, total * patience // (100 - patience)), None))
-        if not options:
+        options = self._options(world, idle, ending)
+        total = sum(weight for weight, _ in options)
+        if not total:
             return None, None
-        chosen = choices.weighted(options)
+        # Where there is little to do, rather wait for what is in flight.
+        at = choices.integer(0, (total if idle else max(total, LEAST_HASTE)) - 1)
+        chosen = None
+        for weight, events in options:
+            if at < weight:
+                # A class shares its weight among its events.
+                chosen = events[at * len(events) // weight]
+                break
+            at -= weight
         if chosen is None:
             return None, None
+        self.waits = choices.pick(self.profile.patience)
         if idle and isinstance(chosen, Retransmit):
             self.due = chosen
             return None, now + TIMEOUT
         return vary(world, chosen, choices), None
 
-    def _weight(self, world: World, event: Event, weight: int, idle: bool, ending: bool) -> int:
-        """The weight of an event, if it is apt now."""
-        if isinstance(event, Retransmit):
-            # In flight it may still arrive: sending again is rare then, and urgent otherwise.
-            return 12 if idle else weight
-        if isinstance(event, Acknowledge):
-            half = world.subflows[event.subflow].halves[event.host]
-            return weight if half.owed else weight // 3
-        if isinstance(event, Join):
-            return weight if len(world.subflows) < self.subflows else weight // 6
-        if isinstance(event, Finish) and (not ending or world.hosts[event.host].fin is not None):
-            sent = world.hosts[event.host].fin is not None
-            return (8 if idle else 1) if sent else 0
-        if isinstance(event, Close | Reset) and not ending:
-            alive = sum(subflow.halves[event.host].state in CAN_SEND for subflow in world.subflows)
-            return weight if alive > 2 else 0
-        return weight
+    def _options(self, world: World, idle: bool, ending: bool) -> list[tuple[int, list[Event]]]:
+        """The apt events, by class, each class with its weight."""
+        weights = self.profile.ending if ending else self.profile.data
+        other = 2 if ending else 4
+        groups: dict[type[Event], list[Event]] = {}
+        for event in acts(world):
+            kind = type(event)
+            if kind in groups:
+                groups[kind].append(event)
+            else:
+                groups[kind] = [event]
+        options = []
+        for kind, events in groups.items():
+            weight = weights.get(kind.__name__, other)
+            if kind is Retransmit:
+                # What is in flight may still arrive: sending again is rare then, else urgent.
+                weight = 12 if idle else weight
+            elif kind is Join and len(world.subflows) >= self.subflows:
+                continue
+            elif kind is Finish:
+                first = [one for one in events if world.hosts[one.host].fin is None]  # type: ignore[union-attr]
+                if first and ending:
+                    events = first
+                elif len(first) == len(events):
+                    continue
+                else:
+                    weight = 8 if idle else 1
+                    events = [one for one in events if one not in first]
+            elif not ending and kind in (Close, Reset):
+                # Data needs subflows: leave two to each host.
+                events = [one for one in events if _alive(world, one.host) > 2]  # type: ignore[union-attr]
+                if not events:
+                    continue
+            options.append((SCALE * weight, events))
+        return options
 
     def shape(self, world: World, event: Deliver, choices: Choices) -> Event:
         """A delivery with what its receiver does at once."""
         return vary(world, event, choices)
+
+
+def _alive(world: World, role: int) -> int:
+    """On how many subflows a host may send data."""
+    return sum(subflow.halves[role].state in CAN_SEND for subflow in world.subflows)
