@@ -173,13 +173,13 @@ KEYS: dict[str, dict[str, str]] = {
         "copies": "count", "unknown": "unknown",
     },
     "range": {
-        "sequence": "sequence", "octets": "octets", "dsn": "dsn?", "dsn_end": "dsn?",
+        "sequence": "sequence*", "octets": "octets", "dsn": "dsn*", "dsn_end": "dsn?",
         "absolute": "absolute*", "announced": "frame?",
     },
     "transmission": {
         "fact": "word", "frame": "frame", "connection": "id", "subflow": "id", "sender": "word*",
-        "from": "word", "class": "word", "sequence": "sequence", "octets": "octets",
-        "dsn": "dsn?", "dsn_end": "dsn?", "absolute": "absolute*", "needed": "boolean*",
+        "from": "word", "class": "word", "sequence": "sequence*", "octets": "octets",
+        "dsn": "dsn*", "dsn_end": "dsn?", "absolute": "absolute*", "needed": "boolean*",
         "unknown": "unknown",
     },
     "observation": {

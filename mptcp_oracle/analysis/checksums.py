@@ -14,10 +14,17 @@ __all__ = ["verify"]
 UNCHECKED, RIGHT, WRONG, INCOMPLETE = range(4)
 #: Bit of a mapping's flags: its last octet is a DATA_FIN, which is no payload.
 DATA_FIN = 0x10
+#: Bits of a mapping's flags in which a repetition agrees: DATA_FIN, checksum, MP_CAPABLE.
+SAME = 0x70
 
 
 def _carriers(plane: DataPlane, half: int) -> memoryview | array[int]:
-    """The rows that carried a half's octets first, by their sequence numbers."""
+    """The rows that carried a half's octets first, by their sequence numbers.
+
+    None if its initial sequence number is not known: then nobody knows which mapping they fill.
+    """
+    if not plane.isn_from[half]:
+        return array("I")
     begin = plane.fresh_first[half]
     fresh = memoryview(plane.fresh)[begin : begin + plane.fresh_count[half]]
     fillers = plane.gap_fillers().get(half)
@@ -25,6 +32,30 @@ def _carriers(plane: DataPlane, half: int) -> memoryview | array[int]:
         return fresh
     sequence = plane.wire.segments["sequence"]
     return array("I", sorted({*fresh, *fillers}, key=lambda row: (sequence[row], row)))
+
+
+def _repeats(plane: DataPlane, low: int, high: int) -> set[int]:
+    """Of the mappings in ``map_order[low:high]``, those that were declared before."""
+    starts, *rest = plane.wire.mappings.of("start", "dsn", "ssn", "length", "checksum", "flags")
+    order = plane.map_order
+    found: set[int] = set()
+    told: set[tuple[int, ...]] = set()
+    for at in range(low + 1, high):
+        before, mapping = order[at - 1], order[at]
+        if starts[before] != starts[mapping]:
+            told.clear()
+            continue
+        told.add(_said(before, rest))
+        said = _said(mapping, rest)
+        if said in told:
+            found.add(mapping)
+    return found
+
+
+def _said(mapping: int, columns: list[array[int]]) -> tuple[int, ...]:
+    """What a mapping says, but for the width of its DSN."""
+    *others, flags = (column[mapping] for column in columns)
+    return (*others, flags & SAME)
 
 
 def verify(plane: DataPlane, connection: Connection) -> None:
@@ -56,8 +87,11 @@ def verify(plane: DataPlane, connection: Connection) -> None:
                 *rows.of("sequence", "length", "captured", "offset"),
                 plane.base[plane.direction[half]], plane.checksum,
             )  # fmt: skip
+            repeats = _repeats(plane, low, high)
             for at in range(low, high):
                 mapping = plane.map_order[at]
+                if mapping in repeats:
+                    continue
                 result = plane.checksum[mapping]
                 counts[result] += 1
                 fin = bool(maps["flags"][mapping] & DATA_FIN)

@@ -56,8 +56,9 @@ class DataPlane:
         classifier: The pass that made the transmissions, with its interval maps.
         splits: Transmissions of segments with octets of several classes.
         octets: Eight counters per half. totals, lags, dsn_top, dack_top: Per direction.
-        isn_from, slack: Per half: how the initial sequence number is known (0 not, 1 to 3
-            handshake, 4 from mappings) and how uncertain it is, in octets.
+        isn_from: Per half: how the initial sequence number is known: 0 not, 1 to 3 handshake, 4
+            from mappings. slack: How many more mappings allow (-1: they contradict each other);
+            if there are any, it is not known, and the mappings have no place.
     """
 
     def __init__(self, wire: Wire, directions: int) -> None:
@@ -172,7 +173,7 @@ def _initial_sequence_numbers(engine: Any, plane: DataPlane) -> None:
     for half in range(halves.rows):
         if wanted[half] == 2:
             plane.shift[half] = inferred[half]
-            plane.isn_from[half] = 4
+            plane.isn_from[half] = 0 if plane.slack[half] else 4
             isn = (halves["base"][half] - inferred[half]) & 0xFFFFFFFF
             halves["isn"][half] = isn
         elif wanted[half] == 1:
@@ -266,7 +267,8 @@ def _pieces(engine: Any, plane: DataPlane) -> None:
     )
     pieces.reserve(2 * maps.rows)
     pieces.rows = engine.mappings.pieces(
-        plane.map_first, plane.map_order, *maps.of("start", "length", "flags"), spare,
+        plane.map_first, plane.map_order, *maps.of("start", "length", "flags"),
+        plane.isn_from, spare,
         plane.piece_first, *pieces.of("start", "end", "map"),
     )  # fmt: skip
     pieces.trim()

@@ -148,14 +148,13 @@ def _end(trace: Trace, item: Subflow, side: int) -> Fact:
     half = item.halves[side]
     endpoint = item.source if side == item.source_role else item.destination
     isn_from = ISN_FROM[trace.plane.isn_from[half]]
-    sure = isn_from is not None and not trace.plane.slack[half]
     fact: Fact = {
         "role": item.role_name(side),
         "address": endpoint.address,
         "port": endpoint.port,
         "address_id": item.address_ids[side],
         "backup": item.backup[side],
-        "isn": trace.wire.halves["isn"][half] if sure else None,
+        "isn": None if isn_from is None else trace.wire.halves["isn"][half],
         "isn_from": isn_from,
         "syn_data": item.syn_data[side],
         "octets": item.octets[side],
@@ -166,7 +165,7 @@ def _end(trace: Trace, item: Subflow, side: int) -> Fact:
         role=NO_ROLE,
         address_id=join,
         backup="never stated in the capture",
-        isn="no SYN in the capture" if isn_from is None else "mappings give bounds only",
+        isn="mappings give bounds only" if trace.plane.slack[half] else "no SYN in the capture",
     )
 
 

@@ -280,7 +280,8 @@ class Owners:
             shown += [(data_ack[half] & MASK, 1 - side)] if mptcp[half] & 4 else []
         best: list[Found] = []
         most = 0
-        for connection, source in self._near(shown[0]) if shown else ():
+        candidates = dict.fromkeys(found for each in shown for found in self._near(each))
+        for connection, source in candidates:
             proofs = _fitting(shown, connection, source)
             here = self._addresses[connection.id].of
             ends = (flow.source.address, flow.destination.address)

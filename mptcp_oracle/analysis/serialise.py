@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis import described
-from mptcp_oracle.analysis.entities import ROLES
+from mptcp_oracle.analysis.entities import ROLES, Subflow
 from mptcp_oracle.analysis.transmissions import NEEDED, SPURIOUS, UNKNOWN
 from mptcp_oracle.constants import KIND_MPTCP
 from mptcp_oracle.facts import CLASSES, Fact, of_option
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["facts", "options_of"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
-SYN, ACK = 0x02, 0x10
+SYN, RST, ACK = 0x02, 0x04, 0x10
 #: Rows whose columns are turned into Python numbers at a time.
 CHUNK = 4096
 
@@ -83,10 +83,7 @@ class _Segments:
         self.data = trace.capture.data
         self.subflows = {flow.id: flow for flow in trace.subflows}
         self.first_frame = trace.mappings.frame
-        self.sure = [
-            bool(known) and not slack
-            for known, slack in zip(trace.plane.isn_from, trace.plane.slack, strict=True)
-        ]
+        self.sure = [bool(known) for known in trace.plane.isn_from]
 
     def facts(self) -> Iterator[Fact]:
         """Each segment, followed by its transmissions."""
@@ -143,7 +140,7 @@ class _Segments:
             "options_cut": cut,
             "data_ack": segment["data_ack"] if segment["has_data_ack"] else None,
             "data_ack_absolute": None,
-            "ranges": [self.range(item, base) for item in _joined(ranges)],
+            "ranges": [self.range(item, base, known=self.sure[half]) for item in _joined(ranges)],
             "previous": segment["previous"] or None,
             "copies": segment["copies"],
             "unknown": {},
@@ -161,18 +158,20 @@ class _Segments:
             unknown["ack"] = "no SYN of the other end in the capture"
         if fact["outgoing"] is None:
             unknown["outgoing"] = "the capture does not say"
+        if any(item["dsn"] is None for item in fact["ranges"]):
+            unknown |= self.no_mapping(flow, half, segment["flags"])
         if cut:
             unknown["options"] = "cut off by the snap length"
         if fact["sender"] is None:
             unknown["sender"] = described.NO_ROLE
         return fact
 
-    def range(self, item: Fact, base: int | None) -> Fact:
+    def range(self, item: Fact, base: int | None, *, known: bool) -> Fact:
         """One range of payload under one mapping, or under none."""
         mapped = item["mapping"] >= 0
         dsn = item["start"] + item["delta"]
         return {
-            "sequence": item["start"],
+            "sequence": item["start"] if known else None,
             "octets": item["end"] - item["start"],
             "dsn": dsn if mapped else None,
             "dsn_end": item["end"] + item["delta"] if mapped else None,
@@ -180,9 +179,22 @@ class _Segments:
             "announced": int(self.first_frame[item["mapping"]]) if mapped else None,
         }
 
+    def no_mapping(self, flow: Subflow, half: int, flags: int) -> dict[str, str]:
+        """Why octets have no DSN, unless they can have none.
+
+        Those of a SYN and of a RST have none (RFC 8684 appendix B), nor after a fallback. Others
+        may have one, though no frame of the capture shows it.
+        """
+        if flags & (SYN | RST) or (flow.connection is not None and flow.connection.fallback):
+            return {}
+        if self.trace.plane.slack[half]:
+            return {"dsn": "where its mapping begins is not known exactly"}
+        return {"dsn": "no mapping of it is in the capture"}
+
     def transmission(self, row: int, move: Fact) -> Fact:
         """The fact of one transmission."""
-        base, why = self.base(self.rows["half"][row])
+        half = self.rows["half"][row]
+        base, why = self.base(half)
         mapped = move["mapped"]
         needed = move["needed"]
         fact: Fact = {
@@ -192,7 +204,7 @@ class _Segments:
             "subflow": move["subflow"],
             **_sender(move),
             "class": CLASSES[move["kind"]],
-            "sequence": move["sequence"],
+            "sequence": move["sequence"] if self.sure[half] else None,
             "octets": move["octets"],
             "dsn": move["dsn"] if mapped else None,
             "dsn_end": move["dsn_end"] if mapped else None,
@@ -200,6 +212,11 @@ class _Segments:
             "needed": {NEEDED: True, SPURIOUS: False}.get(needed),
             "unknown": {},
         }
+        if not self.sure[half]:
+            fact["unknown"]["sequence"] = "no SYN in the capture"
+        if not mapped:
+            flow = self.subflows[move["subflow"]]
+            fact["unknown"] |= self.no_mapping(flow, half, self.rows["flags"][row])
         if needed == UNKNOWN:
             fact["unknown"]["needed"] = "acknowledgments neither prove nor exclude it"
         if mapped and base is None:

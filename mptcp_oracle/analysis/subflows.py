@@ -13,6 +13,8 @@ __all__ = ["Handshake", "find_subflows"]
 
 #: Different SYNs, and different SYN/ACKs, of one stream that are kept.
 MOST_REPEATS = 4
+#: Bits of a half's ``mptcp``: the capturing host sent, or received, some of its segments.
+SENT, RECEIVED = 32, 64
 
 
 @dataclass(slots=True)
@@ -160,16 +162,22 @@ def _place(
         shake.syn = (raw, option)  # type: ignore[assignment]
 
 
+def _places(wire: Wire, subflow: Subflow) -> set[str]:
+    """The ends at which the capture was made, by packet types and direction flags; maybe both."""
+    own, other = (wire.halves["mptcp"][half] for half in subflow.halves)
+    shown = {
+        "source": own & SENT or other & RECEIVED,
+        "destination": other & SENT or own & RECEIVED,
+    }
+    return {end for end, bits in shown.items() if bits}
+
+
 def _time(wire: Wire, signals: Signals, shake: Handshake) -> None:
     """The round trip of the handshake, and a guess from it of where the capture was made."""
     subflow, time = shake.subflow, wire.segments["time"]
-    flags = wire.segments["flags"]
-    for half in subflow.halves:
-        row = wire.halves["first_row"][half]
-        if row >= 0 and flags[row] & 0x6000:
-            sent = bool(flags[row] & 0x2000)
-            near = half if sent else half ^ 1
-            subflow.vantage = ("source" if near == subflow.halves[0] else "destination", True)
+    places = _places(wire, subflow)
+    if len(places) == 1:
+        subflow.vantage = (*places, True)
     for raw in signals.events.get(subflow.stream, ()):
         if raw.flags & RST and raw.half == subflow.halves[1] and shake.refused is None:
             shake.refused = raw.row
@@ -183,7 +191,7 @@ def _time(wire: Wire, signals: Signals, shake: Handshake) -> None:
     if whole <= 0:
         return
     subflow.round_trip = whole
-    if not subflow.vantage[1]:
+    if not places:
         if far * 10 >= whole * 8:
             subflow.vantage = ("source", False)
         elif far * 10 <= whole * 2:

@@ -272,6 +272,7 @@ def pieces(
     map_start: cython.longlong[::1],
     map_length: cython.ushort[::1],
     map_flags: cython.uchar[::1],
+    known: cython.uchar[::1],
     heap: cython.uint[::1],
     piece_first: cython.uint[::1],
     piece_start: cython.longlong[::1],
@@ -285,6 +286,8 @@ def pieces(
 
     Args:
         first, sorted_maps: From :func:`order`. map_*: The mapping rows.
+        known: Per half: how its initial sequence number is known; 0 if it is not, and then nobody
+            can say which octets its mappings cover.
         heap: Work space, as long as the mapping rows.
         piece_first: Out, one more than halves: where each half's pieces begin.
         piece_start, piece_end, piece_map: Out, room for twice the mapping rows.
@@ -307,6 +310,8 @@ def pieces(
     entering: cython.bint
     for h in range(len(first) - 1):
         piece_first[h] = count
+        if known[h] == 0:
+            continue
         i = first[h]
         high = first[h + 1]
         size = 0

@@ -16,6 +16,7 @@ DIGEST_SEED = cython.declare(cython.longlong, 2166136261)
 # Bits of ``marks``.
 HAS_MPTCP = cython.declare(cython.int, 1)
 OPTIONS_CUT = cython.declare(cython.int, 2)
+JOIN_ACK = cython.declare(cython.int, 4)
 
 # Most options of kind 30 that 40 octets can hold, and therefore control entries per segment.
 CONTROL_PER_SEGMENT = 20
@@ -70,7 +71,8 @@ def walk(
         captured: Octets captured from the TCP header on, at least 20.
         length: Octets of TCP header and payload on the wire.
         head: Out: octets of the TCP header, 0 if the data offset is impossible.
-        marks: Out: ``HAS_MPTCP`` and ``OPTIONS_CUT``.
+        marks: Out: ``HAS_MPTCP``, ``OPTIONS_CUT``, and ``JOIN_ACK`` if an MP_JOIN has the size
+            that it has on a third packet.
         first_dss: Out: offset of the first well-formed DSS, or -1.
         second_dss: Out: offset of a second one, or -1 (40 octets hold two mappings at most).
         capable: Out: offset of an MP_CAPABLE of 20 octets or more, or -1.
@@ -181,6 +183,8 @@ def walk(
                                     is_control = True
                     elif subtype == 0 and size >= 20 and capable[i] < 0:
                         capable[i] = at
+                    elif subtype == 1 and size == 24:
+                        marks[i] = marks[i] | JOIN_ACK
                 if is_control:
                     control_packet[controls] = i
                     control_at[controls] = at

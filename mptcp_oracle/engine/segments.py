@@ -123,7 +123,8 @@ def append(
         last_map: Newest mapping row of each half; first_row, last_row: its first and newest
             row; -1 if none. count: its rows, without duplicates made by the capture.
         mptcp: Per half, bits: 1 an MPTCP option was seen, 2 ``first_dsn`` holds an 8-octet DSN,
-            4 ``first_data_ack`` an 8-octet DATA_ACK, 8 and 16 the same with only 4 octets.
+            4 ``first_data_ack`` an 8-octet DATA_ACK, 8 and 16 the same with only 4 octets; 32 the
+            capturing host sent some of its segments, 64 it received some.
         cache: A table of recent segments, a power of two long: four words a segment (row + 1 or
             0, digest, IP identification, place of capture), four segments a bucket.
 
@@ -177,8 +178,10 @@ def append(
             mark = mark | 0x1000
         if b_direction[i] == 2:
             mark = mark | 0x2000
+            mptcp[h] = mptcp[h] | 32
         elif b_direction[i] == 1:
             mark = mark | 0x4000
+            mptcp[h] = mptcp[h] | 64
         if b_marks[i] & 1:
             mark = mark | 0x8000
             mptcp[h] = mptcp[h] | 1

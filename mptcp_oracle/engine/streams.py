@@ -58,6 +58,7 @@ def locate(
     family: cython.uchar[::1],
     domain: cython.longlong[::1],
     head: cython.uchar[::1],
+    marks: cython.uchar[::1],
     capable: cython.longlong[::1],
     half: cython.int[::1],
     sequence: cython.longlong[::1],
@@ -86,7 +87,8 @@ def locate(
         data: The whole capture.
         seed: Secret of this run, so that no capture can aim at the hash table.
         start: First index of the batch to handle; ``n`` is the end.
-        tcp, length, source, destination, family, domain, head, capable: Columns of the batch.
+        tcp, length, source, destination, family, domain, head, marks, capable: Columns of the
+            batch.
         half: Out: ``2 * stream + side``, or -1 where the TCP header is impossible.
         sequence: Out: the number of the segment's first payload octet relative to the half's
             base; the base, which is the SYN's number, is 0.
@@ -312,7 +314,7 @@ def locate(
             if flags & 0x10 and isn_from[other] == 0:
                 isn[other] = (ack - 1) & LOW_32
                 isn_from[other] = 2
-        elif sender_key != 0 and flags & 0x10 and payload == 0:
+        elif (sender_key != 0 or marks[i] & 4) and flags & 0x14 == 0x10 and payload == 0:
             if isn_from[h] == 0 or isn_from[h] == 2:
                 isn[h] = (seq - 1) & LOW_32
                 isn_from[h] = 3

@@ -8,7 +8,8 @@ from mptcp_oracle.facts import Fact
 from mptcp_oracle.model.observed_connections import View, seconds
 from mptcp_oracle.model.observed_frames import Seen, option_fact
 from mptcp_oracle.model.observed_payload import Announced, Part
-from mptcp_oracle.model.trace import SYN
+from mptcp_oracle.model.trace import RST, SYN
+from mptcp_oracle.options import Dss, Option
 
 __all__ = ["segment", "transmissions"]
 
@@ -39,7 +40,7 @@ def segment(view: View, seen: Seen) -> Fact:
         "window": sent.window,
         "payload": len(sent.payload),
         "captured": seen.captured,
-        "options": [option_fact(option) for option in seen.whole],
+        "options": _options(seen),
         "options_cut": seen.cut,
         "data_ack": None if data_ack is None else group.shown(other, data_ack),
         "data_ack_absolute": None if data_ack is None else group.number(other, data_ack),
@@ -122,9 +123,21 @@ def _range(view: View, seen: Seen, low: int, high: int, under: Announced | None)
     }
 
 
+def _options(seen: Seen) -> list[Fact]:
+    """Its options; of a header that is cut only those that are whole and more than a plain DSS."""
+    if not seen.cut:
+        return [option_fact(option) for option in seen.whole]
+    return [option_fact(option) for option in seen.whole if not seen.again and _controls(option)]
+
+
+def _controls(option: Option) -> bool:
+    """Whether an option is more than a DATA_ACK and a mapping with an end."""
+    return not isinstance(option, Dss) or option.data_fin or option.dll == 0
+
+
 def _unmapped(view: View, seen: Seen) -> bool:
     """Whether octets without a mapping in the capture may have one that is not in it."""
-    return view.fallback is None and not seen.segment.flags & SYN
+    return view.fallback is None and not seen.segment.flags & (SYN | RST)
 
 
 def _sender(view: View, seen: Seen) -> Fact:

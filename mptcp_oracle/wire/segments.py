@@ -174,7 +174,7 @@ def _locate(
         done, streams.rows = engine.streams.locate(
             wire.capture.data, seed, done, n, packets.tcp, packets.length, packets.source,
             packets.destination, packets.family, packets.domain,
-            batch["head"], batch["capable"], batch["half"], batch["sequence"],
+            batch["head"], batch["marks"], batch["capable"], batch["half"], batch["sequence"],
             slots, streams.rows, wire.addresses, halves["port"],
             *streams.of("kind", "realm", "hash"),
             *halves.of("base", "top", "seen", "isn", "isn_from"),

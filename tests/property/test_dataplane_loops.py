@@ -84,7 +84,8 @@ class Plane:
         self.piece_start, self.piece_end = zeros("q", 2 * count), zeros("q", 2 * count)
         self.piece_map = zeros("I", 2 * count)
         self.pieces = self.engine.mappings.pieces(
-            self.first, self.order, self.start, self.length, self.flags, spare,
+            self.first, self.order, self.start, self.length, self.flags,
+            array("B", [1]) * HALVES, spare,
             self.piece_first, self.piece_start, self.piece_end, self.piece_map,
         )  # fmt: skip
 

@@ -63,7 +63,7 @@ def wrong_object(value: dict[str, Any], name: str, where: str) -> Iterator[str]:
         yield f"{where}: keys {sorted(set(value) ^ expected)}"
     for key in expected & set(value):
         yield from wrong(value[key], keys[key], f"{where}.{key}")
-    may = {key for key, form in keys.items() if form.endswith("*")} | {"options", "absolute"}
+    may = {key for key, form in keys.items() if form.endswith("*")} | {"options", "absolute", "dsn"}
     for key in value.get("unknown", {}):
         if key not in may:
             yield f"{where}: {key} is never unknown"
