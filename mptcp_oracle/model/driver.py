@@ -111,7 +111,9 @@ class _Run:
             self.choices,
         )
         if not what.arrivals:
-            self.world = step(self.world, Lose(number=segment.number), now=self.now).world
+            after = step(self.world, Lose(number=segment.number), now=self.now)
+            self.world = after.world
+            self.transitions += after.transitions
         last = len(what.arrivals) - 1
         for turn, arrival in enumerate(what.arrivals):
             self.order += 1

@@ -16,7 +16,6 @@ from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.driver import Agent, Policy, Turn
 from mptcp_oracle.model.enabling import acts
 from mptcp_oracle.model.events import (
-    Acknowledge,
     Close,
     Deliver,
     Event,
@@ -41,32 +40,52 @@ SCALE, LEAST_HASTE = 8, 160
 
 DATA: Mapping[str, int] = MappingProxyType(
     {
-        "Send": 30,
-        "Acknowledge": 12,
-        "Join": 12,
-        "Copy": 4,
+        "Send": 40,
+        "Acknowledge": 14,
+        "Join": 14,
+        "Echo": 10,
+        "Read": 6,
+        "Probe": 6,
+        "Copy": 5,
+        "Announce": 4,
+        "Prioritise": 3,
+        "Withdraw": 2,
+        "Stall": 2,
         "Remap": 1,
         "Retransmit": 1,
+        "KeepAlive": 1,
         "Close": 1,
         "Reset": 1,
+        "FastClose": 0,
     }
 )
-"""Weights while the connection lives; of events with other names 4."""
+"""Weights while the connection lives, by classes of events; of others :data:`OTHER`."""
 
 ENDING: Mapping[str, int] = MappingProxyType(
     {
-        "Send": 3,
-        "Acknowledge": 20,
         "Finish": 30,
+        "Acknowledge": 20,
         "Close": 20,
+        "Read": 20,
+        "Echo": 4,
+        "Send": 3,
         "Reset": 2,
-        "Retransmit": 1,
         "Copy": 2,
+        "Probe": 2,
         "Remap": 1,
+        "FastClose": 1,
+        "Retransmit": 1,
+        "Prioritise": 1,
+        "Withdraw": 1,
+        "KeepAlive": 1,
+        "Announce": 0,
+        "Stall": 0,
         "Join": 0,
     }
 )
-"""Weights when it is to end; of events with other names 2."""
+"""Weights when it is to end; of others :data:`OTHER`."""
+
+OTHER = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +171,6 @@ class _Wandering(Agent):
     def _options(self, world: World, idle: bool, ending: bool) -> list[tuple[int, list[Event]]]:
         """The apt events, by class, each class with its weight."""
         weights = self.profile.ending if ending else self.profile.data
-        other = 2 if ending else 4
         groups: dict[type[Event], list[Event]] = {}
         for event in acts(world):
             kind = type(event)
@@ -162,7 +180,7 @@ class _Wandering(Agent):
                 groups[kind] = [event]
         options = []
         for kind, events in groups.items():
-            weight = weights.get(kind.__name__, other)
+            weight = weights.get(kind.__name__, OTHER)
             if kind is Retransmit:
                 # What is in flight may still arrive: sending again is rare then, else urgent.
                 weight = 12 if idle else weight
@@ -182,7 +200,8 @@ class _Wandering(Agent):
                 events = [one for one in events if _alive(world, one.host) > 2]  # type: ignore[union-attr]
                 if not events:
                     continue
-            options.append((SCALE * weight, events))
+            if weight:
+                options.append((SCALE * weight, events))
         return options
 
     def shape(self, world: World, event: Deliver, choices: Choices) -> Event:
