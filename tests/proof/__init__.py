@@ -1,0 +1,1 @@
+"""The proof: properties over generated captures, and a runner for volume."""

@@ -1,0 +1,81 @@
+"""Facts of the analyzer equal the truth of generated captures, as far as the captures show it.
+
+``python -m tests.proof`` runs the same property over many more, in several processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from mptcp_oracle.generators import Sample
+
+from mptcp_oracle.model.choices import Counted
+from mptcp_oracle.model.compose import SMALL, compose
+from tests.common.agreement import differences
+from tests.common.profiles import examples, profile
+from tests.proof import equal
+from tests.proof.equal import DisagreementError, check, facts_of, plan_of, samples
+
+FOLDER = "MPTCP_ORACLE_FAILURES"
+
+
+@settings(max_examples=examples("equal"), suppress_health_check=list(HealthCheck))
+@given(sample=samples(plan_of(profile())))
+def test_facts_equal_the_observable_truth(sample: Sample) -> None:
+    """What the analyzer finds in a capture is what its frames let one know, no less and no more."""
+    check(sample)
+
+
+def some(number: int) -> Sample:
+    """A composed capture with a few frames."""
+    return Sample(compose(Counted(11, str(number)), SMALL))
+
+
+def test_the_truth_of_another_capture_differs() -> None:
+    """The equation can fail: one frame less in the truth is noticed for every capture."""
+    for number in range(20):
+        sample = some(number)
+        frames = sample.capture.frames
+        other = Sample(replace(sample.capture, frames=frames[:-1]))
+        assert len(frames) > 1
+        assert differences(facts_of(sample.octets), other.truth)
+
+
+def test_a_failure_is_shown_and_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of a wrong fact the smallest capture is shown in packetdrill's notation, and written."""
+    folder = tmp_path_factory.mktemp("failures")
+    monkeypatch.setenv(FOLDER, str(folder))
+    right = facts_of
+
+    def wrong(octets: bytes, engine: str = "") -> list[dict[str, object]]:
+        """The facts, but every payload is an octet too long."""
+        found = right(octets, engine)
+        for fact in found:
+            if fact["fact"] == "segment" and fact["payload"]:
+                fact["payload"] += 1
+        return found
+
+    monkeypatch.setattr(equal, "facts_of", wrong)
+
+    @settings(
+        max_examples=60, database=None, derandomize=True,
+        phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(sample=samples(SMALL))
+    def holds(sample: Sample) -> None:
+        check(sample, "control")
+
+    with pytest.raises(DisagreementError) as caught:
+        holds()
+    shown = "\n".join([str(caught.value), *caught.value.__notes__])
+    assert "payload: ours" in shown
+    assert "s0 > S 0:0(0) win " in shown
+    text = (folder / "control.txt").read_text()
+    assert str(folder / "control.pcapng") in shown
+    assert len(text.splitlines()) < 25
+    assert (folder / "control.pcapng").read_bytes()
+    assert (folder / "control.truth.jsonl").read_text().startswith('{"fact":"header"')
