@@ -6,7 +6,7 @@ from mptcp_oracle.model.events import Close, Finish, Reset
 from mptcp_oracle.model.sending import announced
 from mptcp_oracle.model.trace import ACK, FIN, RST, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
-from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, MPTCP, Host, added
+from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, ENDED, MPTCP, Host, added
 from mptcp_oracle.options import MpTcprst
 
 __all__ = ["close", "data_fin_reached", "end", "fin", "fin_acknowledged", "fin_arrives",
@@ -14,6 +14,9 @@ __all__ = ["close", "data_fin_reached", "end", "fin", "fin_acknowledged", "fin_a
 
 DONE = frozenset(("M_TIME_WAIT", "M_CLOSED", "TCP"))
 """States in which the subflows are no longer needed."""
+
+OVER = frozenset(("CLOSED", "GONE", "TIME_WAIT", "LISTEN"))
+"""States of halves that hold no connection open."""
 
 _SENT = {"M_ESTAB_NEW": ("C12", "M_FIN_WAIT_1"), "M_ESTAB": ("C12", "M_FIN_WAIT_1"),
          "M_CLOSE_WAIT": ("C19", "M_LAST_ACK")}  # fmt: skip
@@ -49,7 +52,7 @@ def finish(turn: Turn, event: Finish) -> None:
         flags |= FIN
     assert host.fin is not None
     mapping = turn.mapping(role, sequence=0, dsn=host.fin, octets=0, fin=True)
-    width = turn.width(number, role, event.data_ack)
+    width = turn.width(number, role, event.data_ack, mapped=True)
     option, relative = turn.dss(role, width, mapping, event.dsn, number)
     turn.send(number, role, flags, option, mapping=mapping, data_ack=relative)
     if event.fin:
@@ -59,7 +62,7 @@ def finish(turn: Turn, event: Finish) -> None:
 
 def _outstanding_elsewhere(turn: Turn, subflow: int, role: int) -> bool:
     return any(
-        number != subflow and halves[role].records and halves[role].state != "CLOSED"
+        number != subflow and halves[role].records and halves[role].state not in ENDED
         for number, halves in enumerate(turn.halves)
     )
 
@@ -160,7 +163,7 @@ def data_fin_reached(turn: Turn, role: int) -> None:
 
 def ended(turn: Turn, role: int) -> None:
     """What follows for a connection when a subflow of its host may have been the last."""
-    if any(halves[role].state not in ("CLOSED", "TIME_WAIT", "LISTEN") for halves in turn.halves):
+    if any(halves[role].state not in OVER for halves in turn.halves):
         return
     state = turn.hosts[role].state
     if state == "M_TIME_WAIT":
@@ -170,14 +173,14 @@ def ended(turn: Turn, role: int) -> None:
         turn.took("C24")
 
 
-def end(turn: Turn, subflow: int, role: int) -> None:
-    """A half is closed; what it announced and did not send is free for other subflows."""
+def end(turn: Turn, subflow: int, role: int, state: str = "CLOSED") -> None:
+    """A half is closed, or gone; what it announced and did not send is free for other subflows."""
     half, host = turn.halves[subflow][role], turn.hosts[role]
     if half.ahead is not None:
         first = half.ahead.dsn + half.snd_nxt - half.ahead.sequence
         last = half.ahead.dsn + half.ahead.octets
         turn.host(role, orphans=added(host.orphans, first, last))
-    turn.half(subflow, role, state="CLOSED", ahead=None, owed=False)
+    turn.half(subflow, role, state=state, ahead=None, owed=False)
     ended(turn, role)
 
 
@@ -216,6 +219,9 @@ def reset_arrives(turn: Turn, segment: Sent) -> None:
             turn.path(subflow, outcome=_refused(turn, subflow))
         turn.took("S14")
     end(turn, subflow, role)
+    if turn.hosts[role].state == "M_FASTCLOSE_WAIT":
+        turn.took("C27")
+        turn.host(role, state="M_CLOSED")
 
 
 def _refused(turn: Turn, subflow: int) -> str:

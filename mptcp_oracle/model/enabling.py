@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from mptcp_oracle.model.aborting import ABORTS
 from mptcp_oracle.model.closing import may_end
 from mptcp_oracle.model.events import (
     EVENTS,
     Acknowledge,
+    Announce,
     Close,
     Connect,
     Copy,
     Deliver,
+    Echo,
     Event,
+    FastClose,
     Finish,
     Join,
+    KeepAlive,
     Lose,
+    Prioritise,
+    Probe,
+    Read,
     Remap,
     Repeat,
     Reset,
     Retransmit,
     Send,
+    Stall,
+    Withdraw,
 )
 from mptcp_oracle.model.joining import targets
 from mptcp_oracle.model.repeating import AGAIN
 from mptcp_oracle.model.sending import carried, fresh
+from mptcp_oracle.model.signalling import SPEAKS
+from mptcp_oracle.model.windows import may_keep_alive, may_probe
 from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, LISTENS, MPTCP, Half, World
 
 __all__ = ["acts", "enabled", "fates"]
@@ -68,10 +80,15 @@ def acts(world: World) -> tuple[Event, ...]:
 
 def _of_host(world: World, role: int, events: list[Event]) -> None:
     host, settings = world.hosts[role], world.settings
+    if host.state == "M_FASTCLOSE_WAIT":
+        for number, each in enumerate(world.subflows):
+            if each.halves[role].state in SPEAKS:
+                events.append(FastClose(host=role, subflow=number))
+        return
     mptcp = host.state in MPTCP
     halves = [each.halves[role] for each in world.subflows]
     live = [number for number, half in enumerate(halves) if half.state in CAN_SEND]
-    regular = any(not halves[number].backup_heard for number in live)
+    regular = any(not (halves[n].backup_heard or halves[n].removed) for n in live)
     announced = any(half.ahead is not None for half in halves)
     owes = mptcp and host.owed and not any(half.owed for half in halves)
     may_finish = mptcp and (
@@ -88,7 +105,7 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
         if state not in ALIVE:
             continue
         if state in CAN_SEND and mptcp:
-            if not (half.backup_heard and regular):
+            if not (regular and (half.backup_heard or half.removed)):
                 _new(world, role, number, half, events)
             if half.ahead is None and host.snd_una < host.snd_nxt:
                 _old(world, role, number, half, events)
@@ -104,8 +121,71 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
                 if state in CAN_SEND and half.ahead is None:
                     events.append(Close(host=role, subflow=number))
                 events.append(Reset(host=role, subflow=number))
-    if host.state in LISTENS and host.heard and len(halves) < settings.subflows:
+    speaking = [number for number, half in enumerate(halves) if half.state in SPEAKS]
+    if mptcp and speaking:
+        _signals(world, role, speaking, events)
+    if mptcp and live:
+        _windows(world, role, live, events)
+    joinable = host.state in LISTENS and host.heard and host.peer_knows
+    if joinable and len(halves) < settings.subflows:
         _joins(world, role, events)
+
+
+def _free(world: World, role: int, number: int) -> bool:
+    """Whether a segment without DATA_ACK does no harm on a subflow."""
+    subflow = world.subflows[number]
+    return (
+        subflow.halves[1 - role].confirmed
+        or subflow.halves[role].rcv_nxt <= 1 + subflow.path.syn_data[1 - role]
+    )
+
+
+def _signals(world: World, role: int, speaking: list[int], events: list[Event]) -> None:
+    """Fast close, addresses and priorities, on the first subflow that will do."""
+    host, settings, first = world.hosts[role], world.settings, speaking[0]
+    if host.state in ABORTS:
+        events.append(FastClose(host=role, subflow=first))
+    free = next((number for number in speaking if _free(world, role, number)), None)
+    if free is not None:
+        told = {index for index, _, _ in host.announced}
+        for index in range(1, len(settings.addresses[role])):
+            if index not in told:
+                events.append(Announce(host=role, subflow=free, address=index))
+                break
+        for index, port, echoed in host.announced:
+            if not echoed:
+                event = Announce(host=role, subflow=free, address=index, port=port)
+                events.append(event)
+                break
+        if host.echoes:
+            events.append(Echo(host=role, subflow=free))
+    own = world.subflows[first].path.local[role]
+    for index in dict.fromkeys(
+        (*(each.path.local[role] for each in world.subflows), *(at for at, _, _ in host.announced))
+    ):
+        if index != own:
+            events.append(Withdraw(host=role, subflow=first, addresses=(index,)))
+            break
+    last = speaking[-1]
+    backup = not world.subflows[last].halves[role].backup
+    events.append(Prioritise(host=role, subflow=last, backup=backup))
+
+
+def _windows(world: World, role: int, live: list[int], events: list[Event]) -> None:
+    """What an application that does not read leads to, and probes."""
+    host = world.hosts[role]
+    if host.stalled:
+        events.append(Read(host=role, subflow=live[0]))
+    else:
+        events.append(Stall(host=role))
+    halves = [(number, world.subflows[number].halves[role]) for number in live]
+    for number, half in halves:
+        if may_probe(host, half):
+            events.append(Probe(host=role, subflow=number))
+            break
+    idle = [(not half.removed, number) for number, half in halves if may_keep_alive(half)]
+    if idle:
+        events.append(KeepAlive(host=role, subflow=min(idle)[1]))
 
 
 def _new(world: World, role: int, number: int, half: Half, events: list[Event]) -> None:
@@ -137,7 +217,10 @@ def _old(world: World, role: int, number: int, half: Half, events: list[Event]) 
     for other, subflow in enumerate(world.subflows):
         if other == number or not subflow.halves[role].records:
             continue
-        ended = subflow.halves[role].state == "CLOSED"
+        half = subflow.halves[role]
+        gone = half.removed or half.state == "GONE"
+        trigger = "address_removed" if gone else "subflow_end" if half.state == "CLOSED" else (
+            "timeout")  # fmt: skip
         for low, high in carried(world, other, role):
             low = max(low, host.snd_una)
             for first, last in own:
@@ -147,7 +230,6 @@ def _old(world: World, role: int, number: int, half: Half, events: list[Event]) 
                     high = min(high, first)
             if low < high:
                 octets = min(unit, high - low)
-                trigger = "subflow_end" if ended else "timeout"
                 events.append(
                     Copy(host=role, subflow=number, at=low, octets=octets, trigger=trigger)
                 )

@@ -16,19 +16,28 @@ __all__ = [
     "EVENTS",
     "NETWORK",
     "Acknowledge",
+    "Announce",
     "Close",
     "Connect",
     "Copy",
     "Deliver",
+    "Echo",
     "Event",
+    "FastClose",
     "Finish",
     "Join",
+    "KeepAlive",
     "Lose",
+    "Prioritise",
+    "Probe",
+    "Read",
     "Remap",
     "Repeat",
     "Reset",
     "Retransmit",
     "Send",
+    "Stall",
+    "Withdraw",
 ]
 
 
@@ -51,12 +60,14 @@ class Deliver:
         number: The segment.
         data: Octets of new data on the third packet, if this is a SYN/ACK (version 1).
         backup: Flag B of a SYN/ACK that answers a join.
+        plain: Whether a join is answered by a SYN/ACK without MP_JOIN.
         data_ack: DATA_ACK on a plain ACK that the receiver has to send at once.
     """
 
     number: int
     data: int = 0
     backup: bool = False
+    plain: bool = False
     data_ack: int = 0
 
 
@@ -231,6 +242,125 @@ class Reset:
     transient: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastClose:
+    """A host aborts the connection by MP_FASTCLOSE (C25, C26, C29).
+
+    Attributes:
+        subflow: The one that carries it with option A.
+        reset: Whether it goes on a RST on all subflows (option R; version 1), or on an ACK on
+            one and plain RSTs on the others (option A).
+        reason: MP_TCPRST reason beside option R, as Linux has it; ``None`` for none.
+    """
+
+    host: int
+    subflow: int
+    reset: bool = False
+    reason: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announce:
+    """A host announces one of its addresses by ADD_ADDR, for the first time or again (A01, A02).
+
+    Attributes:
+        address: Index of the address in the settings. port: A port to join, or ``None``.
+        data_ack: Width of a DATA_ACK beside it, if there is room for it.
+    """
+
+    host: int
+    subflow: int
+    address: int
+    port: int | None = None
+    data_ack: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """A host echoes the first ADD_ADDR that it has not echoed yet (A04; version 1)."""
+
+    host: int
+    subflow: int
+    data_ack: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """A host has lost an address and says so by REMOVE_ADDR on another path (A05).
+
+    Its halves of subflows with this address are dead from then on, without a segment.
+
+    Attributes:
+        addresses: Indexes of its addresses in the settings.
+    """
+
+    host: int
+    subflow: int
+    addresses: tuple[int, ...]
+    data_ack: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prioritise:
+    """A host changes the priority of a subflow by MP_PRIO (S16).
+
+    Attributes:
+        backup: Flag B.
+        address: Index of its address whose subflows are meant, if the option is to name an
+            Address ID (version 0); else it is this subflow.
+    """
+
+    host: int
+    subflow: int
+    backup: bool
+    address: int | None = None
+    data_ack: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """The application of a host stops reading: its window closes as data arrives (D24)."""
+
+    host: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """The application reads again; an ACK tells the peer of the new window (D25).
+
+    Attributes:
+        stays: Whether it stops reading once more after this.
+    """
+
+    host: int
+    subflow: int
+    stays: bool = False
+    data_ack: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A host probes a closed window the way Linux does (D26).
+
+    One octet at a new sequence number, mapped at the last DSN that was DATA_ACKed, its value that
+    of the next octet that was not sent.
+    """
+
+    host: int
+    subflow: int
+    dsn: int = 8
+    data_ack: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAlive:
+    """A host with nothing outstanding probes whether a subflow still works (S27)."""
+
+    host: int
+    subflow: int
+    data_ack: int = 0
+
+
 Event: TypeAlias = (
     Connect
     | Deliver
@@ -245,11 +375,20 @@ Event: TypeAlias = (
     | Finish
     | Close
     | Reset
+    | FastClose
+    | Announce
+    | Echo
+    | Withdraw
+    | Prioritise
+    | Stall
+    | Read
+    | Probe
+    | KeepAlive
 )
 
 EVENTS: tuple[type[Event], ...] = (
     Connect, Deliver, Lose, Repeat, Join, Send, Acknowledge, Retransmit, Remap, Copy, Finish,
-    Close, Reset,
+    Close, Reset, FastClose, Announce, Echo, Withdraw, Prioritise, Stall, Read, Probe, KeepAlive,
 )  # fmt: skip
 """All classes of events, in the order in which they are offered."""
 

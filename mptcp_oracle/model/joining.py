@@ -7,7 +7,7 @@ from mptcp_oracle.constants import JOIN_ACK_HMAC_SIZE, JOIN_SYNACK_HMAC_SIZE
 from mptcp_oracle.model.events import Deliver, Join
 from mptcp_oracle.model.trace import ACK, RST, SYN, Endpoint, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
-from mptcp_oracle.model.world import LISTENS, Half, Path, World
+from mptcp_oracle.model.world import ALIVE, LISTENS, Half, Path, World
 from mptcp_oracle.options import MpJoinAck, MpJoinSyn, MpJoinSynAck, MpTcprst
 
 __all__ = [
@@ -23,6 +23,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+BUSY = ALIVE | {"SYN_SENT", "SYN_RCVD"}
+"""States of halves that count as open subflows."""
+
+
 def targets(world: World | Turn, role: int) -> list[tuple[int, int | None]]:
     """The peer's addresses (index, port) that a host may open a subflow to.
 
@@ -30,15 +34,16 @@ def targets(world: World | Turn, role: int) -> list[tuple[int, int | None]]:
     """
     settings = world.settings
     version = world.version
-    closed = settings.c_flag[1 - role] and version == 1
-    return [] if closed else [(0, None)]
+    host = world.hosts[role]
+    closed = (settings.c_flag[1 - role] and version == 1) or 0 in host.lost
+    return [*host.known] if closed else [(0, None), *host.known]
 
 
 def join(turn: Turn, event: Join) -> None:
     """A host opens another subflow."""
     role, settings, host = event.host, turn.settings, turn.hosts[event.host]
     number = len(turn.paths)
-    if host.state not in LISTENS or not host.heard:
+    if host.state not in LISTENS or not host.heard or not host.peer_knows:
         raise IllegalEvent("no DSS has crossed the initial path, or the connection is closing")
     if number >= settings.subflows:
         raise IllegalEvent("the settings allow no more subflows")
@@ -83,9 +88,10 @@ def syn_arrives(turn: Turn, segment: Sent, event: Deliver) -> None:
     assert option is not None
     host, settings = turn.hosts[role], turn.settings
     known = option.token == crypto.token(settings.keys[role], turn.version)
-    alive = sum(halves[role].state not in ("CLOSED", "LISTEN") for halves in turn.halves)
+    alive = sum(halves[role].state in BUSY for halves in turn.halves)
     turn.half(subflow, role, rcv_nxt=1)
-    if not known or host.state not in LISTENS or alive >= settings.accepts:
+    full = alive >= settings.accepts and not settings.refuses_late
+    if not known or host.state not in LISTENS or full:
         turn.half(subflow, role, state="CLOSED")
         turn.path(subflow, outcome="invalid" if not known else "refused")
         turn.took("S03")
@@ -95,7 +101,15 @@ def syn_arrives(turn: Turn, segment: Sent, event: Deliver) -> None:
         subflow, role, state="SYN_RCVD", snd_nxt=1, limit=1 + segment.window,
         backup=event.backup, backup_heard=option.backup,
     )  # fmt: skip
-    turn.took("S02")
+    index = turn.paths[subflow].local[1 - role]
+    if (index and (index, None) not in host.known) or index in host.lost:
+        joinable = host.known if index == 0 else (*host.known, (index, None))
+        turn.host(role, known=joinable, lost=tuple(each for each in host.lost if each != index))
+    if event.plain:
+        turn.took("S28")
+        turn.half(subflow, role, plain=True)
+    else:
+        turn.took("S02")
     synack(turn, subflow)
 
 
@@ -126,6 +140,9 @@ def synack(turn: Turn, subflow: int) -> None:
     """The SYN/ACK of a join, for the first time or again."""
     path, settings = turn.paths[subflow], turn.settings
     role = 1 - path.opener
+    if turn.halves[subflow][role].plain:
+        turn.send(subflow, role, SYN | ACK, sequence=0)
+        return
     flip = settings.deviations[role].synack_hmac_flip
     option = MpJoinSynAck(
         backup=turn.halves[subflow][role].backup,
@@ -173,11 +190,14 @@ def third_arrives(turn: Turn, segment: Sent, event: Deliver) -> bool:
     option = next((each for each in segment.options if isinstance(each, MpJoinAck)), None)
     right = _digest(turn, subflow, 1 - role)[:JOIN_ACK_HMAC_SIZE]
     turn.half(subflow, role, snd_una=1)
-    if option is None or option.hmac != right or turn.hosts[role].state not in LISTENS:
+    settings = turn.settings
+    alive = sum(halves[role].state in ALIVE for halves in turn.halves)
+    full = alive >= settings.accepts and settings.refuses_late
+    if option is None or option.hmac != right or turn.hosts[role].state not in LISTENS or full:
         turn.half(subflow, role, state="CLOSED")
         turn.path(subflow, outcome="invalid" if option and option.hmac != right else "refused")
         turn.took("S07")
-        reset(turn, subflow, role, 1)
+        reset(turn, subflow, role, 3 if full else 1)
         return False
     turn.half(subflow, role, state="ESTABLISHED")
     turn.took("S06")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.model import closing, handshake, joining
+from mptcp_oracle.model import aborting, closing, handshake, joining, signalling
 from mptcp_oracle.model.events import Deliver, Lose, Repeat
 from mptcp_oracle.model.trace import FIN, RST, SYN, Mapping, Sent
 from mptcp_oracle.model.turn import Turn
-from mptcp_oracle.model.world import MPTCP, Half, added, changed
+from mptcp_oracle.model.world import ENDED, MPTCP, Half, added, changed
 from mptcp_oracle.options import Dss, MpCapable, MpJoinAck
 
 __all__ = ["deliver", "lose", "repeat"]
@@ -40,10 +40,15 @@ def _arrive(turn: Turn, segment: Sent, event: Deliver) -> None:
                 joining.syn_arrives(turn, segment, event)
             else:
                 handshake.syn_arrives(turn, segment)
-    elif state == "CLOSED":
-        closing.stray(turn, segment)
+    elif state in ENDED:
+        if state == "CLOSED":
+            closing.stray(turn, segment)
+    elif aborting.key_of(segment) is not None and aborting.fast_close_arrives(turn, segment):
+        pass
     elif flags & RST:
         closing.reset_arrives(turn, segment)
+    elif turn.hosts[role].state == "M_FASTCLOSE_WAIT":
+        turn.took("D27")
     elif state == "SYN_SENT":
         if flags & SYN and segment.ack is not None:
             if subflow:
@@ -92,6 +97,8 @@ def _established(turn: Turn, segment: Sent, event: Deliver, before: str) -> None
     end = segment.sequence + len(segment.payload)
     if segment.payload:
         _payload(turn, segment, half, end)
+    elif segment.sequence < half.rcv_nxt:
+        turn.half(subflow, role, owed=True)
     if segment.flags & FIN:
         closing.fin_arrives(turn, subflow, role, end)
     closing.fin_reached(turn, subflow, role)
@@ -135,7 +142,7 @@ def _drop_records(turn: Turn, role: int) -> None:
         half = halves[role]
         if not half.records:
             continue
-        closed = half.state == "CLOSED"
+        closed = half.state in ENDED
         kept = tuple(
             record
             for record in half.records
@@ -154,6 +161,8 @@ def _signals(turn: Turn, segment: Sent) -> None:
             _heard(turn, segment, wide=option.dsn_size == 8)
         elif isinstance(option, MpCapable) and option.data_length is not None:
             _heard(turn, segment, wide=True)
+        else:
+            signalling.signals_arrive(turn, segment, option)
     mapping = segment.mapping
     if mapping is not None:
         _learn(turn, subflow, role, mapping)

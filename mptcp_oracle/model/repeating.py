@@ -48,6 +48,9 @@ def _payload(turn: Turn, event: Retransmit, half: Half) -> None:
     records = [each for each in records if each.sequence < end]
     if end <= half.snd_una or end <= event.sequence or records[-1].end < end:
         raise IllegalEvent("it was acknowledged, or never sent")
+    octets = records[0].payload
+    if any(each.payload is not None for each in records) and end - event.sequence > 1:
+        raise IllegalEvent("a window probe is sent again alone")
     mapping = _mapping(half, records, event.sequence, end)
     if event.fin:
         mapping = _with_fin(turn, event, mapping)
@@ -61,7 +64,7 @@ def _payload(turn: Turn, event: Retransmit, half: Half) -> None:
     turn.took("D10" if len(records) > 1 else "D23" if whole else "D11")
     emit(
         turn, event.subflow, event.host, _joined(ranges), mapping, dsn=event.dsn,
-        data_ack=event.data_ack, again=True, copied=whole,
+        data_ack=event.data_ack, again=True, copied=whole, octets=octets,
     )  # fmt: skip
 
 

@@ -52,15 +52,21 @@ def payload(turn: Turn, subflow: int, role: int, ranges: tuple[Range, ...]) -> b
 
 
 def shown(
-    turn: Turn, subflow: int, role: int, mapping: Mapping | None, dsn: int, data_ack: int
+    turn: Turn,
+    subflow: int,
+    role: int,
+    mapping: Mapping | None,
+    dsn: int,
+    data_ack: int,
+    octets: bytes | None = None,
 ) -> tuple[Option | None, Mapping | None, int | None]:
     """The option of a segment with payload, the mapping in it, and the relative DATA_ACK."""
     if mapping is not None and mapping.by_capable:
         if not turn.hosts[role].peer_knows and not mapping.fin:
             return turn.capable(role, "data", mapping), mapping, None
         mapping = replace(mapping, by_capable=False)
-    width = turn.width(subflow, role, data_ack)
-    option, relative = turn.dss(role, width, mapping, dsn, subflow)
+    width = turn.width(subflow, role, data_ack, mapped=mapping is not None)
+    option, relative = turn.dss(role, width, mapping, dsn, subflow, octets)
     return option, mapping, relative
 
 
@@ -76,9 +82,13 @@ def emit(
     push: bool = True,
     again: bool = False,
     copied: bool = False,
+    octets: bytes | None = None,
 ) -> Sent:
-    """Send payload; unless it is sent again, remember it and move on."""
-    option, mapping, relative = shown(turn, subflow, role, mapping, dsn, data_ack)
+    """Send payload; unless it is sent again, remember it and move on.
+
+    ``octets`` are given where they do not follow from the ranges.
+    """
+    option, mapping, relative = shown(turn, subflow, role, mapping, dsn, data_ack, octets)
     sequence = ranges[0].sequence
     segment = turn.send(
         subflow,
@@ -86,7 +96,7 @@ def emit(
         turn.segment_flags(push),
         option,
         sequence=sequence,
-        payload=payload(turn, subflow, role, ranges),
+        payload=payload(turn, subflow, role, ranges) if octets is None else octets,
         mapping=mapping,
         data_ack=relative,
         ranges=ranges,
@@ -94,7 +104,7 @@ def emit(
     )
     if not again:
         end = ranges[-1].sequence + ranges[-1].octets
-        record = Record(sequence=sequence, end=end, ranges=ranges, mapping=mapping)
+        record = Record(sequence=sequence, end=end, ranges=ranges, mapping=mapping, payload=octets)
         turn.half(subflow, role, snd_nxt=end, records=(*turn.halves[subflow][role].records, record))
     return segment
 
@@ -200,7 +210,7 @@ def carried(world: World | Turn, number: int, role: int) -> Spans:
     spans: Spans = ()
     for record in half.records:
         for each in record.ranges:
-            if each.dsn is not None:
+            if each.dsn is not None and record.payload is None:
                 spans = added(spans, each.dsn, each.dsn + each.octets)
     return spans
 

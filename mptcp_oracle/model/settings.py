@@ -62,7 +62,7 @@ class Settings:
         largest: Most octets of payload in a segment.
         subflows: Most subflows that may ever be opened. accepts: Most subflows that may be open
             at once; a host refuses joins beyond it.
-        tolerant: Whether an unknown token may reach the listener (joins of others are refused).
+        refuses_late: Whether it does so after the third packet, not after the SYN.
         fast_open: Octets of the SYN's payload that the listener accepts (TCP Fast Open).
         ssn_after_fast_open: Whether the wire's SSNs count accepted SYN data (RFC 8684 section
             3.3.1) or start at 1 after it (appendix B).
@@ -92,6 +92,7 @@ class Settings:
     largest: int = 1_400
     subflows: int = 8
     accepts: int = 8
+    refuses_late: bool = False
     fast_open: int = 0
     ssn_after_fast_open: bool = True
     deviations: tuple[Deviations, Deviations] = (Deviations(), Deviations())

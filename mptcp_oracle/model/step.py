@@ -6,23 +6,43 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mptcp_oracle.model import closing, handshake, joining, receiving, repeating, sending
+from mptcp_oracle.model import (
+    aborting,
+    closing,
+    handshake,
+    joining,
+    receiving,
+    repeating,
+    sending,
+    signalling,
+    windows,
+)
+from mptcp_oracle.model.closing import OVER
 from mptcp_oracle.model.events import (
     EVENTS,
     Acknowledge,
+    Announce,
     Close,
     Connect,
     Copy,
     Deliver,
+    Echo,
     Event,
+    FastClose,
     Finish,
     Join,
+    KeepAlive,
     Lose,
+    Prioritise,
+    Probe,
+    Read,
     Remap,
     Repeat,
     Reset,
     Retransmit,
     Send,
+    Stall,
+    Withdraw,
 )
 from mptcp_oracle.model.trace import ConnectionTruth, HostTruth, Sent, SubflowTruth
 from mptcp_oracle.model.turn import IllegalEvent, Turn
@@ -59,6 +79,15 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     Finish: closing.finish,
     Close: closing.close,
     Reset: closing.reset,
+    FastClose: aborting.fast_close,
+    Announce: signalling.announce,
+    Echo: signalling.echo,
+    Withdraw: signalling.withdraw,
+    Prioritise: signalling.prioritise,
+    Stall: windows.stall,
+    Read: windows.read,
+    Probe: windows.probe,
+    KeepAlive: windows.keep_alive,
 }
 _PLACES = {kind: place for place, kind in enumerate(EVENTS)}
 
@@ -113,8 +142,10 @@ def truths(world: World) -> tuple[ConnectionTruth, tuple[SubflowTruth, ...]]:
 def _closed(world: World) -> str | None:
     if all(host.fin is not None and host.snd_una > host.fin for host in world.hosts):
         return "data_fin"
+    if any(host.aborted for host in world.hosts):
+        return "fastclose"
     if world.hosts[0].state in MPTCP and all(
-        half.state in ("CLOSED", "TIME_WAIT") for each in world.subflows for half in each.halves
+        half.state in OVER for each in world.subflows for half in each.halves
     ):
         return "subflows"
     return None

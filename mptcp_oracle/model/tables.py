@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CONNECTION", "DATA", "SUBFLOW", "TRANSITIONS", "Transition"]
+__all__ = ["ADDRESSES", "CONNECTION", "DATA", "SUBFLOW", "TRANSITIONS", "Transition"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,16 @@ CONNECTION = _lines(
     ("C22", "M_FIN_WAIT_1 M_CLOSING M_LAST_ACK", "DATA_FIN not acknowledged", "DATA_FIN again", "",
      "3.3.3"),
     ("C23", "", "DATA_FIN again", "owes DATA_ACK", "", "3.3.3"),
+    ("C25", "M_ESTAB M_FIN_WAIT_1 M_FIN_WAIT_2 M_CLOSING M_CLOSE_WAIT M_LAST_ACK",
+     "application aborts", "ACK with MP_FASTCLOSE on one subflow, RST on the others",
+     "M_FASTCLOSE_WAIT", "3.5"),
+    ("C26", "M_ESTAB M_FIN_WAIT_1 M_FIN_WAIT_2 M_CLOSING M_CLOSE_WAIT M_LAST_ACK",
+     "application aborts", "RST with MP_FASTCLOSE on all subflows", "M_CLOSED", "3.5"),
+    ("C27", "M_FASTCLOSE_WAIT", "RST", "", "M_CLOSED", "3.5"),
+    ("C28", "M_FASTCLOSE_WAIT", "MP_FASTCLOSE with the right key", "RST", "M_CLOSED", "3.5"),
+    ("C29", "M_FASTCLOSE_WAIT", "no RST came", "MP_FASTCLOSE again, at last on a RST", "", "3.5"),
+    ("C30", "", "ACK with MP_FASTCLOSE, key right", "RST on all subflows", "M_CLOSED", "3.5"),
+    ("C31", "", "RST with MP_FASTCLOSE, key right", "RST on the others", "M_CLOSED", "3.5"),
     ("C24", "", "last subflow closed before both DATA_FINs were acknowledged",
      "waits for a join (break-before-make)", "", "3.3.3"),
 )  # fmt: skip
@@ -94,6 +104,8 @@ SUBFLOW = _lines(
     ("S14", "", "RST in the window", "", "CLOSED", "3.3.3"),
     ("S15", "ESTABLISHED CLOSE_WAIT", "host ends its half", "FIN", "FIN_WAIT_1 LAST_ACK",
      "3.3.3"),
+    ("S16", "", "host changes a priority", "MP_PRIO", "", "3.3.8"),
+    ("S17", "", "fast close", "RST", "CLOSED", "3.5"),
     ("S18", "", "host resets the subflow", "RST, perhaps with MP_TCPRST", "CLOSED", "3.6"),
     ("S19", "LISTEN", "SYN of the initial subflow", "SYN/ACK", "SYN_RCVD", "3.1"),
     ("S20", "SYN_RCVD", "third packet of the initial subflow", "", "ESTABLISHED", "3.1"),
@@ -104,6 +116,10 @@ SUBFLOW = _lines(
     ("S24", "SYN_SENT", "no SYN/ACK came", "SYN again", "", "3.1"),
     ("S25", "SYN_RCVD", "no third packet came", "SYN/ACK again", "", "3.1"),
     ("S26", "FIN_WAIT_1 CLOSING LAST_ACK", "FIN not acknowledged", "FIN again", "", "3.3.3"),
+    ("S27", "ESTABLISHED CLOSE_WAIT", "host asks whether a subflow works", "keep-alive probe", "",
+     "3.4.2"),
+    ("S28", "LISTEN", "SYN with MP_JOIN at a host that does not know it", "plain SYN/ACK",
+     "SYN_RCVD", "3.2"),
 )  # fmt: skip
 """Of each host's half of a subflow."""
 
@@ -131,10 +147,29 @@ DATA = _lines(
     ("D21", "", "payload that the subflow received before", "ignored", "", "3.3.6"),
     ("D22", "", "TCP retransmission", "mapping now with the DATA_FIN", "", "3.3.1"),
     ("D23", "", "TCP retransmission", "a segment as it was", "", "3.3.6"),
+    ("D24", "", "application stops reading", "", "", "3.3.4"),
+    ("D25", "", "application reads again", "ACK with the new window", "", "3.3.4"),
+    ("D26", "", "peer's window is closed", "probe of one octet under an old DSN", "", "3.3.5"),
+    ("D27", "", "segment after the host's MP_FASTCLOSE", "ignored", "", "3.5"),
     ("N01", "", "network doubles a segment", "", "", "3.3.6"),
     ("N02", "", "network loses a segment", "", "", "3.3.6"),
 )  # fmt: skip
 """Of data, acknowledgments and the network."""
 
-TRANSITIONS: dict[str, Transition] = {each.id: each for each in (*CONNECTION, *SUBFLOW, *DATA)}
+ADDRESSES = _lines(
+    ("A01", "", "host has another address", "ADD_ADDR", "", "3.4.1"),
+    ("A02", "", "no echo came", "ADD_ADDR again", "", "3.4.1"),
+    ("A03", "", "ADD_ADDR, HMAC right or none in version 0", "may join; owes echo", "", "3.4.1"),
+    ("A04", "", "ADD_ADDR came", "echo", "", "3.4.1"),
+    ("A05", "", "host lost an address", "REMOVE_ADDR", "", "3.4.2"),
+    ("A06", "", "ADD_ADDR, HMAC wrong", "ignored", "", "3.4.1"),
+    ("A07", "", "echo", "ADD_ADDR need not be repeated", "", "3.4.1"),
+    ("A08", "", "REMOVE_ADDR", "address not joined, its subflows not used", "", "3.4.2"),
+    ("A09", "", "MP_PRIO", "flag B of the peer", "", "3.3.8"),
+)  # fmt: skip
+"""Of addresses and priorities."""
+
+TRANSITIONS: dict[str, Transition] = {
+    each.id: each for each in (*CONNECTION, *SUBFLOW, *DATA, *ADDRESSES)
+}
 """All of them by id."""

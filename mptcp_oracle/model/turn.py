@@ -104,19 +104,23 @@ class Turn:
         """A host's relative DSN as the 64-bit number on the wire."""
         return (self.hosts[role].base + relative) & WIDE
 
-    def width(self, subflow: int, role: int, wanted: int) -> int:
+    def width(self, subflow: int, role: int, wanted: int, *, mapped: bool = False) -> int:
         """The width of the DATA_ACK that a host puts into a segment if it wants this one.
 
         0 if it may not send one. Where the peer has not yet seen a DATA_ACK for data of this
         subflow one is put in unasked (RFC 8684 section 3.7); one of 4 octets becomes one of 8
-        if data with a 64-bit DSN is to be acknowledged (section 3.3.2).
+        if data with a 64-bit DSN is to be acknowledged (section 3.3.2). ``mapped`` says that
+        the segment has a mapping; it then has a DATA_ACK too as long as the initiator cannot
+        know that its key arrived.
         """
         host = self.hosts[role]
         if host.state not in MPTCP:
             return 0
         if not wanted:
             half, peer = self.halves[subflow][role], self.halves[subflow][1 - role]
-            if peer.confirmed or half.rcv_nxt <= 1 + self.paths[subflow].syn_data[1 - role]:
+            unaware = mapped and role == 1 and not self.hosts[0].peer_knows
+            sure = half.rcv_nxt <= 1 + self.paths[subflow].syn_data[1 - role]
+            if (peer.confirmed or sure) and not unaware:
                 return 0
             wanted = 4
         return 8 if host.wide else wanted
@@ -180,8 +184,12 @@ class Turn:
         mapping: Mapping | None = None,
         dsn_width: int = 8,
         subflow: int = 0,
+        octets: bytes | None = None,
     ) -> tuple[Dss | None, int | None]:
-        """A DSS, ``None`` if it would say nothing, and its relative DATA_ACK."""
+        """A DSS, ``None`` if it would say nothing, and its relative DATA_ACK.
+
+        ``octets`` are those of the mapping where they do not follow from its DSN.
+        """
         if not width and mapping is None:
             return None, None
         host = self.hosts[role]
@@ -201,7 +209,7 @@ class Turn:
             dsn=absolute if dsn_width == 8 else absolute & NARROW,
             ssn=ssn,
             dll=mapping.octets + mapping.fin,
-            checksum=self.checksum_of(role, mapping, ssn),
+            checksum=self.checksum_of(role, mapping, ssn, octets),
         )
         return option, relative
 
@@ -212,13 +220,16 @@ class Turn:
             return mapping.sequence
         return mapping.sequence - self.paths[subflow].syn_data[role]
 
-    def checksum_of(self, role: int, mapping: Mapping, ssn: int) -> int | None:
+    def checksum_of(
+        self, role: int, mapping: Mapping, ssn: int, octets: bytes | None = None
+    ) -> int | None:
         """The DSS checksum of a mapping, if checksums are in use (RFC 8684 section 3.3.1)."""
         if not self.checksum:
             return None
         if mapping.infinite:
             return 0
-        octets = content(self.settings.seed, role, mapping.dsn, mapping.octets)
+        if octets is None:
+            octets = content(self.settings.seed, role, mapping.dsn, mapping.octets)
         flip = self.settings.deviations[role].checksum_flip
         dll = mapping.octets + mapping.fin
         return crypto.dss_checksum(self.absolute(role, mapping.dsn), ssn, dll, octets) ^ flip

@@ -9,18 +9,27 @@ from typing import Any
 from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.events import (
     Acknowledge,
+    Announce,
     Close,
     Copy,
     Deliver,
+    Echo,
     Event,
+    FastClose,
     Finish,
     Join,
+    KeepAlive,
+    Prioritise,
+    Probe,
+    Read,
     Remap,
     Reset,
     Retransmit,
     Send,
+    Withdraw,
 )
 from mptcp_oracle.model.sending import fresh
+from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.trace import SYN
 from mptcp_oracle.model.world import DATA_OUT, World
 
@@ -28,7 +37,8 @@ __all__ = ["vary"]
 
 DSN = ((3, 8), (1, 4))
 DATA_ACK = ((4, 8), (2, 4), (1, 0))
-TRIGGERS = ("timeout", "loss", "opportunistic")
+BESIDE = ((2, 0), (1, 4), (1, 8))
+TRIGGERS = ("timeout", "", "loss", "opportunistic")
 REASONS = (0, 1, 2, 3, 4, 5, 6)
 
 
@@ -57,16 +67,17 @@ def _deliver(world: World, event: Deliver, choices: Choices) -> Event:
     segment = next((each for each in world.flight if each.number == event.number), None)
     if segment is None:
         return event
-    data, backup, data_ack = 0, False, 0
+    data, backup, plain, data_ack = 0, False, False, 0
     settings = world.settings
     if segment.flags & SYN:
         if segment.ack is None:
             backup = segment.subflow > 0 and choices.chance(1, 4)
+            plain = segment.subflow > 0 and choices.chance(1, 30)
         elif segment.subflow == 0 and choices.chance(1, 4):
             data = choices.integer(1, min(settings.unit, settings.largest, segment.window))
     elif segment.subflow and segment.sequence == 1 and not segment.payload:
         data_ack = choices.weighted(((2, 0), (1, 8), (1, 4)))
-    return Deliver(number=event.number, data=data, backup=backup, data_ack=data_ack)
+    return Deliver(number=event.number, data=data, backup=backup, plain=plain, data_ack=data_ack)
 
 
 def _join(world: World, event: Join, choices: Choices) -> Event:
@@ -170,7 +181,7 @@ def _remap(world: World, event: Remap, choices: Choices) -> Event:
 def _copy(world: World, event: Copy, choices: Choices) -> Event:
     trigger = event.trigger
     if trigger == "timeout":
-        trigger = choices.pick(("timeout", "", "loss", "opportunistic"))
+        trigger = choices.pick(TRIGGERS)
     octets = choices.integer(1, event.octets) if choices.chance(1, 3) else event.octets
     return replace(
         event,
@@ -195,6 +206,77 @@ def _reset(world: World, event: Reset, choices: Choices) -> Event:
     return replace(event, reason=choices.pick(REASONS), transient=choices.chance(1, 4))
 
 
+def _fast_close(world: World, event: FastClose, choices: Choices) -> Event:
+    if world.version == 0 or not choices.chance(1, 2):
+        return event
+    return replace(event, reset=True, reason=choices.pick((None, 0)))
+
+
+def _speaking(world: World, role: int, choices: Choices, first: int) -> int:
+    """A subflow for a signal."""
+    numbers = [
+        number
+        for number, each in enumerate(world.subflows)
+        if number != first
+        and each.halves[role].state in SPEAKS
+        and (each.halves[1 - role].confirmed or each.halves[role].rcv_nxt == 1)
+    ]
+    return choices.pick((first, *numbers))
+
+
+def _announce(world: World, event: Announce, choices: Choices) -> Event:
+    port, role = event.port, event.host
+    told = [each for each in world.hosts[role].announced if each[0] == event.address]
+    if not told and choices.chance(1, 2):
+        port = choices.pick((None, *world.settings.extra_ports[role]))
+    return replace(
+        event,
+        subflow=_speaking(world, role, choices, event.subflow),
+        port=port,
+        data_ack=choices.weighted(BESIDE),
+    )
+
+
+def _echo(world: World, event: Echo, choices: Choices) -> Event:
+    subflow = _speaking(world, event.host, choices, event.subflow)
+    return replace(event, subflow=subflow, data_ack=choices.weighted(BESIDE))
+
+
+def _withdraw(world: World, event: Withdraw, choices: Choices) -> Event:
+    role = event.host
+    own = world.subflows[event.subflow].path.local[role]
+    known = [each.path.local[role] for each in world.subflows]
+    known += [index for index, _, _ in world.hosts[role].announced]
+    others = [index for index in dict.fromkeys(known) if index != own]
+    addresses: tuple[int, ...] = (choices.pick(others),)
+    if len(others) > 1 and choices.chance(1, 4):
+        addresses = tuple(others)
+    return replace(event, addresses=addresses, data_ack=choices.weighted(DATA_ACK))
+
+
+def _prioritise(world: World, event: Prioritise, choices: Choices) -> Event:
+    path = world.subflows[event.subflow].path
+    address = path.local[event.host] if world.version == 0 and choices.chance(1, 2) else None
+    return replace(
+        event,
+        address=address,
+        backup=event.backup ^ choices.chance(1, 6),
+        data_ack=choices.weighted(DATA_ACK),
+    )
+
+
+def _read(world: World, event: Read, choices: Choices) -> Event:
+    return replace(event, stays=choices.chance(1, 3), data_ack=choices.weighted(DATA_ACK))
+
+
+def _probe(world: World, event: Probe, choices: Choices) -> Event:
+    return replace(event, dsn=choices.weighted(DSN), data_ack=choices.weighted(DATA_ACK))
+
+
+def _keep_alive(world: World, event: KeepAlive, choices: Choices) -> Event:
+    return replace(event, data_ack=choices.weighted(BESIDE))
+
+
 _VARIATIONS: dict[type, Callable[[World, Any, Choices], Event]] = {
     Deliver: _deliver,
     Join: _join,
@@ -206,4 +288,12 @@ _VARIATIONS: dict[type, Callable[[World, Any, Choices], Event]] = {
     Finish: _finish,
     Close: _close,
     Reset: _reset,
+    FastClose: _fast_close,
+    Announce: _announce,
+    Echo: _echo,
+    Withdraw: _withdraw,
+    Prioritise: _prioritise,
+    Read: _read,
+    Probe: _probe,
+    KeepAlive: _keep_alive,
 }

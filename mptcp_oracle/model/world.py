@@ -16,6 +16,7 @@ __all__ = [
     "ALIVE",
     "CAN_SEND",
     "DATA_OUT",
+    "ENDED",
     "LISTENS",
     "MPTCP",
     "Half",
@@ -36,7 +37,7 @@ Spans = tuple[tuple[int, int], ...]
 MPTCP = frozenset(
     (
         "M_ESTAB_NEW", "M_ESTAB", "M_FIN_WAIT_1", "M_FIN_WAIT_2", "M_CLOSING", "M_CLOSE_WAIT",
-        "M_LAST_ACK", "M_TIME_WAIT", "M_FASTCLOSE_WAIT", "M_FAIL_SENT",
+        "M_LAST_ACK", "M_TIME_WAIT",
     )
 )  # fmt: skip
 """States of a host in which it may send MPTCP options other than of a handshake."""
@@ -59,6 +60,10 @@ ALIVE = frozenset(
 """States of a half that has a peer to talk to."""
 
 
+ENDED = frozenset(("CLOSED", "GONE"))
+"""States of a half that takes part in nothing any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """One host's view of the whole connection.
@@ -76,7 +81,11 @@ class Host:
         said: Highest DATA_ACK that it sent.
         peer_knows: Whether it knows that the peer has both keys.
         heard: Whether a DSS crossed the initial path, so that it may open subflows.
-        infinite: DSN where its data left the mappings for good (RFC 8684 section 3.7).
+        announced: Own addresses that it announced: index, port, whether an echo came.
+        known: The peer's addresses that it may join: index, port.
+        lost: Indexes of the peer's addresses that the peer withdrew.
+        echoes: ADD_ADDRs that it has to echo: index, port.
+        aborted: Whether it sent or got a valid MP_FASTCLOSE.
     """
 
     state: str
@@ -96,6 +105,11 @@ class Host:
     said: int = 0
     peer_knows: bool = False
     heard: bool = False
+    announced: tuple[tuple[int, int | None, bool], ...] = ()
+    known: tuple[tuple[int, int | None], ...] = ()
+    lost: tuple[int, ...] = ()
+    echoes: tuple[tuple[int, int | None], ...] = ()
+    aborted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +119,14 @@ class Record:
     Attributes:
         sequence, end: Relative sequence numbers. ranges: The truth of it, as sent first.
         mapping: The mapping on its segment, if any.
+        payload: Its octets, where they do not follow from the ranges (a probe).
     """
 
     sequence: int
     end: int
     ranges: tuple[Range, ...]
     mapping: Mapping | None
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +134,8 @@ class Half:
     """One host's end of a subflow.
 
     Attributes:
-        state: A TCP state, or ``PRE_ESTABLISHED`` (RFC 8684 section 3.2).
+        state: A TCP state, ``PRE_ESTABLISHED`` (RFC 8684 section 3.2), or ``GONE`` if its
+            address is no longer there.
         snd_una, snd_nxt: First sequence number that is not acknowledged; next to be sent.
         limit: Highest sequence number that the peer's window lets it send, plus 1.
         records: What it sent and may send again, in order.
@@ -130,6 +147,8 @@ class Half:
         fin_heard: Sequence number of the peer's FIN.
         owed: Whether an acknowledgment is due.
         backup: Flag B as it said last. backup_heard: As the peer said last.
+        removed: Whether the peer withdrew its address of this subflow.
+        plain: Whether it answered a join without MP_JOIN.
     """
 
     state: str
@@ -147,6 +166,8 @@ class Half:
     owed: bool = False
     backup: bool = False
     backup_heard: bool = False
+    removed: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
