@@ -30,6 +30,9 @@ __all__ = ["Draft", "Place", "fits"]
 STEP = 1_000
 """Nanoseconds between a segment and one inserted after it, if nothing comes between."""
 
+TRANSIT = 10_000_000
+"""Nanoseconds that a segment takes which is sent after all others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -144,6 +147,22 @@ class Draft:
             following = self._arrivals[at + 1 : at + 2]
             time += min([gap, *((arrival.time - time) // 2 for arrival in following)])
             self._arrivals.insert(at + 1, _Arrival(time, key, self._sent[key]))
+        return key
+
+    def append(self, sent: Sent, *, gap: int = STEP, lost: bool = False) -> int:
+        """Send one more segment after everything else was sent and has arrived; its key.
+
+        Args:
+            sent: The segment; its time is chosen here.
+            gap: Nanoseconds after the last thing that happened.
+            lost: Whether it never arrives.
+        """
+        happened = [each.time for each in (*self._sent.values(), *self._arrivals)]
+        key, time = max(self._sent) + 1, max(happened) + gap
+        self._order.append(key)
+        self._sent[key] = replace(sent, time=time)
+        if not lost:
+            self._arrivals.append(_Arrival(time + TRANSIT, key, self._sent[key]))
         return key
 
     def remove(self, key: int) -> None:
