@@ -157,8 +157,9 @@ class Draft:
             gap: Nanoseconds after the last thing that happened.
             lost: Whether it never arrives.
         """
-        happened = [each.time for each in (*self._sent.values(), *self._arrivals)]
-        key, time = max(self._sent) + 1, max(happened) + gap
+        last = max(each.time for each in self._sent.values())
+        last = max([last, *(each.time for each in self._arrivals)])
+        key, time = max(self._sent) + 1, last + gap
         self._order.append(key)
         self._sent[key] = replace(sent, time=time)
         if not lost:
