@@ -112,14 +112,13 @@ def test_spoilt_captures_give_facts_or_a_clean_error(octets: bytes) -> None:
 
 
 def test_spoilt_captures_are_mostly_read() -> None:
-    """The damage is no wall: most files still have segments with MPTCP, some are refused."""
-    read = refused = 0
-    for number in range(120):
+    """The damage is no wall: most files still have segments with MPTCP; a bare start is refused."""
+    read = 0
+    for number in range(100):
         found = check_total(spoilt(Counted(31, str(number)), SMALL))
-        refused += isinstance(found, str)
         read += isinstance(found, list) and any(fact["fact"] == "segment" for fact in found)
     assert read >= 80
-    assert refused >= 1
+    assert isinstance(check_total(Sample(compose(Counted(1), SMALL)).octets[:7]), str)
 
 
 def test_what_escapes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,8 +135,9 @@ def test_what_escapes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(equal, "facts_of", fragile)
 
-    @settings(max_examples=100, database=None, derandomize=True)
-    @settings(suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=100, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )  # fmt: skip
     @given(octets=anything())
     def holds(octets: bytes) -> None:
         check_total(octets)
