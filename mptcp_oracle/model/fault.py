@@ -23,7 +23,7 @@ __all__ = ["NEEDS", "Deviate", "Edit", "Fault", "Find", "Pair"]
 Find = Callable[[Trace], Iterable[Place]]
 Edit = Callable[[Draft, Place], None]
 Deviate = Callable[[Settings, int], Deviations]
-Pair = Callable[[Settings, Settings, int], Settings]
+Pair = Callable[[Settings, Settings, int], tuple[Settings, Settings]]
 
 NEEDS = {
     "data": "data from both hosts, DATA_ACKed",
@@ -79,8 +79,8 @@ class Fault:
         edit: Plants it at a place, naming the evidence. Without one the place is the evidence.
         deviate: For a deviation: what a host (by role) does wrong under some settings.
         hosts: Roles that can be to blame.
-        pair: For a deviation between two connections of one host: the settings of the second,
-            from those of the first, those it would have, and the role to blame.
+        pair: For a deviation between two connections of one host: the settings of both, from
+            those that they would have and the role to blame.
         arranges: Whether it also changes segments that are lawful by themselves.
         at_sender: Whether only a tap at the host to blame is sure to see the evidence, because
             it is lost on its way.

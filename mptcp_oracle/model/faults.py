@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mptcp_oracle.errors import UsageError
-from mptcp_oracle.model import faults_capable, faults_general, faults_initiation
+from mptcp_oracle.model import (
+    faults_addresses,
+    faults_capable,
+    faults_general,
+    faults_hmac,
+    faults_initiation,
+    faults_joining,
+    faults_keys,
+    faults_reaching,
+)
 from mptcp_oracle.model.fault import NEEDS, Fault
 from mptcp_oracle.model.faults_edit import Place
 from mptcp_oracle.model.trace import Trace
@@ -21,6 +30,11 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "general": faults_general.FAULTS,
     "capable": faults_capable.FAULTS,
     "initiation": faults_initiation.FAULTS,
+    "keys": faults_keys.FAULTS,
+    "hmac": faults_hmac.FAULTS,
+    "joining": faults_joining.FAULTS,
+    "addresses": faults_addresses.FAULTS,
+    "reaching": faults_reaching.FAULTS,
 }
 """The tables of faults by area."""
 

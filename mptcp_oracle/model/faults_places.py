@@ -41,6 +41,7 @@ __all__ = [
     "again",
     "alongside",
     "anything",
+    "arrivals",
     "carriers",
     "connection_of",
     "either",
@@ -90,6 +91,14 @@ def has(sent: Sent, *kinds: type[Any]) -> bool:
 def anything(_trace: Trace, _sent: Sent) -> bool:
     """A test that every segment passes."""
     return True
+
+
+def arrivals(trace: Trace) -> dict[int, int]:
+    """When each segment arrived first, by its number."""
+    arrived: dict[int, int] = {}
+    for delivery in trace.deliveries:
+        arrived.setdefault(delivery.segment.number, delivery.time)
+    return arrived
 
 
 def mapped(trace: Trace, sent: Sent) -> bytes | None:
@@ -265,9 +274,7 @@ def unheard_third(trace: Trace) -> Iterator[Place]:
             for sent in trace.segments
             if sent.subflow == subflow.number and not sent.flags & SYN and has(sent, MpCapable)
         ]
-        arrived: dict[int, int] = {}
-        for each in trace.deliveries:
-            arrived.setdefault(each.segment.number, each.time)
+        arrived = arrivals(trace)
         thirds = [sent for sent in capables if not sent.payload]
         lost = [sent.number for sent in thirds if sent.number not in arrived]
         if lost and any(each.number in arrived for each in capables):

@@ -269,19 +269,21 @@ class Script:
             self.ack(number, other)
         return number
 
-    def add_addr(self, subflow: int, host: int, address: str, port: int | None = None) -> int:
-        """An ADD_ADDR with Address ID 9, and in version 1 its echo."""
+    def add_addr(
+        self, subflow: int, host: int, address: str, port: int | None = None, name: int = 9
+    ) -> int:
+        """An ADD_ADDR with Address ID ``name``, and in version 1 its echo."""
         where = ip_address(address)
         hmac = crypto.add_addr_hmac(
             sender_key=KEYS[host],
             receiver_key=KEYS[1 - host],
-            address_id=9,
+            address_id=name,
             address=where,
             port=port,
         )
         option = AddAddr(
             version=self.version,
-            address_id=9,
+            address_id=name,
             address=where,
             port=port,
             hmac=hmac if self.version else None,
@@ -327,7 +329,12 @@ class Script:
 
 
 def story(
-    version: int = 1, *, checksum: bool = False, plain: str = "", resent: bool = False
+    version: int = 1,
+    *,
+    checksum: bool = False,
+    plain: str = "",
+    resent: bool = False,
+    ends: bool = True,
 ) -> Trace:
     """A connection in which most things happen once, or one that is plain TCP from its start."""
     script = Script(version=version, checksum=checksum)
@@ -343,8 +350,10 @@ def story(
     script.ack(first, 1, wide=False)
     script.data(first, 1, b"c" * 50)
     script.ack(first, 0)
-    script.add_addr(first, 1, "10.0.1.2", 80)
+    script.add_addr(first, 1, "10.0.1.2", name=1)
     script.add_addr(first, 0, "2001:db8::7")
+    script.add_addr(first, 1, "10.0.4.2", 80)
+    script.ack(first, 1)
     second = script.join(0)
     script.data(second, 0, b"d" * 60)
     script.ack(second, 1)
@@ -357,6 +366,8 @@ def story(
     script.join(0, refused="syn")
     script.join(0, refused="ack")
     script.ack(first, 0, RemoveAddr(address_ids=(1,)))
+    if not ends:
+        return script.trace()
     script.data_fin(first, 0)
     script.ack(first, 1)
     script.data_fin(first, 1)

@@ -22,6 +22,7 @@ EDITS = [each for each in FAULTS.values() if each.kind == "edit"]
 def stories(version: int) -> Iterator[Trace]:
     """Hand-made traces of one version."""
     yield story(version)
+    yield story(version, ends=False)
     yield story(version, checksum=True, resent=True)
     for plain in ("synack", "third"):
         yield story(version, plain=plain)

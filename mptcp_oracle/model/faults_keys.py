@@ -1,0 +1,335 @@
+"""Faults of what keys give: tokens, initial data sequence numbers, keys and tokens used twice.
+
+RFC 8684 and 6824, sections 3.1 and 3.2. All are deviations of the model: the other host answers
+a token that it does not know, and counts DSNs from where its peer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from mptcp_oracle import crypto
+from mptcp_oracle.model.fault import Deviate, Fault, Find
+from mptcp_oracle.model.faults_edit import Place
+from mptcp_oracle.model.faults_places import connection_of, option_of
+from mptcp_oracle.model.settings import Deviations, Settings
+from mptcp_oracle.model.trace import ConnectionTruth, Sent, Trace
+from mptcp_oracle.options import Dss, MpCapable, MpJoinSyn
+
+__all__ = ["COLLIDING", "FAULTS"]
+
+COLLIDING = {1: (0xC66F, 0xE658), 0: (0xEE60, 0x140E5)}
+"""For each version, two keys with the same token."""
+
+Derive = Callable[[tuple[int, int], int, int], int]
+"""Keys of both hosts, version and role of the host that derives: the number it comes to."""
+
+
+def spoken(settings: Settings) -> int:
+    """The version that the hosts agree on."""
+    return settings.version if settings.answers is None else min(settings.version, settings.answers)
+
+
+def _number(octets: bytes) -> int:
+    return int.from_bytes(octets, "big")
+
+
+def _reversed(key: int) -> int:
+    return int.from_bytes(key.to_bytes(8, "big"), "little")
+
+
+def _token_of_own_key(keys: tuple[int, int], version: int, host: int) -> int:
+    return crypto.token(keys[host], version)
+
+
+def _token_of_other_hash(keys: tuple[int, int], version: int, host: int) -> int:
+    return crypto.token(keys[1 - host], 1 - version)
+
+
+def _token_from_right(keys: tuple[int, int], version: int, host: int) -> int:
+    return _number(crypto.key_digest(keys[1 - host], version)[-4:])
+
+
+def _token_little_endian(keys: tuple[int, int], version: int, host: int) -> int:
+    return int.from_bytes(crypto.key_digest(keys[1 - host], version)[:4], "little")
+
+
+def _token_of_reversed_key(keys: tuple[int, int], version: int, host: int) -> int:
+    return crypto.token(_reversed(keys[1 - host]), version)
+
+
+def _idsn_of_other_hash(keys: tuple[int, int], version: int, host: int) -> int:
+    return crypto.idsn(keys[host], 1 - version)
+
+
+def _idsn_of_peer(keys: tuple[int, int], version: int, host: int) -> int:
+    return crypto.idsn(keys[1 - host], version)
+
+
+def _idsn_as_first(keys: tuple[int, int], version: int, host: int) -> int:
+    return (crypto.idsn(keys[host], version) - 1) & (1 << 64) - 1
+
+
+def _idsn_of_reversed_key(keys: tuple[int, int], version: int, host: int) -> int:
+    return crypto.idsn(_reversed(keys[host]), version)
+
+
+def _idsn_from_left(keys: tuple[int, int], version: int, host: int) -> int:
+    return _number(crypto.key_digest(keys[host], version)[:8])
+
+
+def _idsn_from_middle(keys: tuple[int, int], version: int, host: int) -> int:
+    """Octets 12 to 19 of the digest: the last of SHA-1, and the habit of version 0 code."""
+    digest = crypto.key_digest(keys[host], version)
+    return _number(digest[12:20] if version else digest[8:16])
+
+
+def _flipping(derive: Derive) -> Deviate:
+    """A token that is derived wrongly."""
+
+    def deviate(settings: Settings, host: int) -> Deviations:
+        version = spoken(settings)
+        right = crypto.token(settings.keys[1 - host], version)
+        return Deviations(token_flip=right ^ derive(settings.keys, version, host))
+
+    return deviate
+
+
+def _keys(connection: ConnectionTruth) -> tuple[int, int]:
+    return connection.hosts[0].key, connection.hosts[1].key
+
+
+def _joins_with(derive: Derive) -> Find:
+    """The SYNs of each join whose token is derived wrongly."""
+
+    def find(trace: Trace) -> Iterator[Place]:
+        joins: dict[int, list[Sent]] = {}
+        for sent in trace.segments:
+            option = option_of(sent, MpJoinSyn)
+            if option is None:
+                continue
+            connection = connection_of(trace, sent)
+            wrong = derive(_keys(connection), connection.version, sent.host)
+            right = crypto.token(connection.hosts[1 - sent.host].key, connection.version)
+            if option.token == wrong != right:
+                joins.setdefault(sent.subflow, []).append(sent)
+        for syns in joins.values():
+            yield Place(host=syns[0].host, segments=tuple(sent.number for sent in syns))
+
+    return find
+
+
+def _based(derive: Derive) -> Deviate:
+    """DSNs that count from a number that is derived wrongly."""
+    return lambda settings, host: Deviations(base=derive(settings.keys, spoken(settings), host))
+
+
+def _counted_from(derive: Derive) -> Find:
+    """The first DSN on the wire of each host whose numbers count from the wrong one."""
+
+    def find(trace: Trace) -> Iterator[Place]:
+        for connection in trace.connections:
+            for host, truth in enumerate(connection.hosts):
+                wrong = derive(_keys(connection), connection.version, host)
+                if truth.base != wrong or wrong == crypto.idsn(truth.key, connection.version):
+                    continue
+                for sent in trace.segments:
+                    option = option_of(sent, Dss)
+                    if (
+                        sent.host == host
+                        and option is not None
+                        and option.dsn is not None
+                        and connection_of(trace, sent) is connection
+                    ):
+                        yield Place(host=host, segments=(sent.number,))
+                        break
+
+    return find
+
+
+def _with_key(settings: Settings, key: int, host: int) -> Settings:
+    keys = (key, settings.keys[1]) if host == 0 else (settings.keys[0], key)
+    return replace(settings, keys=keys)
+
+
+def _beside(first: Settings, second: Settings) -> Settings:
+    """The second connection between the same addresses as the first."""
+    ports = (first.ports[0] + 1_000, first.ports[1])
+    return replace(
+        second,
+        version=first.version,
+        answers=first.answers,
+        addresses=first.addresses,
+        ports=ports,
+    )
+
+
+def _same_key(first: Settings, second: Settings, host: int) -> tuple[Settings, Settings]:
+    return first, _with_key(_beside(first, second), first.keys[host], host)
+
+
+def _colliding_keys(first: Settings, second: Settings, host: int) -> tuple[Settings, Settings]:
+    one, other = COLLIDING[spoken(first)]
+    return _with_key(first, one, host), _with_key(_beside(first, second), other, host)
+
+
+def _shows_key(trace: Trace, connection: ConnectionTruth, host: int) -> Sent | None:
+    """The first segment in which a host shows its key."""
+    for sent in trace.segments:
+        option = option_of(sent, MpCapable)
+        if (
+            option is not None
+            and sent.host == host
+            and option.sender_key is not None
+            and connection_of(trace, sent) is connection
+        ):
+            return sent
+    return None
+
+
+def _twins(same: Callable[[int, int, int], bool]) -> Find:
+    """Where a host shows a key while another of its connections has one that it must differ from.
+
+    ``same`` compares two keys in a version.
+    """
+
+    def find(trace: Trace) -> Iterator[Place]:
+        last = {
+            connection.number: max(
+                sent.time
+                for sent in trace.segments
+                if trace.subflows[sent.subflow].connection == connection.number
+            )
+            for connection in trace.connections
+        }
+        for host in (0, 1):
+            for second in trace.connections:
+                for first in trace.connections[: second.number]:
+                    shown = _shows_key(trace, first, host), _shows_key(trace, second, host)
+                    if None in shown or first.version != second.version:
+                        continue
+                    early, late = sorted(
+                        (sent for sent in shown if sent is not None), key=lambda sent: sent.number
+                    )
+                    one, other = (connection_of(trace, sent) for sent in (early, late))
+                    ends = (trace.subflows[sent.subflow].ends[host] for sent in (early, late))
+                    alive = one.closed is None or last[one.number] > late.time
+                    if (
+                        len({end.address for end in ends}) == 1
+                        and alive
+                        and same(one.hosts[host].key, other.hosts[host].key, first.version)
+                    ):
+                        yield Place(host=host, segments=(early.number, late.number))
+
+    return find
+
+
+def _equal(one: int, other: int, _version: int) -> bool:
+    return one == other
+
+
+def _collide(one: int, other: int, version: int) -> bool:
+    return one != other and crypto.token(one, version) == crypto.token(other, version)
+
+
+TOKENS: tuple[tuple[str, str, Derive, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("token-of-own-key", "the joiner's own key", _token_of_own_key, (), ()),
+    ("token-of-other-hash", "the hash of the other version", _token_of_other_hash, (), ()),
+    ("token-from-right", "the right 32 bits of the hash", _token_from_right, (), ()),
+    (
+        "token-little-endian",
+        "the hash read as a little-endian number",
+        _token_little_endian,
+        (),
+        (),
+    ),
+    (
+        "token-of-reversed-key",
+        "the key in the byte order of a little-endian machine",
+        _token_of_reversed_key,
+        ("8684-3.1-33",),
+        ("6824-3.1-32",),
+    ),
+)
+"""Wrong tokens: name, what they come from, derivation, further requirements of both versions."""
+
+IDSNS: tuple[tuple[str, str, Derive, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("idsn-of-other-hash", "the hash of the other version", _idsn_of_other_hash, (), ()),
+    ("idsn-of-peer", "the peer's key", _idsn_of_peer, (), ()),
+    (
+        "idsn-of-reversed-key",
+        "the key in the byte order of a little-endian machine",
+        _idsn_of_reversed_key,
+        ("8684-3.1-33",),
+        ("6824-3.1-32",),
+    ),
+    (
+        "idsn-from-left",
+        "the left 64 bits of the hash",
+        _idsn_from_left,
+        ("8684-3.1-34",),
+        ("6824-3.1-33",),
+    ),
+    (
+        "idsn-from-middle",
+        "64 bits from the middle of the hash",
+        _idsn_from_middle,
+        ("8684-3.1-34",),
+        ("6824-3.1-33",),
+    ),
+    (
+        "idsn-on-first-octet",
+        "the hash, but give it to the first octet of data instead of the SYN",
+        _idsn_as_first,
+        ("8684-3.1-45",),
+        ("6824-3.1-30",),
+    ),
+)
+"""Wrong IDSNs, likewise."""
+
+FAULTS = (
+    *(
+        Fault(
+            name=name,
+            meaning=f"The token of a join comes from {what}.",
+            v1=("8684-3.1-31", *more),
+            v0=("6824-3.1-11", *old),
+            needs=("join",),
+            find=_joins_with(derive),
+            deviate=_flipping(derive),
+        )
+        for name, what, derive, more, old in TOKENS
+    ),
+    *(
+        Fault(
+            name=name,
+            meaning=f"The DSNs of a host count from {what}.",
+            v1=("8684-3.1-32", "8684-3.3.1-23", *more),
+            v0=("6824-3.1-12", "6824-3.1-23", *old),
+            needs=("data",),
+            find=_counted_from(derive),
+            deviate=_based(derive),
+        )
+        for name, what, derive, more, old in IDSNS
+    ),
+    Fault(
+        name="key-used-twice",
+        meaning="Two connections of a host that exist at the same time have the same key.",
+        v1=("8684-3.1-13",),
+        v0=("6824-3.1-21",),
+        needs=("two_connections",),
+        find=_twins(_equal),
+        pair=_same_key,
+    ),
+    Fault(
+        name="token-collision",
+        meaning="Two connections of a listener that exist at the same time have the same token.",
+        v1=("8684-3.1-14",),
+        v0=("6824-3.1-06", "6824-B-01"),
+        needs=("two_connections",),
+        find=_twins(_collide),
+        pair=_colliding_keys,
+        hosts=(1,),
+    ),
+)

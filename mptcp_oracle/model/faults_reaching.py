@@ -1,0 +1,295 @@
+"""Faults of joins to addresses that were announced, refused or removed (section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mptcp_oracle.model.fault import Fault
+from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_places import (
+    again,
+    arrivals,
+    connection_of,
+    has,
+    new_join,
+    option_of,
+    quiet,
+    subflow_of,
+)
+from mptcp_oracle.model.trace import FIN, RST, SYN, Endpoint, Sent, SubflowTruth, Trace
+from mptcp_oracle.options import (
+    AddAddr,
+    Dss,
+    MpJoinSyn,
+    MpJoinSynAck,
+    MpTcprst,
+    RemoveAddr,
+)
+
+__all__ = ["FAULTS"]
+
+
+def _ack_only(_trace: Trace, sent: Sent) -> bool:
+    """Whether all MPTCP options of a segment are one DSS without mapping."""
+    return len(sent.options) == 1 and isinstance(sent.options[0], Dss) and sent.mapping is None
+
+
+def _announced(trace: Trace, truth: SubflowTruth) -> list[tuple[Sent, AddAddr]]:
+    """The ADD_ADDRs for the address that a join goes to."""
+    target = truth.ends[1 - truth.opener].address
+    return [
+        (sent, option)
+        for sent in trace.segments
+        if trace.subflows[sent.subflow].connection == truth.connection and sent.host != truth.opener
+        for option in sent.options
+        if isinstance(option, AddAddr) and not option.echo and option.address == target
+    ]
+
+
+def _first(trace: Trace, connection: int) -> SubflowTruth:
+    return next(each for each in trace.subflows if each.initial and each.connection == connection)
+
+
+def _joins_announced(trace: Trace) -> Iterator[Place]:
+    """The SYNs of each join to an address that was announced without a port alone."""
+    for truth in trace.subflows:
+        if truth.initial or truth.outcome != "established":
+            continue
+        options = [option for _, option in _announced(trace, truth)]
+        first = _first(trace, truth.connection).ends[1 - truth.opener]
+        if not options or any(option.port is not None for option in options):
+            continue
+        if truth.ends[1 - truth.opener].address == first.address:
+            continue
+        found = tuple(
+            sent.number
+            for sent in trace.segments
+            if sent.subflow == truth.number and has(sent, MpJoinSyn)
+        )
+        if found:
+            yield Place(host=truth.opener, segments=found)
+
+
+def _other_port(draft: Draft, place: Place) -> None:
+    """The join goes to another port than that of the subflow on which the ADD_ADDR came."""
+    subflow = draft.sent(place.segments[0]).subflow
+    ends = list(draft.subflows[subflow].ends)
+    used = {end.port for truth in draft.subflows for end in truth.ends}
+    port = next(port for port in range(20_000, 65_536) if port not in used)
+    ends[1 - place.host] = replace(ends[1 - place.host], port=port)
+    draft.subflow(subflow, ends=(ends[0], ends[1]))
+    draft.blame(*place.segments)
+
+
+def _refusals(trace: Trace) -> Iterator[Place]:
+    """The SYN of a join to an announced address, and a segment of the joiner after its refusal."""
+    arrived = arrivals(trace)
+    for truth in trace.subflows:
+        if truth.initial or truth.outcome != "refused" or not _announced(trace, truth):
+            continue
+        flow = [sent for sent in trace.segments if sent.subflow == truth.number]
+        refused = [
+            sent
+            for sent in flow
+            if sent.host != truth.opener and sent.flags & RST and sent.number in arrived
+        ]
+        if not refused or not has(flow[0], MpJoinSyn):
+            continue
+        reason = option_of(refused[0], MpTcprst)
+        if reason is not None and reason.transient:
+            continue
+        renewed = [
+            sent.number for sent, _ in _announced(trace, truth) if sent.time > refused[0].time
+        ]
+        for sent in trace.segments[refused[0].number :]:
+            if sent.number in renewed:
+                break
+            if (
+                sent.host == truth.opener
+                and sent.time > arrived[refused[0].number]
+                and trace.subflows[sent.subflow].connection == truth.connection
+                and sent.number in arrived
+            ):
+                yield Place(host=truth.opener, segments=(sent.number, flow[0].number))
+                break
+
+
+def _again_refused(draft: Draft, place: Place) -> None:
+    """A second attempt to join an address that has refused one."""
+    after, syn = place.segments
+    truth = draft.subflows[draft.sent(syn).subflow]
+    source = replace(truth.ends[truth.opener], port=_free_port(draft))
+    draft.blame(
+        new_join(
+            draft,
+            after,
+            opener=truth.opener,
+            target=truth.ends[1 - truth.opener],
+            source=source,
+            address_id=truth.address_ids[truth.opener],
+        )
+    )
+
+
+def _free_port(draft: Draft) -> int:
+    used = {end.port for truth in draft.subflows for end in truth.ends}
+    return next(port for port in range(50_100, 65_536) if port not in used)
+
+
+def _removals(trace: Trace) -> Iterator[Place]:
+    """A segment of the peer after it got a REMOVE_ADDR for an address that it could join."""
+    arrived = arrivals(trace)
+    for sent in trace.segments:
+        option = option_of(sent, RemoveAddr)
+        if option is None or sent.number not in arrived:
+            continue
+        connection = connection_of(trace, sent)
+        if connection.fallback is not None or _removed(trace, sent, option) is None:
+            continue
+        for each in trace.segments[sent.number :]:
+            if _renews(trace, sent, each) or each.flags & (FIN | RST):
+                break
+            if (
+                each.host != sent.host
+                and each.time > arrived[sent.number]
+                and connection_of(trace, each) is connection
+                and not (each.mapping is not None and each.mapping.fin)
+            ):
+                yield Place(host=each.host, segments=(each.number, sent.number))
+                break
+
+
+def _renews(trace: Trace, removal: Sent, later: Sent) -> bool:
+    """Whether a segment may bring a removed address back."""
+    return (
+        later.host == removal.host
+        and connection_of(trace, later) is connection_of(trace, removal)
+        and has(later, AddAddr, MpJoinSyn, MpJoinSynAck)
+    )
+
+
+def _removed(trace: Trace, sent: Sent, option: RemoveAddr) -> Endpoint | None:
+    """An end that a REMOVE_ADDR takes back: one of an established subflow, or an announced one."""
+    connection = trace.subflows[sent.subflow].connection
+    first = _first(trace, connection).ends[sent.host]
+    for truth in trace.subflows:
+        if (
+            truth.connection == connection
+            and not truth.initial
+            and truth.outcome == "established"
+            and truth.address_ids[sent.host] in option.address_ids
+            and truth.ends[sent.host].address != first.address
+        ):
+            return replace(truth.ends[sent.host], port=first.port)
+    for each in trace.segments[: sent.number]:
+        said = option_of(each, AddAddr)
+        if (
+            said is not None
+            and not said.echo
+            and each.host == sent.host
+            and trace.subflows[each.subflow].connection == connection
+            and said.address_id in option.address_ids
+        ):
+            return Endpoint(address=said.address, port=said.port or first.port)
+    return None
+
+
+def _join_removed(draft: Draft, place: Place) -> None:
+    after, removal = place.segments
+    sent = draft.sent(removal)
+    option = option_of(sent, RemoveAddr)
+    target = None if option is None else _removed(draft.trace, sent, option)
+    if target is None:
+        return
+    opener = place.host
+    connection = draft.connection_of(after).number
+    home = _first(draft.trace, connection).ends[opener]
+    same = [
+        (truth.ends[opener], truth.address_ids[opener])
+        for truth in draft.subflows
+        if truth.connection == connection
+        and truth.ends[opener].address.version == target.address.version
+    ]
+    end, name = same[0] if same else (home, 0)
+    source = replace(end, port=_free_port(draft))
+    draft.blame(
+        new_join(draft, after, opener=opener, target=target, source=source, address_id=name)
+    )
+
+
+def _in_use(trace: Trace) -> Iterator[Place]:
+    """Pure ACKs on joined subflows that carry traffic both ways, and that the host never ends."""
+    for place in quiet(_ack_only, option=RemoveAddr(address_ids=(1,)))(trace):
+        sent = trace.segments[place.segments[0]]
+        truth = subflow_of(trace, sent)
+        name = truth.address_ids[sent.host]
+        users = [
+            each.number
+            for each in trace.subflows
+            if each.connection == truth.connection and each.address_ids[sent.host] == name
+        ]
+        near = trace.segments[max(0, sent.number - 12) : sent.number]
+        recent = {
+            each.host for each in near if each.subflow == truth.number and not each.flags & SYN
+        }
+        ended = any(
+            each.subflow == truth.number and each.host == sent.host and each.flags & (FIN | RST)
+            for each in trace.segments
+        )
+        if (
+            not truth.initial
+            and name
+            and users == [truth.number]
+            and len(recent) == 2
+            and not ended
+        ):
+            yield place
+
+
+def _removed_in_use(draft: Draft, place: Place) -> None:
+    sent = draft.sent(place.segments[0])
+    name = draft.subflows[sent.subflow].address_ids[sent.host]
+    draft.blame(again(draft, place, RemoveAddr(address_ids=(name,))))
+
+
+FAULTS = (
+    Fault(
+        name="join-to-unannounced-port",
+        meaning="A join to an address that was announced without port goes to another port.",
+        v1=("8684-3.4.1-06", "8684-3.9.1-01"),
+        v0=("6824-3.4.1-13", "6824-3.8.1-10"),
+        needs=("join_announced",),
+        find=_joins_announced,
+        edit=_other_port,
+        arranges=True,
+    ),
+    Fault(
+        name="join-refused-again",
+        meaning="A host joins an announced address again, though that refused it.",
+        v1=("8684-3.4.1-14", "8684-3.6-06"),
+        v0=("6824-3.4.1-14",),
+        needs=("add_addr", "refused_syn"),
+        find=_refusals,
+        edit=_again_refused,
+        at_sender=True,
+    ),
+    Fault(
+        name="join-to-removed-address",
+        meaning="A host joins an address that the peer has removed.",
+        v1=("8684-3.4.2-04",),
+        needs=("remove_addr",),
+        find=_removals,
+        edit=_join_removed,
+        at_sender=True,
+    ),
+    Fault(
+        name="removed-in-use",
+        meaning="A host removes the address of a subflow that works, and never ends it.",
+        v1=("8684-3.4.2-09",),
+        v0=("6824-3.4.2-15",),
+        needs=("join_data",),
+        find=_in_use,
+        edit=_removed_in_use,
+    ),
+)
