@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 from mptcp_oracle.analysis.dataplane import DataPlane
 from mptcp_oracle.analysis.entities import Connection
@@ -14,8 +15,8 @@ __all__ = ["verify"]
 UNCHECKED, RIGHT, WRONG, INCOMPLETE = range(4)
 #: Bit of a mapping's flags: its last octet is a DATA_FIN, which is no payload.
 DATA_FIN = 0x10
-#: Bits of a mapping's flags in which a repetition agrees: DATA_FIN, checksum, MP_CAPABLE.
-SAME = 0x70
+#: Bits of a mapping's flags in which a repetition agrees: DATA_FIN, checksum.
+SAME = 0x30
 
 
 def _carriers(plane: DataPlane, half: int) -> memoryview | array[int]:
@@ -52,8 +53,8 @@ def _repeats(plane: DataPlane, low: int, high: int) -> set[int]:
     return found
 
 
-def _said(mapping: int, columns: list[array[int]]) -> tuple[int, ...]:
-    """What a mapping says, but for the width of its DSN."""
+def _said(mapping: int, columns: list[Any]) -> tuple[int, ...]:
+    """What a mapping says, but for the width of its DSN and the option that says it."""
     *others, flags = (column[mapping] for column in columns)
     return (*others, flags & SAME)
 

@@ -101,7 +101,12 @@ def _join(build: Assembly, shake: Handshake, found: Found) -> None:
     if subflow.kind is None:
         subflow.kind = "joined"
     subflow.join = check_join(build.wire, shake, connection)
-    unanswered = shake.syn_row is not None and not shake.answered and shake.ack is None
+    unanswered = (
+        shake.syn_row is not None
+        and shake.synack_row is None
+        and shake.ack is None
+        and not (shake.answered or shake.begun)
+    )
     subflow.established = subflow.join.result not in ("refused", "invalid") and not unanswered
     token, expected = syn_token(shake), connection.hosts[1 - found.source].token
     if token is not None and expected not in (None, token) and shake.syn is not None:

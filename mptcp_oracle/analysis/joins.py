@@ -90,8 +90,11 @@ def owner_by_hmac(shake: Handshake, connection: Connection, opener: int) -> bool
 
 
 def _refused(shake: Handshake) -> bool:
-    """Whether the answer was a RST before any other segment, or a SYN/ACK without MP_JOIN."""
-    if shake.refused is not None and not shake.answered:
+    """Whether a RST answered the handshake and nothing shows that it succeeded.
+
+    So does a SYN/ACK without MP_JOIN.
+    """
+    if shake.refused is not None and not shake.answered and not shake.begun:
         return True
     return not shake.synacks and shake.plain_synack is not None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mptcp_oracle.analysis.entities import Subflow
 from mptcp_oracle.analysis.signals import ACK, RST, SYN, Raw, Signals
 from mptcp_oracle.options import Flaw, Malformed, MpCapable, MpJoinAck, MpJoinSyn, MpJoinSynAck
+from mptcp_oracle.wire.columns import FLAG_BITS
 from mptcp_oracle.wire.segments import Wire
 
 __all__ = ["Handshake", "find_subflows"]
@@ -24,7 +25,8 @@ class Handshake:
     ``syn`` and ``synack`` hold the last valid option of each message with its signal, ``ack``
     the first and ``changed`` the first later MP_CAPABLE with other keys. What differs among
     repeated SYNs and SYN/ACKs (a join's nonce, a stateless listener's key) is kept in ``syns``
-    and ``synacks``, :data:`MOST_REPEATS` at most.
+    and ``synacks``, :data:`MOST_REPEATS` at most. ``begun`` and ``answered`` say whether the opener
+    and the other host sent anything beyond the handshake and RSTs.
     """
 
     subflow: Subflow
@@ -40,6 +42,7 @@ class Handshake:
     syn_row: int | None = None
     synack_row: int | None = None
     refused: int | None = None
+    begun: bool = False
     answered: bool = False
 
     @property
@@ -102,27 +105,36 @@ def _read(wire: Wire, signals: Signals, shake: Handshake) -> Handshake:
             continue
         _place(shake, raw, option)
     for raw in signals.events.get(stream, ()):
+        cut = wire.segments["flags"][raw.row] & FLAG_BITS["options_cut"]
         if raw.flags & SYN and raw.flags & ACK:
             shake.opener = raw.half ^ 1 if shake.opener is None else shake.opener
             shake.synack_row = raw.row if shake.synack_row is None else shake.synack_row
-            if raw.row not in with_option and shake.plain_synack is None:
+            if raw.row not in with_option and not cut and shake.plain_synack is None:
                 shake.plain_synack = raw.row
         elif raw.flags & SYN:
             shake.opener = raw.half if shake.opener is None else shake.opener
             shake.syn_row = raw.row if shake.syn_row is None else shake.syn_row
-            if raw.row not in with_option:
+            if raw.row not in with_option and not cut:
                 shake.plain_syn = raw.row
     if shake.opener is not None and shake.opener != subflow.halves[0]:
         subflow.halves = (shake.opener, shake.opener ^ 1)
         subflow.source, subflow.destination = subflow.destination, subflow.source
-    # Anything but SYN and RST from the answering host means that it took the subflow.
-    other = subflow.halves[1]
-    signs = sum(
-        1 for raw in signals.events.get(stream, ()) if raw.half == other and raw.flags & (SYN | RST)
-    )
-    shake.answered = wire.halves["count"][other] > signs
+    shake.begun, shake.answered = (_more_than_signs(wire, signals, half) for half in subflow.halves)
     _time(wire, signals, shake)
     return shake
+
+
+def _more_than_signs(wire: Wire, signals: Signals, half: int) -> bool:
+    """Whether a host sent anything but SYNs, RSTs and third packets of a join."""
+    events = signals.events.get(half >> 1, ())
+    signs = {raw.row for raw in events if raw.half == half and raw.flags & (SYN | RST)}
+    thirds = {
+        raw.row
+        for raw in signals.options.get(half >> 1, ())
+        if raw.subtype == 1 and raw.half == half and isinstance(raw.decode(None), MpJoinAck)
+    }
+    count: int = wire.halves["count"][half]
+    return count > len(signs | thirds)
 
 
 def _place(
@@ -176,8 +188,9 @@ def _time(wire: Wire, signals: Signals, shake: Handshake) -> None:
     """The round trip of the handshake, and a guess from it of where the capture was made."""
     subflow, time = shake.subflow, wire.segments["time"]
     places = _places(wire, subflow)
+    told = bool(places)
     if len(places) == 1:
-        subflow.vantage = (*places, True)
+        subflow.vantage = (places.pop(), True)
     for raw in signals.events.get(subflow.stream, ()):
         if raw.flags & RST and raw.half == subflow.halves[1] and shake.refused is None:
             shake.refused = raw.row
@@ -191,7 +204,7 @@ def _time(wire: Wire, signals: Signals, shake: Handshake) -> None:
     if whole <= 0:
         return
     subflow.round_trip = whole
-    if not places:
+    if not told:
         if far * 10 >= whole * 8:
             subflow.vantage = ("source", False)
         elif far * 10 <= whole * 2:

@@ -212,6 +212,10 @@ def append(
         place = (place << 10) | (b_direction[i] << 8) | b_ttl[i]
         ip_id = b_ip_id[i]
         ip_id = ip_id & LOW_32
+        if b_ip_id[i] > 0:
+            # Equal headers of different packets each have a place of their own.
+            hashed = ((hashed ^ ip_id) * 16777619) & LOW_32
+            hashed = hashed ^ (hashed >> 15)
         # Four places where it may stand; the one not used for longest is given up.
         bucket = ((hashed ^ h) * 16) & cache_mask
         slot = bucket

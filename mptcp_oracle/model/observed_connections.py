@@ -9,7 +9,7 @@ from mptcp_oracle.facts import CLASSES, ROLES, Fact
 from mptcp_oracle.model.observed_checksums import count_checksums
 from mptcp_oracle.model.observed_frames import Seen
 from mptcp_oracle.model.observed_groups import Group
-from mptcp_oracle.model.observed_handshakes import Handshake
+from mptcp_oracle.model.observed_handshakes import Handshake, syn_data
 from mptcp_oracle.model.observed_mismatches import mismatches
 from mptcp_oracle.model.observed_payload import Payload
 from mptcp_oracle.model.trace import FIN, RST, SYN
@@ -121,7 +121,7 @@ def connection(view: View) -> Fact:
         "events": list(_events(view)),
         "addresses": list(_addresses(view)),
         "mismatches": mismatches(group, view.shakes, view.fresh),
-        "notes": [],
+        "notes": list(_notes(view)),
     }
     fact["checksums"] = count_checksums(
         group, view.payload, view.fresh, in_use=fact["checksum"] is not False
@@ -245,6 +245,23 @@ def _addresses(view: View) -> Iterable[Fact]:
                 for address_id in option.address_ids:
                     none = dict.fromkeys(("address", "port", "hmac"))
                     yield fact | {"what": "remove", "address_id": address_id} | none
+
+
+def _notes(view: View) -> Iterable[Fact]:
+    """Oddities: the lone subflow's first octet of a host is not the first of the connection."""
+    flow = view.group.initial
+    if flow is None or len(view.group.flows) > 1:
+        return
+    late: list[int] = []
+    for host in (0, 1):
+        half, shake = view.payload.halves[flow.id, host], view.shakes[flow.id]
+        first = 1 + syn_data(shake, host)
+        ((_, _, under),) = half.maps.parts(first, first + 1)
+        known = view.group.keys[host] and shake.origin_from[host] == "handshake"
+        if known and under is not None and first + under.delta > 1:
+            late.append(under.frame)
+    if late:
+        yield {"code": "late-first-dsn", "text": "", "count": len(late), "frame": late[0]}
 
 
 def seconds(time: int) -> str:

@@ -13,7 +13,7 @@ from mptcp_oracle.model.observed_frames import Flow, Seen
 from mptcp_oracle.model.trace import ACK, RST, SYN
 from mptcp_oracle.options import Dss, MpCapable, MpJoinAck, MpJoinSyn, MpJoinSynAck, Option
 
-__all__ = ["Handshake"]
+__all__ = ["Handshake", "syn_data"]
 
 
 class Handshake:
@@ -131,3 +131,12 @@ def _bounded(frames: Iterable[Seen]) -> int | None:
             most = upper if most is None else min(most, upper)
             least = lower if least is None else max(least, lower)
     return most if most == least else None
+
+
+def syn_data(shake: Handshake, host: int) -> int:
+    """Octets of a host's SYN that the SYN/ACK accepted, if both are in the capture."""
+    syn, synack = shake.first_syn, shake.first_synack
+    if syn is None or synack is None or syn.segment.host != host or not syn.segment.payload:
+        return 0
+    accepted = (synack.segment.ack or 0) - 1
+    return accepted if 0 <= accepted <= len(syn.segment.payload) else 0

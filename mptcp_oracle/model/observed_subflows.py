@@ -6,7 +6,7 @@ from mptcp_oracle import crypto
 from mptcp_oracle.facts import ROLES, Fact
 from mptcp_oracle.model.observed_connections import View, unknown
 from mptcp_oracle.model.observed_frames import Flow, Seen
-from mptcp_oracle.model.observed_handshakes import Handshake
+from mptcp_oracle.model.observed_handshakes import Handshake, syn_data
 from mptcp_oracle.model.trace import FIN, RST, SYN
 from mptcp_oracle.options import MpJoinAck, MpJoinSyn, MpJoinSynAck, MpPrio, MpTcprst
 
@@ -61,7 +61,7 @@ def _end(view: View, flow: Flow, host: int) -> Fact:
         "backup": _backup(view, flow, host),
         "isn": None if origin is None else (truth.isns[host] + origin) & 0xFFFFFFFF,
         "isn_from": shake.origin_from[host],
-        "syn_data": _syn_data(shake, host),
+        "syn_data": syn_data(shake, host),
         "octets": sum(count for name, count in half.octets.items() if name not in NOT_CARRIED),
     }
     return unknown(fact, "role", "address_id", "backup", "isn")
@@ -100,15 +100,6 @@ def _backup(view: View, flow: Flow, host: int) -> bool | None:
                 touched = mine == option.address_id and flow.seen[0].number <= seen.number
             said = option.backup if touched else said
     return said
-
-
-def _syn_data(shake: Handshake, host: int) -> int:
-    """Octets of a host's SYN that the SYN/ACK accepted, if both are in the capture."""
-    syn, synack = shake.first_syn, shake.first_synack
-    if syn is None or synack is None or syn.segment.host != host or not syn.segment.payload:
-        return 0
-    accepted = (synack.segment.ack or 0) - 1
-    return accepted if 0 <= accepted <= len(syn.segment.payload) else 0
 
 
 def _round_trip(shake: Handshake) -> float | None:
@@ -180,21 +171,32 @@ def _join(view: View, flow: Flow, shake: Handshake) -> Fact:
 
 
 def _refused(flow: Flow, shake: Handshake) -> bool:
-    """Whether a join was refused, and the RST or the SYN/ACK without MP_JOIN is there."""
-    if flow.truth.outcome != "refused":
-        return False
-    owner = 1 - flow.truth.opener
-    frames = [seen for seen in flow.fresh if seen.segment.host == owner and not seen.cut]
-    plain = any(seen.segment.flags & SYN and not seen.segment.options for seen in frames)
-    return plain or any(seen.segment.flags & RST for seen in frames)
+    """Whether a RST answered a join, and no frame shows that it went on.
+
+    So does a SYN/ACK without MP_JOIN.
+    """
+    owner = [seen for seen in flow.fresh if seen.segment.host != flow.truth.opener]
+    if shake.synack is None and any(
+        seen.segment.flags & SYN and not seen.segment.options and not seen.cut for seen in owner
+    ):
+        return True
+    return any(seen.segment.flags & RST for seen in owner) and not _went_on(flow)
+
+
+def _went_on(flow: Flow) -> bool:
+    """Whether a frame is there of what comes after the handshake of a join."""
+    return not all(
+        seen.segment.flags & (SYN | RST) or any(isinstance(each, MpJoinAck) for each in seen.whole)
+        for seen in flow.fresh
+    )
 
 
 def _established(flow: Flow, shake: Handshake, join: Fact | None) -> bool:
-    """Whether a join may have carried data: not seen to fail."""
+    """Whether a join may have carried data: neither seen to fail, nor a SYN without answer."""
     if join is not None and join["result"] in ("refused", "invalid"):
         return False
-    only_syns = all(seen.segment.flags & SYN for seen in flow.fresh)
-    return not (only_syns and shake.first_syn is not None and shake.first_synack is None)
+    answered = shake.first_synack is not None or shake.ack is not None or _went_on(flow)
+    return answered or shake.first_syn is None
 
 
 def _subflow_end(view: View, flow: Flow) -> Fact | None:

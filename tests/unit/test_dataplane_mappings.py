@@ -66,9 +66,9 @@ def test_data_sequence_numbers_wrap_at_64_bits(role):
     ("what", "idsn"),
     [
         ("SHA-1 IDSN under version 1", 0x3A95ED6E4EBB4AD5),
-        ("off by one", 0xF5A101D3D29D6F72 + 1),
+        ("off by one", 0xF5A101D3D29D6F72 - 1),
         ("byte-swapped", int.from_bytes((0xF5A101D3D29D6F72).to_bytes(8, "little"), "big")),
-        ("one gigabyte on", 0xF5A101D3D29D6F72 + (1 << 30)),
+        ("one gigabyte before", 0xF5A101D3D29D6F72 - (1 << 30)),
     ],
     ids=lambda each: each if isinstance(each, str) else None,
 )
@@ -105,13 +105,28 @@ def test_wrong_idsns_of_both_hosts_are_both_named():
 
 def test_wrong_idsn_in_narrow_numbers_is_named():
     """With 4-octet DSNs the low halves are compared, and named."""
-    talk = Conversation(wide=(False, False), idsn=(0x3A95ED6E4EBB4AD5, None))
+    talk = Conversation(wide=(False, False), idsn=(0x3A95ED6E9EBB4AD5, None))
     flow = talk.opened()
     flow.data(0, b"wrong")
     with analyze(talk.tape.pcap()) as trace:
         (found,) = trace.connections[0].mismatches
         assert found.what == "idsn"
-        assert found.seen == "4ebb4ad5"
+        assert found.seen == "9ebb4ad5"
+
+
+@pytest.mark.parametrize("beyond", [1, 1 << 30])
+def test_late_first_dsn_is_a_note_for_a_lone_subflow(beyond):
+    """A first DSN beyond IDSN + 1 may follow data of a subflow that is not in the capture."""
+    talk = Conversation(idsn=(0xF5A101D3D29D6F72 + beyond, None))
+    flow = talk.opened()
+    frame = flow.data(0, b"late")
+    with analyze(talk.tape.pcap()) as trace:
+        connection = trace.connections[0]
+        assert connection.mismatches == []
+        assert [(note.code, note.frame) for note in connection.notes] == [("late-first-dsn", frame)]
+    talk.joined()
+    with analyze(talk.tape.pcap()) as trace:
+        assert trace.connections[0].notes == []
 
 
 def test_mapping_over_many_segments_repeated_on_each():
