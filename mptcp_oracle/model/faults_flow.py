@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from mptcp_oracle import crypto
+from mptcp_oracle.constants import DSS_DATA_FIN
 from mptcp_oracle.model.fault import Find
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_places import (
@@ -52,6 +53,7 @@ __all__ = [
     "next_dsn",
     "next_sequence",
     "plain_dss",
+    "remapped",
     "said",
     "whole",
 ]
@@ -288,3 +290,40 @@ def fin_alone(draft: Draft, subflow: int, host: int, dsn: int) -> Sent:
 def plain_dss(change: Callable[[Dss], Dss | None]) -> Callable[[Option], Option | None]:
     """A change of the DSS among options."""
     return lambda option: change(option) if isinstance(option, Dss) else option
+
+
+def remapped(
+    draft: Draft, sent: Sent, mapping: Mapping, *, payload: bytes, ssn: int | None = None
+) -> Sent:
+    """A segment whose DSS announces another mapping, with a right checksum if it has one.
+
+    Args:
+        draft: The draft.
+        sent: A segment with a DSS that has a mapping.
+        mapping: The other mapping; its ``checksum`` is set here.
+        payload: The octets under it.
+        ssn: The subflow sequence number on the wire, if not that of the mapping.
+    """
+    connection = draft.connections[draft.subflows[sent.subflow].connection]
+    base = connection.hosts[sent.host].base
+    ssn = (mapping.sequence if ssn is None else ssn) & 0xFFFF_FFFF
+    dll, absolute = mapping.octets + mapping.fin, (base + mapping.dsn) & WIDE
+
+    def change(option: Dss) -> Dss:
+        if option.dsn is None:
+            return option
+        total = option.checksum
+        if total is not None:
+            total = crypto.dss_checksum(absolute, ssn, dll, payload)
+        return replace(
+            option,
+            flags=option.flags & ~DSS_DATA_FIN | (DSS_DATA_FIN if mapping.fin else 0),
+            dsn=absolute & (1 << 8 * option.dsn_size) - 1,
+            ssn=ssn,
+            dll=dll,
+            checksum=total,
+        )
+
+    options = tuple(change(each) if isinstance(each, Dss) else each for each in sent.options)
+    had = any(isinstance(each, Dss) and each.checksum is not None for each in options)
+    return replace(sent, options=options, mapping=replace(mapping, checksum=had or None))
