@@ -131,6 +131,7 @@ def fin_acknowledged(turn: Turn, subflow: int, role: int) -> None:
     if half.fin is None or half.snd_una <= half.fin or half.state not in _FIN_ACKED:
         return
     turn.half(subflow, role, state=_FIN_ACKED[half.state])
+    turn.took("S30")
     ended(turn, role)
 
 
