@@ -33,6 +33,7 @@ class Path:
         middlebox: What it does to segments: ``""`` for nothing, or the name of an alteration.
         altered: Parts of a thousand segments that the middlebox alters.
         from_segment: How many segments of each direction pass before the middlebox begins.
+        outages: Spans of the virtual clock (ns, half-open) in which all that is sent is lost.
     """
 
     delay: int = 10_000_000
@@ -45,6 +46,7 @@ class Path:
     middlebox: str = ""
     altered: int = 1000
     from_segment: int = 0
+    outages: tuple[tuple[int, int], ...] = ()
 
     @property
     def round_trip(self) -> int:
@@ -118,7 +120,8 @@ def fate(
         and (path.altered >= 1000 or choices.chance(path.altered, 1000))
     ):
         alteration = path.middlebox
-    if path.queue and start - now > path.queue:
+    cut = path.outages and any(first <= now < last for first, last in path.outages)
+    if cut or (path.queue and start - now > path.queue):
         after = Direction(busy=direction.busy, last=direction.last, passed=direction.passed + 1)
         return Fate(arrivals=()), after
     arrival = busy + path.delay
