@@ -58,6 +58,10 @@ NEEDS = {
     "two_connections": "two connections of one host",
     "syn_data": "data in the SYN of the initial subflow, accepted",
     "reinjection": "data that is mapped on a second subflow",
+    "short_dsn": "a DSN of 4 octets",
+    "shared_mapping": "two segments under one mapping that stands on both",
+    "fast_open": "payload on the SYN, accepted or not",
+    "window": "a receive window that is nearly full",
     "retransmission": "a retransmission by TCP",
     "backup": "a subflow with flag B",
 }
