@@ -62,6 +62,7 @@ NEEDS = {
     "shared_mapping": "two segments under one mapping that stands on both",
     "fast_open": "payload on the SYN, accepted or not",
     "window": "a receive window that is nearly full",
+    "lost": "data that was lost",
     "retransmission": "a retransmission by TCP",
     "backup": "a subflow with flag B",
 }
