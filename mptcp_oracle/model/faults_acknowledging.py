@@ -300,6 +300,7 @@ def _resent(trace: Trace) -> Iterator[Place]:
             and mptcp_only(trace, sent)
             and sent.ranges
             and all(part.cause == "retransmission" and part.dsn is not None for part in sent.ranges)
+            and (not checked(connection_of(trace, sent)) or _spurious(trace, sent))
         ):
             yield Place(host=sent.host, segments=(sent.number,))
 
