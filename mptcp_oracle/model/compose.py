@@ -44,7 +44,7 @@ class Plan:
     """
 
     profile: Profile = field(default_factory=Profile)
-    limits: Limits = field(default_factory=lambda: Limits(segments=110))
+    limits: Limits = field(default_factory=lambda: Limits(segments=130))
     connections: tuple[int, ...] = (6, 2, 1)
     versions: tuple[int, ...] = (1, 0)
     vantages: tuple[tuple[int, str], ...] = (

@@ -68,12 +68,12 @@ def fates(world: World) -> tuple[Event, ...]:
     return _within(world, events)
 
 
-def acts(world: World) -> tuple[Event, ...]:
-    """What the hosts may do of their own accord."""
+def acts(world: World, roles: tuple[int, ...] = (0, 1)) -> tuple[Event, ...]:
+    """What the hosts in these roles may do of their own accord."""
     if not world.subflows:
         return _within(world, [Connect()])
     events: list[Event] = []
-    for role in (0, 1):
+    for role in roles:
         _of_host(world, role, events)
     return _within(world, events)
 

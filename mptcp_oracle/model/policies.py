@@ -16,9 +16,11 @@ from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.driver import Agent, Policy, Turn
 from mptcp_oracle.model.enabling import acts
 from mptcp_oracle.model.events import (
+    Acknowledge,
     Close,
     Deliver,
     Event,
+    FastClose,
     Finish,
     Join,
     Reset,
@@ -27,7 +29,7 @@ from mptcp_oracle.model.events import (
 from mptcp_oracle.model.network import Network
 from mptcp_oracle.model.settings import Settings
 from mptcp_oracle.model.varying import vary
-from mptcp_oracle.model.world import CAN_SEND, World
+from mptcp_oracle.model.world import CAN_SEND, DATA_OUT, MPTCP, World
 
 __all__ = ["Profile", "Wanderer"]
 
@@ -49,8 +51,8 @@ DATA: Mapping[str, int] = MappingProxyType(
         "Copy": 5,
         "Announce": 4,
         "Prioritise": 3,
-        "Withdraw": 2,
         "Stall": 2,
+        "Withdraw": 1,
         "Remap": 1,
         "Retransmit": 1,
         "KeepAlive": 1,
@@ -73,7 +75,7 @@ ENDING: Mapping[str, int] = MappingProxyType(
         "Copy": 2,
         "Probe": 2,
         "Remap": 1,
-        "FastClose": 1,
+        "FastClose": 0,
         "Retransmit": 1,
         "Prioritise": 1,
         "Withdraw": 1,
@@ -87,6 +89,9 @@ ENDING: Mapping[str, int] = MappingProxyType(
 
 OTHER = 2
 
+#: States in which both DATA_FINs were acknowledged, or there are none.
+DONE = ("M_TIME_WAIT", "M_CLOSED", "TCP")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -94,15 +99,15 @@ class Profile:
 
     Attributes:
         length: Least and most segments after which the connection is to end.
-        ends: Parts of a hundred traces in which it does end; the others stay open.
+        ends: How traces end, by weight: ``close``, ``abort``, or ``stop`` (they stay open).
         patience: How many arrivals it waits for before it acts again, if anything is in
             flight; one of these numbers.
         subflows: How many subflows it opens soon; one of these numbers.
         data, ending: Weights of events by class.
     """
 
-    length: tuple[int, int] = (36, 90)
-    ends: int = 75
+    length: tuple[int, int] = (36, 84)
+    ends: tuple[tuple[int, str], ...] = ((13, "close"), (3, "abort"), (4, "stop"))
     patience: tuple[int, ...] = (1, 0, 1, 2, 0, 3, 1, 6)
     subflows: tuple[int, ...] = (3, 1, 2, 4, 2, 5)
     data: Mapping[str, int] = field(default_factory=lambda: DATA)
@@ -126,9 +131,10 @@ class _Wandering(Agent):
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self.limit: int | None = None  # segments after which the connection is to end
-        self.stops = False  # whether it then just stops
+        self.end = ""  # how
         self.subflows = 1
         self.waits = 0  # for how many arrivals
+        self.role = 0  # who acts next
         self.due: Event | None = None  # what a time-out is going to do
 
     def turn(self, world: World, now: int, idle: bool, choices: Choices) -> Turn:
@@ -136,7 +142,7 @@ class _Wandering(Agent):
         if self.limit is None:
             low, high = self.profile.length
             self.limit = low + choices.integer(0, high - low)
-            self.stops = not choices.chance(self.profile.ends, 100)
+            self.end = choices.weighted(self.profile.ends)
             self.subflows = choices.pick(self.profile.subflows)
         if self.waits and not idle:
             self.waits -= 1
@@ -145,16 +151,20 @@ class _Wandering(Agent):
             event, self.due = self.due, None
             return vary(world, event, choices), None
         ending = world.number >= self.limit
-        if ending and self.stops:
+        if ending and self.end == "stop":
             return None, None
-        options = self._options(world, idle, ending)
+        # With nothing in flight both hosts are asked, so that no time-out strikes for nothing.
+        roles = (0, 1) if idle else (self.role,)
+        options = self._options(world, roles, idle, ending)
         total = sum(weight for weight, _ in options)
         if not total:
+            self.role = 1 - self.role
             return None, None
         # Where there is little to do, rather wait for what is in flight.
-        at = choices.integer(0, (total if idle else max(total, LEAST_HASTE)) - 1)
+        rest = 0 if idle else max(0, LEAST_HASTE - total)
+        at = choices.integer(0, total + rest - 1) - rest
         chosen = None
-        for weight, events in options:
+        for weight, events in options if at >= 0 else ():
             if at < weight:
                 # A class shares its weight among its events.
                 chosen = events[at * len(events) // weight]
@@ -162,17 +172,21 @@ class _Wandering(Agent):
             at -= weight
         if chosen is None:
             return None, None
-        self.waits = choices.pick(self.profile.patience)
+        patience = self.profile.patience
+        self.role, at = divmod(choices.integer(0, 2 * len(patience) - 1), len(patience))
+        self.waits = patience[at]
         if idle and isinstance(chosen, Retransmit):
             self.due = chosen
             return None, now + TIMEOUT
         return vary(world, chosen, choices), None
 
-    def _options(self, world: World, idle: bool, ending: bool) -> list[tuple[int, list[Event]]]:
+    def _options(
+        self, world: World, roles: tuple[int, ...], idle: bool, ending: bool
+    ) -> list[tuple[int, list[Event]]]:
         """The apt events, by class, each class with its weight."""
         weights = self.profile.ending if ending else self.profile.data
         groups: dict[type[Event], list[Event]] = {}
-        for event in acts(world):
+        for event in (*acts(world, roles), *_extras(world, roles, ending)):
             kind = type(event)
             if kind in groups:
                 groups[kind].append(event)
@@ -186,6 +200,8 @@ class _Wandering(Agent):
                 weight = 12 if idle else weight
             elif kind is Join and len(world.subflows) >= self.subflows:
                 continue
+            elif kind is FastClose and ending and self.end == "abort":
+                weight = 40
             elif kind is Finish:
                 first = [one for one in events if world.hosts[one.host].fin is None]  # type: ignore[union-attr]
                 if first and ending:
@@ -195,18 +211,67 @@ class _Wandering(Agent):
                 else:
                     weight = 8 if idle else 1
                     events = [one for one in events if one not in first]
-            elif not ending and kind in (Close, Reset):
+            elif ending and kind in (Close, Reset):
+                # First the DATA_FINs, mostly.
+                done = [one for one in events if world.hosts[one.host].state in DONE]  # type: ignore[union-attr]
+                events, weight = (done, weight) if done else (events, kind is Close and 1)
+            elif kind in (Close, Reset):
                 # Data needs subflows: leave two to each host.
                 events = [one for one in events if _alive(world, one.host) > 2]  # type: ignore[union-attr]
                 if not events:
                     continue
             if weight:
                 options.append((SCALE * weight, events))
+        if ending:
+            # What ends the trace is the simplest choice.
+            options.sort(key=_weight, reverse=True)
         return options
 
     def shape(self, world: World, event: Deliver, choices: Choices) -> Event:
         """A delivery with what its receiver does at once."""
         return vary(world, event, choices)
+
+
+def _extras(world: World, roles: tuple[int, ...], ending: bool) -> list[Event]:
+    """Legal events that the model does not offer by itself, because they are never needed.
+
+    An acknowledgment of nothing new, a mapping announced on an ACK (version 0), and a DATA_FIN on
+    the FIN of the last subflow in use.
+    """
+    extras: list[Event] = []
+    for role in roles:
+        host = world.hosts[role]
+        if host.state not in MPTCP:
+            continue
+        busy = [
+            number for number, subflow in enumerate(world.subflows)
+            if subflow.halves[role].records and subflow.halves[role].state != "CLOSED"
+        ]  # fmt: skip
+        announced = any(subflow.halves[role].ahead for subflow in world.subflows)
+        for number, subflow in enumerate(world.subflows):
+            half = subflow.halves[role]
+            if half.state not in CAN_SEND:
+                continue
+            if not ending:
+                if not half.owed:
+                    extras.append(Acknowledge(host=role, subflow=number))
+                octets = min(world.settings.unit, host.limit - host.snd_nxt)
+                plain = half.ahead is None and not host.orphans
+                if not world.version and host.state in DATA_OUT and plain and octets > 0:
+                    extras.append(Acknowledge(host=role, subflow=number, announce=octets))
+            elif (
+                set(busy) <= {number}
+                and not announced
+                and not host.orphans
+                and (host.state in DATA_OUT if host.fin is None else host.snd_una <= host.fin)
+            ):
+                extras.append(Finish(host=role, subflow=number, fin=True))
+            break
+    return extras
+
+
+def _weight(option: tuple[int, list[Event]]) -> int:
+    return option[0]
 
 
 def _alive(world: World, role: int) -> int:
