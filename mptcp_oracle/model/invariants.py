@@ -15,7 +15,7 @@ from mptcp_oracle import crypto
 from mptcp_oracle.model.settings import content
 from mptcp_oracle.model.step import Step
 from mptcp_oracle.model.tables import TRANSITIONS
-from mptcp_oracle.model.trace import SYN, Mapping, Sent
+from mptcp_oracle.model.trace import SYN, Mapping, Range, Sent
 from mptcp_oracle.model.world import DATA_OUT, LISTENS, MPTCP, Half, World
 from mptcp_oracle.options import MpCapable, MpJoinSyn, MpTcprst
 
@@ -153,6 +153,20 @@ def _immutable(before: World, outcome: Step) -> Iterator[str]:
                 yield f"segment {segment.number} maps octets again, to other DSNs"
 
 
+def _probes(before: World, segment: Sent, piece: Range) -> bool:
+    """Whether a range is a window probe, sent first or again: its octet is the next one's."""
+    if piece.cause == "probe":
+        return True
+    if piece.cause != "retransmission" or segment.subflow >= len(before.subflows):
+        return False
+    records = before.subflows[segment.subflow].halves[segment.host].records
+    return any(
+        each.cause == "probe" and each.sequence == piece.sequence
+        for record in records
+        for each in record.ranges
+    )
+
+
 def _labels(before: World, outcome: Step) -> Iterator[str]:
     seed = before.settings.seed
     for segment in outcome.sent:
@@ -162,7 +176,7 @@ def _labels(before: World, outcome: Step) -> Iterator[str]:
             if piece.sequence != at or piece.octets < 1:
                 yield f"the ranges of segment {segment.number} have gaps"
             at += piece.octets
-            if piece.dsn is not None and piece.cause != "probe":
+            if piece.dsn is not None and not _probes(before, segment, piece):
                 octets += content(seed, segment.host, piece.dsn, piece.octets)
             else:
                 start = len(octets)
