@@ -11,6 +11,7 @@ from mptcp_oracle.model.faults_flow import (
     LATER,
     acknowledgment,
     alive,
+    checked,
     data_places,
     ends,
     fresh,
