@@ -316,9 +316,8 @@ class Transfer(Agent):
         if first.state in ("M_TIME_WAIT", "M_CLOSED") or second.state == "M_CLOSED":
             for number, subflow in enumerate(world.subflows):
                 for role, half in enumerate(subflow.halves):
-                    if half.state in CAN_SEND and world.hosts[role].state in (
-                        "M_TIME_WAIT", "M_CLOSED"
-                    ):  # fmt: skip
+                    done = world.hosts[role].state in ("M_TIME_WAIT", "M_CLOSED")
+                    if half.state in CAN_SEND and done and not half.removed:  # fmt: skip
                         return Close(host=role, subflow=number, data_ack=8)
         return None
 

@@ -8,19 +8,21 @@ a capture does not show; the schedulers here serve to score how well it can be g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from mptcp_oracle.model.driver import Agent, Policy
-from mptcp_oracle.model.events import Copy, Event, Reset, Send
-from mptcp_oracle.model.network import Network
+from mptcp_oracle.model.choices import Choices
+from mptcp_oracle.model.driver import Agent, Limits, Policy, drive
+from mptcp_oracle.model.events import Copy, Event, Reset, Send, Withdraw
+from mptcp_oracle.model.network import Network, Path
 from mptcp_oracle.model.policies_bulk import SENDER, Carrier, Transfer
 from mptcp_oracle.model.sending import carried
 from mptcp_oracle.model.settings import Settings
+from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.world import DATA_OUT, Spans, World
 
-__all__ = ["SCHEDULERS", "TRIGGERS", "Scheduler"]
+__all__ = ["SCHEDULERS", "TRIGGERS", "Scheduler", "transfer"]
 
 MS = 1_000_000
 
@@ -30,6 +32,7 @@ TRIGGERS: Mapping[str, str] = MappingProxyType(
         "loss": "TCP's time-out struck on the subflow that carried it",
         "opportunistic": "the receive window is full of data that a slow subflow holds up",
         "subflow_end": "the subflow that carried it ended",
+        "address_removed": "the address of the subflow that carried it was withdrawn",
     }
 )
 """What reinjections answer."""
@@ -51,6 +54,8 @@ class Scheduler(Policy):
         opportunistic: Whether it sends again elsewhere, and halves the slow subflow's window,
             what keeps the receive window full.
         ends: Which of the joined subflows ends, from 0, when half of the data was sent.
+        withdraws: Whether it ends because the sender lost its address and says so by REMOVE_ADDR;
+            else by a reset.
     """
 
     octets: int = 140_000
@@ -62,6 +67,7 @@ class Scheduler(Policy):
     after_loss: bool = False
     opportunistic: bool = False
     ends: int | None = None
+    withdraws: bool = False
 
     @property
     def redundant(self) -> bool:
@@ -87,9 +93,38 @@ SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType(
         "after_loss": Scheduler(after_loss=True, rotate=True),
         "opportunistic": Scheduler(opportunistic=True),
         "subflow_end": Scheduler(ends=0, rotate=True),
+        "address_removed": Scheduler(ends=0, withdraws=True, rotate=True),
     }
 )
 """By name."""
+
+
+def transfer(
+    scheduler: Scheduler,
+    choices: Choices,
+    *,
+    segments: int = 100,
+    loss: int = 0,
+    delays: Sequence[int] = (10 * MS, 10 * MS, 15 * MS),
+    rate: int = 4_000_000,
+    settings: Settings | None = None,
+) -> Trace:
+    """A bulk transfer until it is over: one cell of a table of schedulers and networks.
+
+    Args:
+        scheduler: How the initiator sends.
+        choices: Where losses come from.
+        segments: Full segments of data.
+        loss: Parts of a thousand segments that each path loses.
+        delays: Nanoseconds one way, by subflow.
+        rate: Octets a second of each path.
+        settings: The connection; by default version 1 without checksums.
+    """
+    settings = settings or Settings()
+    paths = tuple(Path(delay=delay, loss=loss, rate=rate) for delay in delays)
+    limits = Limits(segments=20 * segments + 200, time=600_000 * MS, events=100 * segments + 1000)
+    policy = replace(scheduler, octets=segments * settings.largest)
+    return drive(settings, policy, Network(paths=paths), choices, limits)
 
 
 class _Scheduling(Transfer):
@@ -275,5 +310,9 @@ class _Scheduling(Transfer):
         number = policy.ends + 1
         if number >= len(self.carriers):
             return None
+        if policy.withdraws:
+            self._owe(world, self.carriers[number], "address_removed")
+            index = world.subflows[number].path.local[SENDER]
+            return Withdraw(host=SENDER, subflow=0, addresses=(index,))
         self._owe(world, self.carriers[number], "subflow_end")
-        return Reset(host=SENDER, subflow=number, reason=3)
+        return Reset(host=SENDER, subflow=number, reason=3 if world.version else None)

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from statistics import median
 
 import pytest
 
 from mptcp_oracle.model.choices import Choices, Counted
-from mptcp_oracle.model.driver import Limits, drive
-from mptcp_oracle.model.network import Network, Path
+from mptcp_oracle.model.driver import drive
+from mptcp_oracle.model.network import Network
 from mptcp_oracle.model.policies import Profile, Wanderer
-from mptcp_oracle.model.policies_schedulers import SCHEDULERS, TRIGGERS, Scheduler
+from mptcp_oracle.model.policies_schedulers import SCHEDULERS, TRIGGERS, Scheduler, transfer
 from mptcp_oracle.model.settings import Settings
 from mptcp_oracle.model.trace import FIN, RST, Trace
+from mptcp_oracle.options import RemoveAddr
 
 MS = 1_000_000
-PATIENT = Limits(segments=3000, time=400_000_000_000, events=20_000)
 
 
-def transfer(
+def transferred(
     scheduler: Scheduler, *, loss: int = 0, ratio: int = 1, segments: int = 30, seed: int = 1
 ) -> Trace:
     """A bulk transfer over paths whose delays differ by a factor."""
-    paths = tuple(
-        Path(delay=10 * MS * factor, loss=loss, rate=4_000_000)
-        for factor in (1, ratio, 1 + ratio // 2)
-    )
-    policy = replace(scheduler, octets=1400 * segments)
-    return drive(Settings(), policy, Network(paths=paths), Counted(seed), PATIENT)
+    delays = [10 * MS * factor for factor in (1, ratio, 1 + ratio // 2)]
+    return transfer(scheduler, Counted(seed), segments=segments, loss=loss, delays=delays)
 
 
 def octets(trace: Trace, **wanted: object) -> int:
@@ -95,7 +90,7 @@ def test_the_simplest_choices_end() -> None:
 @pytest.mark.parametrize(("loss", "ratio"), [(0, 1), (50, 5), (20, 50)])
 def test_schedulers_deliver_everything(name: str, loss: int, ratio: int) -> None:
     """Every scheduler gets all data to the listener, whatever the network, and closes."""
-    trace = transfer(SCHEDULERS[name], loss=loss, ratio=ratio)
+    trace = transferred(SCHEDULERS[name], loss=loss, ratio=ratio)
     assert octets(trace, cause="new") == 30 * 1400
     assert trace.connections[0].closed == "data_fin"
     got = {
@@ -113,7 +108,7 @@ def test_schedulers_have_their_intentions(name: str) -> None:
     """Only redundant schedulers copy by themselves; what others copy names its trigger."""
     scheduler = SCHEDULERS[name]
     for seed, ratio in ((1, 1), (2, 10)):
-        trace = transfer(scheduler, loss=50, ratio=ratio, segments=60, seed=seed)
+        trace = transferred(scheduler, loss=50, ratio=ratio, segments=60, seed=seed)
         assert (octets(trace, cause="redundant") > 0) is scheduler.redundant
         triggers = {part.trigger for one in trace.segments for part in one.ranges} - {""}
         assert triggers <= set(TRIGGERS)
@@ -121,46 +116,47 @@ def test_schedulers_have_their_intentions(name: str) -> None:
             "timeout": scheduler.timeout > 0,
             "loss": scheduler.after_loss,
             "opportunistic": scheduler.opportunistic,
-            "subflow_end": scheduler.ends is not None,
+            "subflow_end": scheduler.ends is not None and not scheduler.withdraws,
+            "address_removed": scheduler.ends is not None and scheduler.withdraws,
         }
         assert all(allowed[trigger] for trigger in triggers)
 
 
 def test_the_lowest_round_trip_comes_first() -> None:
     """Lowest-RTT leaves to the slow subflow what the quick one has no room for."""
-    trace = transfer(SCHEDULERS["lowest_rtt"], ratio=10, segments=100)
+    trace = transferred(SCHEDULERS["lowest_rtt"], ratio=10, segments=100)
     assert octets(trace, subflow=0) > 5 * octets(trace, subflow=1) > 0
 
 
 def test_subflows_take_turns() -> None:
     """Round-robin shares the data evenly over equal paths."""
-    trace = transfer(SCHEDULERS["round_robin"], segments=100)
+    trace = transferred(SCHEDULERS["round_robin"], segments=100)
     assert abs(octets(trace, subflow=0) - octets(trace, subflow=1)) <= 2 * 1400
 
 
 @pytest.mark.parametrize("name", ["backup_aware", "redundant_backup_aware"])
 def test_backups_wait(name: str) -> None:
     """A backup carries nothing while a regular subflow lives."""
-    trace = transfer(SCHEDULERS[name], segments=60)
+    trace = transferred(SCHEDULERS[name], segments=60)
     assert octets(trace, subflow=1) == 0
     assert octets(trace, subflow=2) > 0
 
 
 def test_full_redundancy_copies_everything() -> None:
     """Full redundancy sends every octet on both subflows, but for the first segment."""
-    trace = transfer(SCHEDULERS["redundant"], ratio=10, segments=60)
+    trace = transferred(SCHEDULERS["redundant"], ratio=10, segments=60)
     assert octets(trace, cause="redundant") == 59 * 1400
 
 
 def test_skipping_what_is_acknowledged_spares_the_slow_path() -> None:
     """A redundant scheduler that skips what was DATA_ACKed sends little on a slow subflow."""
-    trace = transfer(SCHEDULERS["redundant_unacked"], ratio=50, segments=100)
+    trace = transferred(SCHEDULERS["redundant_unacked"], ratio=50, segments=100)
     assert 0 < octets(trace, subflow=1) < 0.3 * octets(trace, subflow=0)
 
 
 def test_redundancy_may_be_for_the_beginning_only() -> None:
     """A scheduler that is redundant at the start copies nothing later."""
-    trace = transfer(SCHEDULERS["redundant_start"], segments=100)
+    trace = transferred(SCHEDULERS["redundant_start"], segments=100)
     beginning = SCHEDULERS["redundant_start"].beginning
     copies = [
         part.dsn
@@ -174,20 +170,20 @@ def test_redundancy_may_be_for_the_beginning_only() -> None:
 
 def test_an_aggressive_timeout_copies_sooner() -> None:
     """The shorter the MPTCP-level time-out, the more is reinjected."""
-    patient = transfer(SCHEDULERS["data_timeout"], ratio=10, segments=100)
-    hasty = transfer(SCHEDULERS["aggressive_timeout"], ratio=10, segments=100)
+    patient = transferred(SCHEDULERS["data_timeout"], ratio=10, segments=100)
+    hasty = transferred(SCHEDULERS["aggressive_timeout"], ratio=10, segments=100)
     assert octets(hasty, trigger="timeout") > octets(patient, trigger="timeout")
 
 
 def test_a_full_window_is_relieved() -> None:
     """Opportunistic retransmission sends again what a slow subflow holds up."""
-    trace = transfer(SCHEDULERS["opportunistic"], ratio=50, segments=200)
+    trace = transferred(SCHEDULERS["opportunistic"], ratio=50, segments=200)
     assert octets(trace, trigger="opportunistic") > 0
 
 
 def test_the_end_of_a_subflow_moves_its_data() -> None:
     """What a subflow carried when it was reset goes over another one."""
-    trace = transfer(SCHEDULERS["subflow_end"], segments=60)
+    trace = transferred(SCHEDULERS["subflow_end"], segments=60)
     reset = next(one for one in trace.segments if one.flags & RST)
     assert reset.subflow == 1
     moved = [one for one in trace.segments if any(part.trigger for part in one.ranges)]
@@ -195,9 +191,22 @@ def test_the_end_of_a_subflow_moves_its_data() -> None:
     assert all(one.number > reset.number and one.subflow == 0 for one in moved)
 
 
+def test_the_loss_of_an_address_moves_its_data() -> None:
+    """What a subflow carried when its address was withdrawn goes over another one."""
+    trace = transferred(SCHEDULERS["address_removed"], segments=60)
+    removal = next(
+        one
+        for one in trace.segments
+        if any(isinstance(option, RemoveAddr) for option in one.options)
+    )
+    moved = [one for one in trace.segments if any(part.trigger for part in one.ranges)]
+    assert moved
+    assert all(one.number > removal.number and one.subflow == 0 for one in moved)
+
+
 def test_tcp_repairs_losses() -> None:
     """Lost data is sent again on its subflow, mostly before a time-out strikes."""
-    trace = transfer(SCHEDULERS["lowest_rtt"], loss=30, segments=200)
+    trace = transferred(SCHEDULERS["lowest_rtt"], loss=30, segments=200)
     assert octets(trace, cause="retransmission") > 0
     last = max(one.time for one in trace.segments if one.payload)
     assert last < 8_000 * MS
@@ -205,7 +214,7 @@ def test_tcp_repairs_losses() -> None:
 
 def test_acknowledgments_are_delayed() -> None:
     """The listener acknowledges about every other segment, with a DATA_ACK."""
-    trace = transfer(SCHEDULERS["lowest_rtt"], segments=100)
+    trace = transferred(SCHEDULERS["lowest_rtt"], segments=100)
     acks = [one for one in trace.segments if one.host == 1 and not one.flags & FIN]
     assert 45 <= len(acks) <= 65
     assert sum(one.data_ack is not None for one in acks) > 45
