@@ -6,13 +6,13 @@ from mptcp_oracle.model.events import Close, Finish, Reset
 from mptcp_oracle.model.sending import announced
 from mptcp_oracle.model.trace import ACK, FIN, RST, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
-from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, ENDED, MPTCP, Host, added
+from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, ENDED, MPTCP, PLAIN, Host, added
 from mptcp_oracle.options import MpTcprst
 
 __all__ = ["close", "data_fin_reached", "end", "fin", "fin_acknowledged", "fin_arrives",
            "fin_reached", "finish", "may_end", "reset", "reset_arrives", "stray"]  # fmt: skip
 
-DONE = frozenset(("M_TIME_WAIT", "M_CLOSED", "TCP"))
+DONE = frozenset(("M_TIME_WAIT", "M_CLOSED"))
 """States in which the subflows are no longer needed."""
 
 OVER = frozenset(("CLOSED", "GONE", "TIME_WAIT", "LISTEN"))
@@ -131,7 +131,7 @@ def fin_acknowledged(turn: Turn, subflow: int, role: int) -> None:
     if half.fin is None or half.snd_una <= half.fin or half.state not in _FIN_ACKED:
         return
     turn.half(subflow, role, state=_FIN_ACKED[half.state])
-    turn.took("S30")
+    turn.took("S38")
     ended(turn, role)
 
 
@@ -196,7 +196,7 @@ def reset(turn: Turn, event: Reset) -> None:
         raise IllegalEvent("data is outstanding, and this is the last subflow")
     why = None
     if event.reason is not None:
-        if not turn.version or turn.hosts[role].state == "TCP":
+        if not turn.version or turn.hosts[role].state in PLAIN:
             raise IllegalEvent("MP_TCPRST is an option of MPTCP version 1")
         why = MpTcprst(reason=event.reason, flags=int(event.transient))
     turn.send(number, role, RST | ACK, why)

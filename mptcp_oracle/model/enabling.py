@@ -7,6 +7,7 @@ from mptcp_oracle.model.closing import may_end
 from mptcp_oracle.model.events import (
     EVENTS,
     Acknowledge,
+    Alter,
     Announce,
     Close,
     Connect,
@@ -35,7 +36,7 @@ from mptcp_oracle.model.repeating import AGAIN
 from mptcp_oracle.model.sending import carried, fresh
 from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.windows import may_keep_alive, may_probe
-from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, LISTENS, MPTCP, Half, World
+from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, LISTENS, MPTCP, PLAIN, Half, World
 
 __all__ = ["acts", "enabled", "fates"]
 
@@ -65,6 +66,11 @@ def fates(world: World) -> tuple[Event, ...]:
     for segment in world.flight:
         number = segment.number
         events += (Deliver(number=number), Lose(number=number), Repeat(number=number))
+        if world.settings.middlebox:
+            if segment.options:
+                events.append(Alter(number=number))
+            if segment.payload:
+                events.append(Alter(number=number, octet=0))
     return _within(world, events)
 
 
@@ -85,7 +91,7 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
             if each.halves[role].state in SPEAKS:
                 events.append(FastClose(host=role, subflow=number))
         return
-    mptcp = host.state in MPTCP
+    mptcp, plain = host.state in MPTCP, host.state in PLAIN and host.fin is None
     halves = [each.halves[role] for each in world.subflows]
     live = [number for number, half in enumerate(halves) if half.state in CAN_SEND]
     regular = any(not (halves[n].backup_heard or halves[n].removed) for n in live)
@@ -104,6 +110,11 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
             continue
         if state not in ALIVE:
             continue
+        if state in CAN_SEND and plain:
+            most = half.limit - half.snd_nxt
+            if most > 0:
+                octets = min(most, settings.unit)
+                events.append(Send(host=role, subflow=number, octets=octets))
         if state in CAN_SEND and mptcp:
             if not (regular and (half.backup_heard or half.removed)):
                 _new(world, role, number, half, events)
@@ -134,6 +145,8 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
 def _free(world: World, role: int, number: int) -> bool:
     """Whether a segment without DATA_ACK does no harm on a subflow."""
     subflow = world.subflows[number]
+    if role == 0 and not world.hosts[0].peer_knows:
+        return False
     return (
         subflow.halves[1 - role].confirmed
         or subflow.halves[role].rcv_nxt <= 1 + subflow.path.syn_data[1 - role]

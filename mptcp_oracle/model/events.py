@@ -16,6 +16,7 @@ __all__ = [
     "EVENTS",
     "NETWORK",
     "Acknowledge",
+    "Alter",
     "Announce",
     "Close",
     "Connect",
@@ -110,7 +111,9 @@ class Send:
 
     Attributes:
         octets: Payload. ahead: Octets that a new mapping announces beyond the payload.
-        repeat: Whether a segment under an earlier mapping repeats it, where it need not.
+        repeat: Whether a segment under an earlier mapping repeats it, where it need not; of the
+            infinite mapping of a fallback, whether it begins with the last data that is known to
+            have arrived, and not with this segment.
         dsn: Width of the DSN. data_ack: Width of the DATA_ACK.
         fin: Whether a DATA_FIN ends the mapping. push: Flag PSH.
     """
@@ -147,6 +150,7 @@ class Retransmit:
 
     Attributes:
         sequence: Relative sequence number where it starts; it is one that was sent before.
+        plain: Whether the initiator's SYN goes without MP_CAPABLE from now on.
         octets: Payload; ``None`` for as much as the segment had that was sent there.
         dsn, data_ack: Widths.
         fin: Whether the mapping now includes the DATA_FIN that was sent since.
@@ -159,6 +163,7 @@ class Retransmit:
     dsn: int = 8
     data_ack: int = 8
     fin: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,6 +366,20 @@ class KeepAlive:
     data_ack: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alter:
+    """A middlebox changes a segment in flight (N03, N04).
+
+    Attributes:
+        octet: Index of the octet of payload that changes; ``None`` to strip all MPTCP options.
+        flip: What is XORed onto it, 1 to 255.
+    """
+
+    number: int
+    octet: int | None = None
+    flip: int = 1
+
+
 Event: TypeAlias = (
     Connect
     | Deliver
@@ -384,13 +403,15 @@ Event: TypeAlias = (
     | Read
     | Probe
     | KeepAlive
+    | Alter
 )
 
 EVENTS: tuple[type[Event], ...] = (
     Connect, Deliver, Lose, Repeat, Join, Send, Acknowledge, Retransmit, Remap, Copy, Finish,
     Close, Reset, FastClose, Announce, Echo, Withdraw, Prioritise, Stall, Read, Probe, KeepAlive,
+    Alter,
 )  # fmt: skip
 """All classes of events, in the order in which they are offered."""
 
-NETWORK: tuple[type[Event], ...] = (Deliver, Lose, Repeat)
+NETWORK: tuple[type[Event], ...] = (Deliver, Lose, Repeat, Alter)
 """Those that are the network's doing."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mptcp_oracle import crypto
 from mptcp_oracle.model.events import Connect, Deliver
 from mptcp_oracle.model.sending import first_data
-from mptcp_oracle.model.settings import Settings
-from mptcp_oracle.model.trace import ACK, SYN, Endpoint, Sent
+from mptcp_oracle.model.settings import Settings, syn_octets
+from mptcp_oracle.model.trace import ACK, SYN, Endpoint, Range, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
 from mptcp_oracle.model.world import MPTCP, Half, Path
 from mptcp_oracle.options import MpCapable
@@ -15,6 +15,7 @@ __all__ = [
     "base",
     "capable_of",
     "connect",
+    "give_up",
     "syn",
     "syn_arrives",
     "synack",
@@ -43,10 +44,12 @@ def connect(turn: Turn, event: Connect) -> None:
     if turn.paths:
         raise IllegalEvent("the connection was opened before")
     settings = turn.settings
+    if not 0 <= event.data <= settings.largest:
+        raise IllegalEvent("the SYN cannot carry so much")
     ends = tuple(
         Endpoint(address=settings.addresses[role][0], port=settings.ports[role]) for role in (0, 1)
     )
-    turn.paths.append(Path(opener=0, ends=(ends[0], ends[1])))
+    turn.paths.append(Path(opener=0, ends=(ends[0], ends[1]), offered=event.data))
     turn.halves.append([Half(state="SYN_SENT", snd_nxt=1), Half(state="LISTEN")])
     turn.host(0, state="M_SYN_SENT", base=base(settings, 0, turn.version))
     syn(turn)
@@ -55,14 +58,39 @@ def connect(turn: Turn, event: Connect) -> None:
 
 def syn(turn: Turn) -> None:
     """The SYN, for the first time or again."""
-    turn.send(0, 0, SYN, turn.capable(0, "syn"), sequence=0)
+    octets, plain = turn.paths[0].offered, turn.hosts[0].state == "TCP"
+    segment = turn.send(
+        0,
+        0,
+        SYN,
+        None if plain else turn.capable(0, "syn"),
+        sequence=0,
+        payload=syn_octets(turn.settings, octets) if octets else b"",
+        ranges=(Range(sequence=1, octets=octets, dsn=None, cause="unmapped"),) if octets else (),
+    )
+    turn.shows("plain_syn" if plain else "syn", segment.number)
+
+
+def give_up(turn: Turn) -> None:
+    """The initiator tries without MP_CAPABLE (RFC 8684 section 3.9.3)."""
+    turn.host(0, state="TCP")
+    turn.took("C39")
 
 
 def syn_arrives(turn: Turn, segment: Sent) -> None:
     """The listener answers a SYN of the initial subflow."""
     option, answers = capable_of(segment), turn.settings.answers
-    assert option is not None
-    assert answers is not None
+    accepted = min(len(segment.payload), turn.settings.fast_open)
+    if accepted:
+        turn.path(0, syn_data=(accepted, 0))
+        turn.took("S31")
+    turn.half(0, 1, state="SYN_RCVD", snd_nxt=1, rcv_nxt=1 + accepted, limit=1 + segment.window)
+    turn.took("S19")
+    if option is None or answers is None or option.extension or not option.crypto:
+        turn.host(1, state="TCP")
+        turn.took("C03")
+        synack(turn)
+        return
     turn.version = min(option.version, answers)
     turn.checksum = option.checksum_required or turn.settings.checksum[1]
     turn.host(
@@ -71,21 +99,37 @@ def syn_arrives(turn: Turn, segment: Sent) -> None:
         base=base(turn.settings, 1, turn.version),
         limit=1 + segment.window,
     )
-    turn.half(0, 1, state="SYN_RCVD", snd_nxt=1, rcv_nxt=1, limit=1 + segment.window)
-    turn.took("C02", "S19")
+    turn.took("C02")
     synack(turn)
 
 
 def synack(turn: Turn) -> None:
     """The SYN/ACK, for the first time or again."""
-    turn.send(0, 1, SYN | ACK, turn.capable(1, "synack"), sequence=0)
+    plain = turn.hosts[1].state == "TCP"
+    option = None if plain else turn.capable(1, "synack")
+    segment = turn.send(0, 1, SYN | ACK, option, sequence=0)
+    turn.shows("plain_synack" if plain else "synack", segment.number)
 
 
 def synack_arrives(turn: Turn, segment: Sent, event: Deliver) -> None:
     """The initiator gets the SYN/ACK and sends the third packet."""
     option = capable_of(segment)
-    assert option is not None
     assert segment.ack is not None
+    accepted = segment.ack - 1
+    turn.half(
+        0, 0, state="ESTABLISHED", snd_una=1 + accepted, snd_nxt=1 + accepted, rcv_nxt=1,
+        limit=segment.ack + segment.window,
+    )  # fmt: skip
+    turn.path(0, outcome="established")
+    turn.took("S29")
+    given_up = turn.hosts[0].state == "TCP"
+    if given_up or option is None or option.version < turn.settings.lowest:
+        turn.host(0, state="TCP")
+        turn.took("C05")
+        plain = turn.send(0, 0, ACK)
+        if option is not None:
+            turn.shows("plain_third", plain.number)
+        return
     turn.version = option.version
     turn.host(
         0,
@@ -93,11 +137,6 @@ def synack_arrives(turn: Turn, segment: Sent, event: Deliver) -> None:
         base=base(turn.settings, 0, turn.version),
         limit=1 + segment.window,
     )
-    turn.half(
-        0, 0, state="ESTABLISHED", snd_una=segment.ack, rcv_nxt=1,
-        limit=segment.ack + segment.window,
-    )  # fmt: skip
-    turn.path(0, outcome="established")
     turn.took("C04")
     if event.data and turn.version == 1:
         first_data(turn, event.data)
@@ -118,11 +157,19 @@ def third_arrives(turn: Turn, segment: Sent) -> bool:
     """
     if segment.ack != 1:
         return False
-    if capable_of(segment) is None:
-        return False
+    fallen = turn.hosts[1].state == "TCP"
+    if not fallen and capable_of(segment) is None:
+        if segment.options:
+            return False
+        turn.host(1, state="TCP")
+        turn.took("C07")
+        turn.shows("plain_third", segment.number)
+        fallen = True
     turn.half(0, 1, state="ESTABLISHED", snd_una=1)
-    turn.host(1, state="M_ESTAB_NEW")
-    turn.took("C06", "S20")
+    turn.took("S20")
+    if not fallen:
+        turn.host(1, state="M_ESTAB_NEW")
+        turn.took("C06")
     return True
 
 

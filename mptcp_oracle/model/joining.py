@@ -85,7 +85,11 @@ def syn_arrives(turn: Turn, segment: Sent, event: Deliver) -> None:
     """The other host answers the SYN of a join, or refuses it (S02, S03)."""
     subflow, role = segment.subflow, 1 - segment.host
     option = next((each for each in segment.options if isinstance(each, MpJoinSyn)), None)
-    assert option is not None
+    if option is None:
+        turn.took("S28")
+        turn.half(subflow, role, state="SYN_RCVD", snd_nxt=1, rcv_nxt=1, plain=True)
+        synack(turn, subflow)
+        return
     host, settings = turn.hosts[role], turn.settings
     known = option.token == crypto.token(settings.keys[role], turn.version)
     alive = sum(halves[role].state in BUSY for halves in turn.halves)

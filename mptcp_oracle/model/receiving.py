@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.model import aborting, closing, handshake, joining, signalling
+from mptcp_oracle.model import aborting, closing, falling, handshake, joining, signalling
 from mptcp_oracle.model.events import Deliver, Lose, Repeat
 from mptcp_oracle.model.trace import FIN, RST, SYN, Mapping, Sent
 from mptcp_oracle.model.turn import Turn
-from mptcp_oracle.model.world import ENDED, MPTCP, Half, added, changed
-from mptcp_oracle.options import Dss, MpCapable, MpJoinAck
+from mptcp_oracle.model.world import DATA_OUT, ENDED, MPTCP, Half, added, changed
+from mptcp_oracle.options import Dss, MpCapable, MpFail, MpJoinAck
 
 __all__ = ["deliver", "lose", "repeat"]
 
@@ -123,6 +123,15 @@ def _acknowledged(turn: Turn, segment: Sent) -> None:
         first = half.records[0].ranges[0]
         if ack > first.sequence and first.dsn is not None and data_ack > first.dsn:
             changes["confirmed"] = True
+    lacks = (
+        data_ack is None
+        and not half.confirmed
+        and not segment.options
+        and bool(half.records)
+        and host.state in DATA_OUT
+        and ack > half.records[0].sequence
+        and (half.records[0].ranges[0].dsn or 0) >= host.snd_una
+    )
     if changes:
         half = turn.half(subflow, role, **changes)
     if data_ack is not None and host.state in MPTCP:
@@ -133,6 +142,8 @@ def _acknowledged(turn: Turn, segment: Sent) -> None:
     elif ack == half.snd_una and half.records and "snd_una" in changes:
         _drop_records(turn, role)
     closing.fin_acknowledged(turn, subflow, role)
+    if lacks:
+        falling.unacknowledged(turn, subflow, role)
 
 
 def _drop_records(turn: Turn, role: int) -> None:
@@ -142,15 +153,25 @@ def _drop_records(turn: Turn, role: int) -> None:
         half = halves[role]
         if not half.records:
             continue
+        plain = turn.hosts[role].state not in MPTCP
         closed = half.state in ENDED
         kept = tuple(
             record
             for record in half.records
             if (record.end > half.snd_una and not closed)
-            or any(each.dsn is not None and each.dsn + each.octets > una for each in record.ranges)
+            or (
+                not plain
+                and any(
+                    each.dsn is not None and each.dsn + each.octets > una for each in record.ranges
+                )
+            )
         )
         if len(kept) != len(half.records):
-            turn.half(number, role, records=kept)
+            last = half.records[len(half.records) - len(kept) - 1]
+            intact = half.intact
+            if not plain and last.ranges[0].dsn is not None and last.payload is None:
+                intact = (last.sequence, last.ranges[0].dsn)
+            turn.half(number, role, records=kept, intact=intact)
 
 
 def _signals(turn: Turn, segment: Sent) -> None:
@@ -161,10 +182,16 @@ def _signals(turn: Turn, segment: Sent) -> None:
             _heard(turn, segment, wide=option.dsn_size == 8)
         elif isinstance(option, MpCapable) and option.data_length is not None:
             _heard(turn, segment, wide=True)
+        elif isinstance(option, MpFail):
+            falling.fail_arrives(turn, segment)
         else:
             signalling.signals_arrive(turn, segment, option)
     mapping = segment.mapping
-    if mapping is not None:
+    if mapping is None or turn.hosts[role].state not in MPTCP:
+        return
+    if mapping.infinite:
+        falling.infinite_arrives(turn, subflow, role)
+    else:
         _learn(turn, subflow, role, mapping)
 
 
@@ -215,6 +242,8 @@ def _payload(turn: Turn, segment: Sent, half: Half, end: int) -> None:
     """Put payload in its place on the subflow; hand on what is in order."""
     subflow, role, start = segment.subflow, 1 - segment.host, segment.sequence
     old = half.rcv_nxt
+    if turn.checksum and end > old and falling.corrupted(turn, segment):
+        half = turn.half(subflow, role, bad=added(half.bad, max(start, old), end))
     if end <= old:
         turn.half(subflow, role, owed=True)
         turn.took("D21")
@@ -228,8 +257,20 @@ def _payload(turn: Turn, segment: Sent, half: Half, end: int) -> None:
         end = max(end, received[0][1])
         received = received[1:]
     half = turn.half(subflow, role, rcv_nxt=end, received=received, owed=True)
-    if turn.hosts[role].state in MPTCP:
+    state = turn.hosts[role].state
+    if state == "M_FAIL_SENT":
+        turn.took("D29")
+    elif state in MPTCP and (_mapped(half, old, end) or falling.unmapped_arrives(turn, segment)):
         _hand_on(turn, subflow, role, half, old, end)
+
+
+def _mapped(half: Half, first: int, last: int) -> bool:
+    """Whether mappings cover all of some octets."""
+    covered = sum(
+        max(0, min(each.sequence + each.octets, last) - max(each.sequence, first))
+        for each in half.maps
+    )
+    return covered == last - first
 
 
 def _hand_on(turn: Turn, subflow: int, role: int, half: Half, old: int, new: int) -> None:
@@ -238,6 +279,8 @@ def _hand_on(turn: Turn, subflow: int, role: int, half: Half, old: int, new: int
     With checksums a mapping counts when all of it has arrived, for only then it can be checked.
     """
     kept = []
+    if turn.hosts[role].state not in MPTCP:
+        return
     for mapping in half.maps:
         first, last = mapping.sequence, mapping.sequence + mapping.octets
         if last > new:
@@ -245,6 +288,9 @@ def _hand_on(turn: Turn, subflow: int, role: int, half: Half, old: int, new: int
         if turn.checksum:
             if last > new:
                 continue
+            if any(low < last and first < high for low, high in half.bad):
+                falling.checksum_fails(turn, subflow, role, mapping)
+                return
         else:
             first, last = max(first, old), min(last, new)
         if first < last:

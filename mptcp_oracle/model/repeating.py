@@ -21,6 +21,10 @@ def retransmit(turn: Turn, event: Retransmit) -> None:
     role, number = event.host, event.subflow
     half = turn.halves[number][role]
     if half.state == "SYN_SENT":
+        if event.plain:
+            if number or turn.hosts[0].state == "TCP":
+                raise IllegalEvent("only the initial SYN can do without MP_CAPABLE, and once")
+            handshake.give_up(turn)
         (joining.syn(turn, number) if number else handshake.syn(turn))
         turn.took("S24")
     elif half.state == "SYN_RCVD":
@@ -92,6 +96,8 @@ def _mapping(half: Half, records: list[Record], first: int, last: int) -> Mappin
 
 
 def _applies(mapping: Mapping, first: int, last: int) -> bool:
+    if mapping.infinite:
+        return mapping.sequence < last
     return mapping.sequence < last and first < mapping.sequence + mapping.octets
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mptcp_oracle.model.events import Acknowledge, Copy, Remap, Send
-from mptcp_oracle.model.settings import content, unmapped
+from mptcp_oracle.model.settings import content, syn_octets, unmapped
 from mptcp_oracle.model.trace import ACK, Mapping, Range, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
 from mptcp_oracle.model.world import (
@@ -13,6 +13,7 @@ from mptcp_oracle.model.world import (
     CAN_SEND,
     DATA_OUT,
     MPTCP,
+    PLAIN,
     Half,
     Host,
     Record,
@@ -43,12 +44,22 @@ def payload(turn: Turn, subflow: int, role: int, ranges: tuple[Range, ...]) -> b
     """The octets of ranges."""
     seed = turn.settings.seed
     pieces = [
-        unmapped(seed, subflow, role, each.sequence, each.octets)
+        _unmapped(turn, subflow, role, each)
         if each.dsn is None
         else content(seed, role, each.dsn, each.octets)
         for each in ranges
     ]
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _unmapped(turn: Turn, subflow: int, role: int, piece: Range) -> bytes:
+    """Octets under no mapping; those of a SYN that was not accepted stay what they were."""
+    path, sequence = turn.paths[subflow], piece.sequence
+    again = b""
+    if path.offered and role == path.opener and sequence <= path.offered:
+        again = syn_octets(turn.settings, path.offered)[sequence - 1 :][: piece.octets]
+    rest = piece.octets - len(again)
+    return again + unmapped(turn.settings.seed, subflow, role, sequence + len(again), rest)
 
 
 def shown(
@@ -61,6 +72,8 @@ def shown(
     octets: bytes | None = None,
 ) -> tuple[Option | None, Mapping | None, int | None]:
     """The option of a segment with payload, the mapping in it, and the relative DATA_ACK."""
+    if turn.hosts[role].state in PLAIN and (mapping is None or not mapping.infinite):
+        return None, None, None
     if mapping is not None and mapping.by_capable:
         if not turn.hosts[role].peer_knows and not mapping.fin:
             return turn.capable(role, "data", mapping), mapping, None
@@ -117,6 +130,9 @@ def first_data(turn: Turn, octets: int) -> None:
 def send(turn: Turn, event: Send) -> None:
     """New data, and data that was announced."""
     role, number = event.host, event.subflow
+    if turn.hosts[role].state in PLAIN:
+        _send_plain(turn, event)
+        return
     half = _sender(turn, role, number)[1]
     if event.octets < 1 or event.ahead < 0:
         raise IllegalEvent("a segment of data has payload")
@@ -146,9 +162,92 @@ def send(turn: Turn, event: Send) -> None:
             turn.took("D05")
         turn.took("D07" if mapping.by_capable else "D02" if event.ahead else "D01")
     emit(
-        turn, number, role, ranges, mapping, dsn=event.dsn, data_ack=event.data_ack,
-        push=event.push,
+        turn, number, role, _offered(turn, number, role, ranges), mapping, dsn=event.dsn,
+        data_ack=event.data_ack, push=event.push,
     )  # fmt: skip
+
+
+def _offered(turn: Turn, number: int, role: int, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Ranges with those octets told apart that the SYN carried in vain: they are sent again."""
+    path = turn.paths[number]
+    if not path.offered or role != path.opener or ranges[0].sequence > path.offered:
+        return ranges
+    told: list[Range] = []
+    for each in ranges:
+        old = min(each.octets, max(0, path.offered + 1 - each.sequence))
+        if old:
+            told.append(replace(each, octets=old, cause="retransmission"))
+        if old < each.octets:
+            dsn = None if each.dsn is None else each.dsn + old
+            told.append(
+                replace(each, sequence=each.sequence + old, octets=each.octets - old, dsn=dsn)
+            )
+    return tuple(told)
+
+
+def _send_plain(turn: Turn, event: Send) -> None:
+    """Data of a host that has left MPTCP; the first says so by an infinite mapping (C35)."""
+    role, number = event.host, event.subflow
+    host, half = turn.hosts[role], turn.halves[number][role]
+    if half.state not in CAN_SEND or host.fin is not None or event.fin or event.ahead:
+        raise IllegalEvent("nothing can be sent, or not in plain TCP")
+    if event.octets < 1 or half.snd_nxt + event.octets > half.limit:
+        raise IllegalEvent("the peer's window does not allow it, or there is no payload")
+    mapping = None
+    if host.state == "M_INF":
+        mapping = _infinite(turn, event, host, half)
+        half = turn.half(number, role, infinite=mapping, ahead=None)
+        host = turn.host(role, state="TCP")
+        turn.took("C35")
+    ranges = _plain_ranges(half, event.octets)
+    last = ranges[-1]
+    if last.dsn is not None and last.dsn + last.octets > host.snd_nxt:
+        turn.host(role, snd_nxt=last.dsn + last.octets)
+    if half.ahead is not None:
+        left = half.ahead.sequence + half.ahead.octets - half.snd_nxt
+        turn.half(number, role, ahead=half.ahead if event.octets < left else None)
+    turn.took("D28")
+    segment = emit(
+        turn, number, role, _offered(turn, number, role, ranges), mapping, dsn=event.dsn,
+        data_ack=0, push=event.push,
+    )  # fmt: skip
+    if mapping is not None:
+        turn.shows("infinite_mapping", segment.number)
+
+
+def _plain_ranges(half: Half, octets: int) -> tuple[Range, ...]:
+    """Payload after a fallback: under the infinite mapping, one announced before it, or none."""
+    start, under = half.snd_nxt, half.infinite or half.ahead
+    if under is None:
+        return (Range(sequence=start, octets=octets, dsn=None, cause="unmapped"),)
+    covered = octets
+    if not under.infinite:
+        covered = min(octets, under.sequence + under.octets - start)
+    first = Range(sequence=start, octets=covered, dsn=under.dsn + start - under.sequence)
+    if covered == octets:
+        return (first,)
+    rest = octets - covered
+    return (
+        first,
+        Range(sequence=start + covered, octets=rest, dsn=None, cause="unmapped"),
+    )
+
+
+def _infinite(turn: Turn, event: Send, host: Host, half: Half) -> Mapping:
+    """The infinite mapping of a host: from the last data that arrived intact, or from here on."""
+    sequence, dsn = half.snd_nxt, host.snd_nxt
+    if half.ahead is not None:
+        dsn = half.ahead.dsn + sequence - half.ahead.sequence
+    intact = half.intact
+    if event.repeat and intact is not None and intact[1] - intact[0] == dsn - sequence:
+        sequence, dsn = intact
+    return Mapping(
+        sequence=sequence,
+        dsn=dsn,
+        octets=0,
+        infinite=True,
+        checksum=True if turn.checksum else None,
+    )
 
 
 def _sender(turn: Turn, role: int, number: int) -> tuple[Host, Half]:

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 
 from mptcp_oracle.model.trace import Address
 
-__all__ = ["Deviations", "Settings", "content", "drawn", "unmapped"]
+__all__ = ["Deviations", "Settings", "content", "drawn", "syn_octets", "unmapped"]
 
 BLOCK = 8192
 
@@ -66,6 +66,7 @@ class Settings:
         fast_open: Octets of the SYN's payload that the listener accepts (TCP Fast Open).
         ssn_after_fast_open: Whether the wire's SSNs count accepted SYN data (RFC 8684 section
             3.3.1) or start at 1 after it (appendix B).
+        middlebox: Whether ``enabled`` offers what a middlebox does: strip options, change octets.
         deviations: What each host does wrong.
         bounds: ``(name of an event class, how many)``: how often ``enabled`` offers such events;
             without an entry, always.
@@ -95,6 +96,7 @@ class Settings:
     refuses_late: bool = False
     fast_open: int = 0
     ssn_after_fast_open: bool = True
+    middlebox: bool = False
     deviations: tuple[Deviations, Deviations] = (Deviations(), Deviations())
     bounds: tuple[tuple[str, int], ...] = ()
 
@@ -139,6 +141,17 @@ def _octets(seed: int, stream: str, first: int, count: int) -> bytes:
 def content(seed: int, host: int, dsn: int, octets: int) -> bytes:
     """The octets that a host's stream has from a relative DSN on."""
     return _octets(seed, "first" if host == 0 else "second", dsn, octets)
+
+
+def syn_octets(settings: Settings, octets: int) -> bytes:
+    """The payload of the initial SYN (TCP Fast Open).
+
+    What the listener accepts lies outside the data sequence space; what it does not is sent again
+    as the first octets inside (RFC 8684 appendix B).
+    """
+    accepted = min(octets, settings.fast_open)
+    first = unmapped(settings.seed, 0, 0, 1, accepted)
+    return first + content(settings.seed, 0, 1, octets - accepted)
 
 
 def unmapped(seed: int, subflow: int, host: int, sequence: int, octets: int) -> bytes:

@@ -111,6 +111,7 @@ def withdraw(turn: Turn, event: Withdraw) -> None:
     turn.host(role, announced=kept)
     for number, path in enumerate(turn.paths):
         if path.local[role] in event.addresses and turn.halves[number][role].state != "CLOSED":
+            turn.took("S39")
             end(turn, number, role, "GONE")
 
 

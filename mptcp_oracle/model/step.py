@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from mptcp_oracle.model import (
     aborting,
     closing,
+    falling,
     handshake,
     joining,
     receiving,
@@ -21,6 +23,7 @@ from mptcp_oracle.model.closing import OVER
 from mptcp_oracle.model.events import (
     EVENTS,
     Acknowledge,
+    Alter,
     Announce,
     Close,
     Connect,
@@ -46,7 +49,7 @@ from mptcp_oracle.model.events import (
 )
 from mptcp_oracle.model.trace import ConnectionTruth, HostTruth, Sent, SubflowTruth
 from mptcp_oracle.model.turn import IllegalEvent, Turn
-from mptcp_oracle.model.world import MPTCP, World, opening
+from mptcp_oracle.model.world import MPTCP, PLAIN, World, opening
 
 __all__ = ["IllegalEvent", "Step", "opening", "step", "truths"]
 
@@ -88,6 +91,7 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     Read: windows.read,
     Probe: windows.probe,
     KeepAlive: windows.keep_alive,
+    Alter: falling.alter,
 }
 _PLACES = {kind: place for place, kind in enumerate(EVENTS)}
 
@@ -133,10 +137,37 @@ def truths(world: World) -> tuple[ConnectionTruth, tuple[SubflowTruth, ...]]:
         )
         for role, host in enumerate(world.hosts)
     )
+    fallback, shown = _fallback(world)
     connection = ConnectionTruth(
-        number=0, version=world.version, hosts=(first, second), closed=_closed(world)
+        number=0,
+        version=world.version,
+        hosts=(first, second),
+        fallback=fallback,
+        fallback_shown=shown,
+        closed=_closed(world),
     )
     return connection, tuple(_subflow(world, number) for number in range(len(world.subflows)))
+
+
+_SHOWN = (
+    ("syn", ("syn", "plain_syn", "plain_synack")),
+    ("synack", ("syn", "plain_synack")),
+    ("third_packet", ("synack", "plain_third")),
+    ("infinite_mapping", ("infinite_mapping",)),
+    ("no_mapping", ("no_mapping",)),
+)
+"""Fallbacks, the first that holds, by what shows them together."""
+
+
+def _fallback(world: World) -> tuple[str | None, tuple[frozenset[int], ...]]:
+    """How a connection became plain TCP, and the sets of segments that show it."""
+    if all(host.state not in PLAIN for host in world.hosts):
+        return None, ()
+    for kind, words in _SHOWN:
+        numbers = [[number for what, number in world.shown if what == word] for word in words]
+        if all(numbers):
+            return kind, tuple(frozenset(each) for each in product(*numbers))
+    return None, ()
 
 
 def _closed(world: World) -> str | None:

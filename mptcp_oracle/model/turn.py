@@ -36,7 +36,7 @@ class Turn:
 
     __slots__ = (
         "checksum", "flight", "halves", "hosts", "now", "number", "paths", "sent", "settings",
-        "transitions", "version", "world",
+        "shown", "transitions", "version", "world",
     )  # fmt: skip
 
     def __init__(self, world: World, now: int) -> None:
@@ -46,7 +46,7 @@ class Turn:
         self.paths: list[Path] = [each.path for each in world.subflows]
         self.halves: list[list[Half]] = [list(each.halves) for each in world.subflows]
         self.flight = list(world.flight)
-        self.number = world.number
+        self.number, self.shown = world.number, world.shown
         self.sent: list[Sent] = []
         self.transitions: list[str] = []
 
@@ -69,6 +69,7 @@ class Turn:
             subflows=tuple(subflows),
             flight=tuple(self.flight),
             number=self.number,
+            shown=self.shown,
             taken=taken,
         )
 
@@ -92,6 +93,10 @@ class Turn:
         """Note transitions."""
         self.transitions.extend(transitions)
 
+    def shows(self, what: str, number: int) -> None:
+        """Note a segment that helps to show how the connection became plain TCP."""
+        self.shown = (*self.shown, (what, number))
+
     def take(self, number: int) -> Sent:
         """The segment of this number, out of flight."""
         for at, segment in enumerate(self.flight):
@@ -111,14 +116,15 @@ class Turn:
         subflow one is put in unasked (RFC 8684 section 3.7); one of 4 octets becomes one of 8
         if data with a 64-bit DSN is to be acknowledged (section 3.3.2). ``mapped`` says that
         the segment has a mapping; it then has a DATA_ACK too as long as the initiator cannot
-        know that its key arrived.
+        know that its key arrived. Until then the initiator sends nothing bare, which the listener
+        could take for a third packet without MP_CAPABLE.
         """
         host = self.hosts[role]
         if host.state not in MPTCP:
             return 0
         if not wanted:
             half, peer = self.halves[subflow][role], self.halves[subflow][1 - role]
-            unaware = mapped and role == 1 and not self.hosts[0].peer_knows
+            unaware = (mapped or role == 0) and not self.hosts[0].peer_knows
             sure = half.rcv_nxt <= 1 + self.paths[subflow].syn_data[1 - role]
             if (peer.confirmed or sure) and not unaware:
                 return 0

@@ -9,8 +9,10 @@ from typing import Any
 from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.events import (
     Acknowledge,
+    Alter,
     Announce,
     Close,
+    Connect,
     Copy,
     Deliver,
     Echo,
@@ -31,7 +33,7 @@ from mptcp_oracle.model.events import (
 from mptcp_oracle.model.sending import fresh
 from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.trace import SYN
-from mptcp_oracle.model.world import DATA_OUT, World
+from mptcp_oracle.model.world import DATA_OUT, PLAIN, World
 
 __all__ = ["vary"]
 
@@ -89,10 +91,32 @@ def _join(world: World, event: Join, choices: Choices) -> Event:
     return replace(event, local=local, backup=choices.chance(1, 4))
 
 
+def _connect(world: World, event: Connect, choices: Choices) -> Event:
+    if not world.settings.fast_open or not choices.chance(1, 2):
+        return event
+    return Connect(data=choices.integer(1, min(world.settings.largest, 200)))
+
+
+def _alter(world: World, event: Alter, choices: Choices) -> Event:
+    if event.octet is None:
+        return event
+    segment = next(each for each in world.flight if each.number == event.number)
+    octet = choices.integer(0, len(segment.payload) - 1)
+    return replace(event, octet=octet, flip=choices.integer(1, 255))
+
+
 def _send(world: World, event: Send, choices: Choices) -> Event:
     role, settings = event.host, world.settings
     host, half = world.hosts[role], world.subflows[event.subflow].halves[role]
     window = min(settings.largest, half.limit - half.snd_nxt)
+    if host.state in PLAIN:
+        return replace(
+            event,
+            octets=_size(choices, settings.unit, window),
+            repeat=not choices.chance(1, 2),
+            dsn=choices.weighted(DSN),
+            push=not choices.chance(1, 3),
+        )
     left = 0
     if half.ahead is not None:
         left = half.ahead.sequence + half.ahead.octets - half.snd_nxt
@@ -137,6 +161,8 @@ def _acknowledge(world: World, event: Acknowledge, choices: Choices) -> Event:
 
 def _retransmit(world: World, event: Retransmit, choices: Choices) -> Event:
     half = world.subflows[event.subflow].halves[event.host]
+    if half.state == "SYN_SENT" and event.subflow == 0 and world.hosts[0].state != "TCP":
+        return replace(event, plain=choices.chance(1, 6))
     records = [each for each in half.records if each.end > half.snd_una]
     if not any(each.sequence == event.sequence for each in records) or event.sequence == half.fin:
         return replace(event, data_ack=choices.weighted(DATA_ACK))
@@ -201,7 +227,8 @@ def _close(world: World, event: Close, choices: Choices) -> Event:
 
 
 def _reset(world: World, event: Reset, choices: Choices) -> Event:
-    if world.version == 0 or not choices.chance(2, 3):
+    plain = world.version == 0 or world.hosts[event.host].state in PLAIN
+    if plain or not choices.chance(2, 3):
         return event
     return replace(event, reason=choices.pick(REASONS), transient=choices.chance(1, 4))
 
@@ -278,6 +305,8 @@ def _keep_alive(world: World, event: KeepAlive, choices: Choices) -> Event:
 
 
 _VARIATIONS: dict[type, Callable[[World, Any, Choices], Event]] = {
+    Connect: _connect,
+    Alter: _alter,
     Deliver: _deliver,
     Join: _join,
     Send: _send,

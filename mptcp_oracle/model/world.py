@@ -19,6 +19,7 @@ __all__ = [
     "ENDED",
     "LISTENS",
     "MPTCP",
+    "PLAIN",
     "Half",
     "Host",
     "Path",
@@ -37,7 +38,7 @@ Spans = tuple[tuple[int, int], ...]
 MPTCP = frozenset(
     (
         "M_ESTAB_NEW", "M_ESTAB", "M_FIN_WAIT_1", "M_FIN_WAIT_2", "M_CLOSING", "M_CLOSE_WAIT",
-        "M_LAST_ACK", "M_TIME_WAIT",
+        "M_LAST_ACK", "M_TIME_WAIT", "M_FAIL_SENT",
     )
 )  # fmt: skip
 """States of a host in which it may send MPTCP options other than of a handshake."""
@@ -47,6 +48,9 @@ LISTENS = frozenset(("M_ESTAB_NEW", "M_ESTAB", "M_FIN_WAIT_1", "M_FIN_WAIT_2", "
 
 DATA_OUT = frozenset(("M_ESTAB_NEW", "M_ESTAB", "M_CLOSE_WAIT"))
 """States of a host in which it may send new data: before its DATA_FIN."""
+
+PLAIN = frozenset(("M_INF", "TCP"))
+"""States of a host that has left MPTCP; in ``M_INF`` its next data says so."""
 
 CAN_SEND = frozenset(("ESTABLISHED", "CLOSE_WAIT"))
 """States of a host's half of a subflow in which it may send new payload."""
@@ -86,6 +90,7 @@ class Host:
         lost: Indexes of the peer's addresses that the peer withdrew.
         echoes: ADD_ADDRs that it has to echo: index, port.
         aborted: Whether it sent or got a valid MP_FASTCLOSE.
+        failed: DSN of the mapping whose checksum failed.
     """
 
     state: str
@@ -110,6 +115,7 @@ class Host:
     lost: tuple[int, ...] = ()
     echoes: tuple[tuple[int, int | None], ...] = ()
     aborted: bool = False
+    failed: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +153,9 @@ class Half:
         fin_heard: Sequence number of the peer's FIN.
         owed: Whether an acknowledgment is due.
         backup: Flag B as it said last. backup_heard: As the peer said last.
+        infinite: The infinite mapping that it declared.
+        intact: Sequence number and DSN of the last segment that is known to have arrived.
+        bad: Octets that arrived changed, where checksums are in use.
         removed: Whether the peer withdrew its address of this subflow.
         plain: Whether it answered a join without MP_JOIN.
     """
@@ -166,6 +175,9 @@ class Half:
     owed: bool = False
     backup: bool = False
     backup_heard: bool = False
+    infinite: Mapping | None = None
+    intact: tuple[int, int] | None = None
+    bad: Spans = ()
     removed: bool = False
     plain: bool = False
 
@@ -179,6 +191,7 @@ class Path:
             addresses in the settings.
         outcome: As in :class:`~mptcp_oracle.model.trace.SubflowTruth`.
         syn_data: Octets of payload that each SYN carried and the other end accepted.
+        offered: Octets of payload that the SYN carried.
     """
 
     opener: int
@@ -186,6 +199,7 @@ class Path:
     local: tuple[int, int] = (0, 0)
     outcome: str = "unanswered"
     syn_data: tuple[int, int] = (0, 0)
+    offered: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +219,7 @@ class World:
         hosts: Initiator and listener. subflows: By number; the first is the initial one.
         flight: Segments in flight, in order of sending.
         number: Number of the next segment.
+        shown: What shows a fallback: pairs of a word and the number of a segment.
         taken: How often events of each class happened, in the order of
             :data:`~mptcp_oracle.model.events.EVENTS`, if the settings bound any; else empty.
     """
@@ -216,6 +231,7 @@ class World:
     subflows: tuple[Subflow, ...] = ()
     flight: tuple[Sent, ...] = ()
     number: int = 0
+    shown: tuple[tuple[str, int], ...] = ()
     taken: tuple[int, ...] = ()
 
 

@@ -23,7 +23,7 @@ def test_the_handshake_exchanges_the_keys() -> None:
     keys = [(each.sender_key, each.receiver_key) for each in options if isinstance(each, MpCapable)]
     assert keys == [(None, None), (second, None), (first, second)]
     assert [host.state for host in play.world.hosts] == ["M_ESTAB_NEW", "M_ESTAB_NEW"]
-    assert play.transitions == ["C01", "S01", "C02", "S19", "C04", "C06", "S20"]
+    assert play.transitions == ["C01", "S01", "S19", "C02", "S29", "C04", "S20", "C06"]
 
 
 def test_a_listener_of_version_0_gets_version_0() -> None:
