@@ -12,12 +12,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import blake2b
+from struct import Struct
 from typing import TypeVar
 
 __all__ = ["Choices", "Counted"]
 
 T = TypeVar("T")
 WORD = 1 << 64
+EIGHT = Struct(">8Q")
 
 
 class Choices(ABC):
@@ -70,7 +72,14 @@ class Counted(Choices):
             raise ValueError(f"no number in [{low}, {high}]")
         if span == 1:
             return low
-        words = 1 if span <= WORD else -(-span.bit_length() // 64)
+        if span <= WORD:
+            # The usual case, by the same rule as below.
+            limit = WORD - WORD % span
+            value = self._word()
+            while value >= limit:
+                value = self._word()
+            return low + value % span
+        words = -(-span.bit_length() // 64)
         whole = 1 << 64 * words
         limit = whole - whole % span
         while True:
@@ -84,5 +93,5 @@ class Counted(Choices):
         if not self._words:
             block = blake2b(self._block.to_bytes(8, "big"), key=self._key).digest()
             self._block += 1
-            self._words = [int.from_bytes(block[at : at + 8], "big") for at in range(0, 64, 8)]
+            self._words = list(EIGHT.unpack(block))
         return self._words.pop()
