@@ -46,6 +46,7 @@ NEEDS = {
     "remove_addr": "a REMOVE_ADDR",
     "prio": "an MP_PRIO",
     "data_fin": "a DATA_FIN, acknowledged",
+    "data_fin_on_data": "a DATA_FIN that ends the mapping of data",
     "closed": "DATA_FINs of both hosts, acknowledged, and the end of all subflows",
     "fastclose": "an MP_FASTCLOSE",
     "fail": "an MP_FAIL",
