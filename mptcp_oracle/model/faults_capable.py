@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from mptcp_oracle import crypto
 from mptcp_oracle.constants import (
     CAPABLE_CHECKSUM,
     CAPABLE_EXTENSION,
@@ -60,9 +61,27 @@ def _other_version(option: MpCapable, draft: Draft) -> Option:
     return replace(option, version=draft.choices.pick((0, *range(2, 16))))
 
 
-def _higher_version(draft: Draft, key: int) -> Option:
-    own, _ = draft.hosts_of(key)
-    return MpCapable(version=draft.choices.integer(2, 15), sender_key=own.key)
+def _refused(draft: Draft, place: Place) -> None:
+    """Of a SYN/ACK that now has an MP_CAPABLE, the initiator's plain answer shows the refusal."""
+    subflow = draft.sent(place.segments[0]).subflow
+    connection = draft.connection_of(place.segments[0])
+    thirds = [
+        frozenset({sent.number})
+        for sent in draft.trace.segments
+        if sent.subflow == subflow and sent.host == 0 and not sent.flags & SYN
+    ]
+    draft.connection(connection.number, fallback="third_packet", fallback_shown=tuple(thirds))
+    for role, host in enumerate(connection.hosts):
+        draft.host(connection.number, role, base=crypto.idsn(host.key, connection.version))
+
+
+def _version_raised(draft: Draft, place: Place) -> None:
+    version = draft.choices.integer(2, 15)
+    for key in place.segments:
+        own, _ = draft.hosts_of(key)
+        draft.add(key, MpCapable(version=version, sender_key=own.key))
+        draft.blame(key)
+    _refused(draft, place)
 
 
 def _key_on_syn(option: MpCapable, draft: Draft) -> Option:
@@ -87,10 +106,13 @@ def _with_length(option: MpCapable, draft: Draft) -> Option:
     return flawed(replace(option, data_length=draft.choices.integer(1, 1400)), Flaw.LAYOUT)
 
 
-def _wrong_echo(option: MpCapable, draft: Draft) -> Option:
-    right = option.receiver_key or 0
-    wrong = (option.sender_key, _swapped(right), right ^ 1 << draft.choices.integer(0, 63), 0)
-    return replace(option, receiver_key=draft.choices.pick([key for key in wrong if key != right]))
+def _wrong_echo(draft: Draft, place: Place) -> None:
+    """The same wrong key in the place of the listener's, from the third packet on."""
+    own, peer = draft.hosts_of(place.segments[0])
+    right = peer.key
+    wrong = (own.key, _swapped(right), right ^ 1 << draft.choices.integer(0, 63), 0)
+    echo = draft.choices.pick([key for key in wrong if key != right])
+    rewrite(MpCapable, lambda option, _draft: replace(option, receiver_key=echo))(draft, place)
 
 
 def other_key(option: MpCapable, draft: Draft) -> Option:
@@ -127,6 +149,7 @@ def _unoffered(draft: Draft, place: Place) -> None:
         version = draft.connection_of(key).version
         draft.add(key, MpCapable(version=version, sender_key=own.key))
         draft.blame(key)
+    _refused(draft, place)
 
 
 def _listener_later(trace: Trace) -> Iterator[Place]:
@@ -195,7 +218,7 @@ FAULTS = (
         v1=("8684-3.1-03",),
         needs=("fallback_synack",),
         find=plain("synack", "synack"),
-        edit=alongside(_higher_version),
+        edit=_version_raised,
     ),
     Fault(
         name="version-changed",
@@ -257,7 +280,7 @@ FAULTS = (
         v0=("6824-3.1-04",),
         needs=("third_ack",),
         find=gathered(MpCapable, where=after_synack),
-        edit=rewrite(MpCapable, _wrong_echo),
+        edit=_wrong_echo,
     ),
     Fault(
         name="key-changed-since-syn",

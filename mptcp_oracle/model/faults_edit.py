@@ -241,6 +241,30 @@ class Draft:
         changed = replace(hosts[role], **fields)
         self.connection(number, hosts=(changed, hosts[1]) if role == 0 else (hosts[0], changed))
 
+    def recount(self, number: int, role: int, base: int) -> None:
+        """Let the relative DSNs of a host count from another number; the wire stays as it is."""
+        by = (self.connections[number].hosts[role].base - base) & (1 << 64) - 1
+        by -= (by >> 63) << 64
+
+        def moved(sent: Sent) -> Sent:
+            if self.subflows[sent.subflow].connection != number:
+                return sent
+            if sent.host != role:
+                return sent if sent.data_ack is None else replace(sent, data_ack=sent.data_ack + by)
+            return replace(
+                sent,
+                mapping=sent.mapping and replace(sent.mapping, dsn=sent.mapping.dsn + by),
+                ranges=tuple(
+                    part if part.dsn is None else replace(part, dsn=part.dsn + by)
+                    for part in sent.ranges
+                ),
+            )
+
+        self._sent = {key: moved(sent) for key, sent in self._sent.items()}
+        for arrival in self._arrivals:
+            arrival.segment = moved(arrival.segment)
+        self.host(number, role, base=base)
+
     def subflow(self, number: int, **fields: Any) -> None:
         """Replace fields of a subflow's truth."""
         self.subflows[number] = replace(self.subflows[number], **fields)

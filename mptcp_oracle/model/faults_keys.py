@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from mptcp_oracle import crypto
 from mptcp_oracle.model.fault import Deviate, Fault, Find
-from mptcp_oracle.model.faults_edit import Place
-from mptcp_oracle.model.faults_places import connection_of, option_of
+from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_places import connection_of, option_of, subflow_of
 from mptcp_oracle.model.settings import Deviations, Settings
 from mptcp_oracle.model.trace import ConnectionTruth, Sent, Trace
 from mptcp_oracle.options import Dss, MpCapable, MpJoinSyn
@@ -114,10 +114,23 @@ def _joins_with(derive: Derive) -> Find:
             right = crypto.token(connection.hosts[1 - sent.host].key, connection.version)
             if option.token == wrong != right:
                 joins.setdefault(sent.subflow, []).append(sent)
+        if not all(_near(trace, syns[0]) for syns in joins.values()):
+            return
         for syns in joins.values():
             yield Place(host=syns[0].host, segments=tuple(sent.number for sent in syns))
 
     return find
+
+
+def _near(trace: Trace, syn: Sent) -> bool:
+    """Whether a join has an address of the initial subflow, so that it can be attributed."""
+    truth = subflow_of(trace, syn)
+    return any(
+        each.ends[role].address == truth.ends[role].address
+        for each in trace.subflows
+        if each.initial and each.connection == truth.connection
+        for role in (0, 1)
+    )
 
 
 def _based(derive: Derive) -> Deviate:
@@ -126,7 +139,10 @@ def _based(derive: Derive) -> Deviate:
 
 
 def _counted_from(derive: Derive) -> Find:
-    """The first DSN on the wire of each host whose numbers count from the wrong one."""
+    """The first data of each host whose numbers count from the wrong one.
+
+    It is on the initial subflow and shows its whole DSN; under an MP_CAPABLE there is none.
+    """
 
     def find(trace: Trace) -> Iterator[Place]:
         for connection in trace.connections:
@@ -134,18 +150,32 @@ def _counted_from(derive: Derive) -> Find:
                 wrong = derive(_keys(connection), connection.version, host)
                 if truth.base != wrong or wrong == crypto.idsn(truth.key, connection.version):
                     continue
-                for sent in trace.segments:
-                    option = option_of(sent, Dss)
-                    if (
-                        sent.host == host
-                        and option is not None
-                        and option.dsn is not None
+                first = next(
+                    (
+                        sent
+                        for sent in trace.segments
+                        if sent.host == host
+                        and sent.mapping is not None
                         and connection_of(trace, sent) is connection
-                    ):
-                        yield Place(host=host, segments=(sent.number,))
-                        break
+                    ),
+                    None,
+                )
+                if first is None or first.mapping is None or not subflow_of(trace, first).initial:
+                    continue
+                option = option_of(first, Dss)
+                if option is not None and option.dsn_size == 8 and first.mapping.dsn == 1:
+                    yield Place(host=host, segments=(first.number,))
 
     return find
+
+
+def _from_true_idsn(draft: Draft, place: Place) -> None:
+    """Count the DSNs of the host from its IDSN again: the first octet now has 0, not 1."""
+    connection = draft.connection_of(place.segments[0])
+    truth = connection.hosts[place.host]
+    idsn = crypto.idsn(truth.key, connection.version)
+    draft.recount(connection.number, place.host, idsn)
+    draft.blame(*place.segments)
 
 
 def _with_key(settings: Settings, key: int, host: int) -> Settings:
@@ -195,6 +225,8 @@ def _twins(same: Callable[[int, int, int], bool]) -> Find:
     """
 
     def find(trace: Trace) -> Iterator[Place]:
+        if len(trace.connections) < 2:
+            return
         last = {
             connection.number: max(
                 sent.time
@@ -208,6 +240,12 @@ def _twins(same: Callable[[int, int, int], bool]) -> Find:
                 for first in trace.connections[: second.number]:
                     shown = _shows_key(trace, first, host), _shows_key(trace, second, host)
                     if None in shown or first.version != second.version:
+                        continue
+                    if any(
+                        not each.initial and each.opener != host and each.outcome != "established"
+                        for each in trace.subflows
+                    ):
+                        # Whose join it is, a token that two connections have does not say.
                         continue
                     early, late = sorted(
                         (sent for sent in shown if sent is not None), key=lambda sent: sent.number
@@ -309,6 +347,7 @@ FAULTS = (
             v0=("6824-3.1-12", "6824-3.1-23", *old),
             needs=("data",),
             find=_counted_from(derive),
+            edit=_from_true_idsn if derive is _idsn_as_first else None,
             deviate=_based(derive),
         )
         for name, what, derive, more, old in IDSNS

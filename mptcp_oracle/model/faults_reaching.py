@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault
@@ -145,7 +145,10 @@ def _removals(trace: Trace) -> Iterator[Place]:
         if option is None or sent.number not in arrived:
             continue
         connection = connection_of(trace, sent)
-        if connection.fallback is not None or _removed(trace, sent, option) is None:
+        target = _removed(trace, sent, option)
+        if connection.fallback is not None or target is None:
+            continue
+        if not _sources(trace.subflows, connection.number, 1 - sent.host, target):
             continue
         for each in trace.segments[sent.number :]:
             if _renews(trace, sent, each) or each.flags & (FIN | RST):
@@ -195,6 +198,18 @@ def _removed(trace: Trace, sent: Sent, option: RemoveAddr) -> Endpoint | None:
     return None
 
 
+def _sources(
+    subflows: Sequence[SubflowTruth], connection: int, host: int, target: Endpoint
+) -> list[tuple[Endpoint, int]]:
+    """Ends that a host has, with their Address IDs, of the family of a target."""
+    return [
+        (truth.ends[host], truth.address_ids[host])
+        for truth in subflows
+        if truth.connection == connection
+        and truth.ends[host].address.version == target.address.version
+    ]
+
+
 def _join_removed(draft: Draft, place: Place) -> None:
     after, removal = place.segments
     sent = draft.sent(removal)
@@ -204,14 +219,7 @@ def _join_removed(draft: Draft, place: Place) -> None:
         return
     opener = place.host
     connection = draft.connection_of(after).number
-    home = _first(draft.trace, connection).ends[opener]
-    same = [
-        (truth.ends[opener], truth.address_ids[opener])
-        for truth in draft.subflows
-        if truth.connection == connection
-        and truth.ends[opener].address.version == target.address.version
-    ]
-    end, name = same[0] if same else (home, 0)
+    end, name = _sources(draft.subflows, connection, opener, target)[0]
     source = replace(end, port=_free_port(draft))
     draft.blame(
         new_join(draft, after, opener=opener, target=target, source=source, address_id=name)

@@ -13,7 +13,7 @@ from mptcp_oracle.model.observed_handshakes import Handshake, syn_data
 from mptcp_oracle.model.observed_mismatches import mismatches
 from mptcp_oracle.model.observed_payload import Payload
 from mptcp_oracle.model.trace import FIN, RST, SYN
-from mptcp_oracle.options import AddAddr, Dss, MpFastclose, RemoveAddr
+from mptcp_oracle.options import AddAddr, Dss, Malformed, MpFastclose, RemoveAddr
 
 __all__ = ["View", "connection", "seconds", "unknown"]
 
@@ -79,7 +79,7 @@ class View:
             return "fallback", fell
         initial = self.group.initial
         if initial is not None and all(
-            seen.flow is initial and seen.segment.host == 0 and seen.segment.flags & SYN
+            seen.flow is initial and seen.segment.host == 0 and seen.segment.flags & (SYN | RST)
             for seen in self.fresh
         ):
             return "timed_out", None
@@ -248,7 +248,14 @@ def _addresses(view: View) -> Iterable[Fact]:
 
 
 def _notes(view: View) -> Iterable[Fact]:
-    """Oddities: the lone subflow's first octet of a host is not the first of the connection."""
+    """Oddities: malformed options, and a lone subflow that does not begin at the first octet."""
+    flawed: dict[str, list[int]] = {}
+    for seen in view.fresh:
+        for option in seen.whole:
+            if isinstance(option, Malformed):
+                flawed.setdefault(f"malformed-option-{option.reason}", []).append(seen.number)
+    for code, frames in flawed.items():
+        yield {"code": code, "text": "", "count": len(frames), "frame": frames[0]}
     flow = view.group.initial
     if flow is None or len(view.group.flows) > 1:
         return

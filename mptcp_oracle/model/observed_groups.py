@@ -106,13 +106,16 @@ def groups_of(trace: Trace, flows: list[Flow], shakes: dict[int, Handshake]) -> 
 
 
 def _read_keys(group: Group, shakes: dict[int, Handshake]) -> None:
+    answered = False
     for sender, option in group.capables(shakes):
         if option.sender_key is not None:
             group.keys[sender] = True
         if option.receiver_key is not None:
             group.keys[1 - sender] = True
-        later = group.version is None or option.receiver_key is not None or sender == 1
-        group.version = option.version if later else group.version
+        # The SYN/ACK decides; without it the third packet says what it said.
+        if sender == 1 or not answered:
+            group.version = option.version
+        answered = answered or sender == 1
 
 
 def _places(flows: list[Flow]) -> set[object]:
@@ -170,7 +173,7 @@ def _first_numbers(
 
 def _count_from(group: Group, role: int) -> None:
     """Where a host's shown DSNs count from: its IDSN, else the lowest of the first numbers."""
-    if group.keys[role]:
+    if group.keys[role] and group.version in (0, 1):
         group.shift[role], group.absolute[role] = 0, True
         return
     wide: list[int] = []
