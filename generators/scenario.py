@@ -54,6 +54,7 @@ class Scenario:
         defects: Names of the capture's defects; ``None`` to draw them.
         versions: Versions that it makes sense in, the usual one first.
         others: Packets of other traffic beside it; ``None`` to draw that.
+        connections: Weights of one, two ... connections in a capture.
         limits: When to stop, whatever the hosts want.
     """
 
@@ -67,6 +68,7 @@ class Scenario:
     defects: tuple[str, ...] | None = ()
     versions: tuple[int, ...] = (1, 0)
     others: int | None = 0
+    connections: tuple[int, ...] = (1,)
     limits: Limits = Limits(segments=400)
 
 

@@ -50,6 +50,7 @@ CAPTURES = (
         layout=None,
         defects=None,
         others=None,
+        connections=(6, 2, 1),
         limits=WANDERING,
     ),
     Scenario(
@@ -87,7 +88,7 @@ CAPTURES = (
         "closes, FINs and RSTs cross each other.",
         behaviour=Wanderer(
             profile=Profile(
-                length=(8, 24), ends=100, ending={**ENDING, "FastClose": 8, "Reset": 12}
+                length=(8, 24), ends=((2, "close"), (1, "abort")), ending={**ENDING, "Reset": 12}
             )
         ),
         settings=None,
