@@ -223,15 +223,13 @@ def _open_because(connection: Connection) -> str:
 
 
 def _unanswered(build: Assembly, connection: Connection) -> bool:
+    """Whether there is nothing but the initiator's SYNs, and perhaps its RST."""
     initial = connection.initial
     if initial is None or len(connection.subflows) > 1:
         return False
     shake = build.shakes[initial.stream]
-    return (
-        shake.syn_row is not None
-        and shake.synack_row is None
-        and not build.wire.halves["seen"][initial.halves[1]]
-    )
+    heard = build.wire.halves["count"][initial.halves[1]]
+    return shake.syn_row is not None and not heard and not shake.begun
 
 
 def _fallback(

@@ -26,6 +26,8 @@ RANGE = 65536
 #: Kinds of triggers, by their numbers in the loop.
 KINDS = ("end", "regular", "backup")
 SPLITS = 1 << 16
+#: Codes of the stream loop for an initial sequence number that is not or not surely known.
+UNSURE = (0, 4)
 #: A first DSN farther than this from the IDSN was counted from another number.
 FAR = 1 << 40
 
@@ -57,8 +59,8 @@ class DataPlane:
         splits: Transmissions of segments with octets of several classes.
         octets: Eight counters per half. totals, lags, dsn_top, dack_top: Per direction.
         isn_from: Per half: how the initial sequence number is known: 0 not, 1 to 3 handshake, 4
-            from mappings. slack: How many more mappings allow (-1: they contradict each other);
-            if there are any, it is not known, and the mappings have no place.
+            from mappings. vague: 1 where there are mappings that do not prove it: they have no
+            place then.
     """
 
     def __init__(self, wire: Wire, directions: int) -> None:
@@ -70,7 +72,7 @@ class DataPlane:
         self.high_known = [True] * directions
         self.isn_from = array("B", wire.halves["isn_from"])
         self.shift = _zeros("q", halves)
-        self.slack = _zeros("q", halves)
+        self.vague = _zeros("B", halves)
         self.skew = _zeros("q", halves)
         self.piece_first = _zeros("I", halves + 1)
         self.pieces = Columns({"start": "q", "end": "q", "map": "I"})
@@ -151,32 +153,39 @@ def analyze(
 def _initial_sequence_numbers(engine: Any, plane: DataPlane) -> None:
     """Where each half's relative numbers begin: the handshake, else what mappings imply."""
     wire, halves = plane.wire, plane.wire.halves
-    wanted = _zeros("B", halves.rows)
+    wanted, hinted = _zeros("B", halves.rows), _zeros("B", halves.rows)
     missing = False
     for half in range(halves.rows):
         if plane.direction[half] < 0:
             continue
-        if halves["isn_from"][half]:
+        known = halves["isn_from"][half]
+        if known:
             offset = (halves["base"][half] - halves["isn"][half]) & 0xFFFFFFFF
             plane.shift[half] = offset - (1 << 32) if offset >> 31 else offset
-        elif halves["seen"][half]:
-            wanted[half] = 1
+        if known in UNSURE:
+            plane.isn_from[half] = 0
+            wanted[half] = halves["seen"][half]
+            hinted[half] = known
             missing = True
     if not missing:
         return
     rows, maps = wire.segments, wire.mappings
     inferred = _zeros("q", halves.rows)
     engine.mappings.infer(
-        rows.rows, *rows.of("half", "sequence", "length", "mapping"),
-        *maps.of("row", "ssn", "length", "flags"), wanted, inferred, plane.slack,
+        rows.rows, maps.rows, *rows.of("half", "sequence", "length", "mapping"),
+        *maps.of("half", "ssn", "length", "flags"),
+        _zeros("q", maps.rows), _zeros("q", maps.rows), wanted, plane.shift, hinted, inferred,
+        _zeros("i", halves.rows),
     )  # fmt: skip
     for half in range(halves.rows):
         if wanted[half] == 2:
             plane.shift[half] = inferred[half]
-            plane.isn_from[half] = 0 if plane.slack[half] else 4
+            plane.isn_from[half] = 4
             isn = (halves["base"][half] - inferred[half]) & 0xFFFFFFFF
             halves["isn"][half] = isn
-        elif wanted[half] == 1:
+        elif wanted[half]:
+            plane.vague[half] = wanted[half] > 2
+            plane.shift[half] = 0
             halves["isn"][half] = halves["base"][half]
 
 

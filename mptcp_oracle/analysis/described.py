@@ -165,7 +165,7 @@ def _end(trace: Trace, item: Subflow, side: int) -> Fact:
         role=NO_ROLE,
         address_id=join,
         backup="never stated in the capture",
-        isn="mappings give bounds only" if trace.plane.slack[half] else "no SYN in the capture",
+        isn="mappings do not prove it" if trace.plane.vague[half] else "no SYN in the capture",
     )
 
 

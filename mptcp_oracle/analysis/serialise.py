@@ -187,7 +187,7 @@ class _Segments:
         """
         if flags & (SYN | RST) or (flow.connection is not None and flow.connection.fallback):
             return {}
-        if self.trace.plane.slack[half]:
+        if self.trace.plane.vague[half]:
             return {"dsn": "where its mapping begins is not known exactly"}
         return {"dsn": "no mapping of it is in the capture"}
 

@@ -100,7 +100,8 @@ def locate(
         base, top, seen, isn: One per half: base of the unwrapped numbers, highest unwrapped
             number reached, whether the half has sent, initial sequence number.
         isn_from: How the initial sequence number is known: 0 not at all, 1 its own SYN, 2 the
-            acknowledgment of the other half's SYN/ACK, 3 a third packet of the handshake.
+            acknowledgment of the other half's SYN/ACK, 3 a third packet of the handshake, 4 not
+            surely: a third packet that may have come after data.
         key: The sender's key in the stream's first long MP_CAPABLE, as a signed number.
         older: The stream that the same endpoints had before, -1 if none.
         standing: Bits: 1 the stream's SYN was answered or followed up, 2 a newer one exists.
@@ -311,14 +312,16 @@ def locate(
             if flags & 0x10 and isn_from[other] == 1:
                 if 0 <= signed32(ack - (isn[other] + 1)) <= 65535:
                     standing[s] = standing[s] | 1
-            if flags & 0x10 and isn_from[other] == 0:
+            if flags & 0x10 and (isn_from[other] == 0 or isn_from[other] == 4):
                 isn[other] = (ack - 1) & LOW_32
                 isn_from[other] = 2
         elif (sender_key != 0 or marks[i] & 4) and flags & 0x14 == 0x10 and payload == 0:
-            if isn_from[h] == 0 or isn_from[h] == 2:
+            # A third packet with MP_CAPABLE may be sent again after data, before any data came
+            # back; one with MP_JOIN is sent again before data only (RFC 8684 sections 3.1, 3.2).
+            if isn_from[h] == 0:
                 isn[h] = (seq - 1) & LOW_32
-                isn_from[h] = 3
-            if isn_from[other] == 0:
+                isn_from[h] = 3 if marks[i] & 4 else 4
+            if isn_from[other] == 0 or isn_from[other] == 4:
                 isn[other] = (ack - 1) & LOW_32
                 isn_from[other] = 3
 

@@ -1,8 +1,9 @@
 """Handshakes: which of a subflow's set-up messages survived, and what they make known.
 
 Who opened it: any SYN, and any of the messages that only one side can send, shows that. Initial
-sequence numbers: a host's SYN, the SYN/ACK that acknowledges it, a third packet, or mappings that
-leave one possibility (each segment lies inside the mapping on it).
+sequence numbers: a host's SYN, the SYN/ACK that acknowledges it, the third packet of a join, for
+the listener any third packet, or mappings that the segments with
+them fill.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Handshake:
             if found is not None:
                 self.origin[role], self.origin_from[role] = found, "handshake"
                 return
-        found = _bounded(seen for seen in self.flow.fresh if seen.segment.host == role)
+        found = _filled(seen for seen in self.flow.fresh if seen.segment.host == role)
         if found is not None:
             self.origin[role], self.origin_from[role] = found, "mappings"
 
@@ -96,41 +97,83 @@ class Handshake:
             return None
         if segment.flags & SYN:
             return segment.ack - 1 if segment.host != role else None
-        if segment.payload or not any(map(_ends_handshake, seen.whole)):
+        if segment.payload:
             return None
-        return (segment.sequence if segment.host == role else segment.ack) - 1
-
-
-def _ends_handshake(option: Option) -> bool:
-    """Whether an option stands on the third packet of a handshake."""
-    if isinstance(option, MpCapable):
-        return option.receiver_key is not None
-    return isinstance(option, MpJoinAck)
-
-
-def _bounded(frames: Iterable[Seen]) -> int | None:
-    """The one origin that all segments with a mapping on them allow, if there is just one.
-
-    The mapping on a segment with payload begins at or before it, and ends at or after it.
-    """
-    most: int | None = None
-    least: int | None = None
-    for seen in frames:
-        segment, mapping = seen.segment, seen.mapping
-        if mapping is None or not segment.payload or not mapping.octets:
-            continue
         for option in seen.whole:
-            if isinstance(option, Dss) and option.ssn is not None:
-                first = option.ssn
-            elif isinstance(option, MpCapable) and option.data_length is not None:
-                first = 1
-            else:
+            # With MP_CAPABLE it may be sent again after data; with MP_JOIN only before any.
+            if isinstance(option, MpJoinAck) and segment.host == role:
+                return segment.sequence - 1
+            if isinstance(option, MpCapable) and option.receiver_key is None:
                 continue
-            upper = seen.start - first
-            lower = upper + len(segment.payload) - mapping.octets
-            most = upper if most is None else min(most, upper)
-            least = lower if least is None else max(least, lower)
-    return most if most == least else None
+            if isinstance(option, MpJoinAck | MpCapable) and segment.host != role:
+                return segment.ack - 1
+        return None
+
+
+def _filled(frames: Iterable[Seen]) -> int | None:
+    """The origin that mappings give, if they prove it.
+
+    A mapping is filled if a run of segments with it is together as long as it is. A filled mapping
+    on an MP_CAPABLE is proof; else another mapping has to begin or end with its segments at the
+    same place, or a third packet to say the same. No other filled mapping may contradict it.
+    """
+    runs: list[_Run] = []
+    hint: int | None = None
+    for seen in frames:
+        for option in seen.whole:
+            if isinstance(option, MpCapable) and not seen.segment.payload and hint is None:
+                hint = seen.segment.sequence - 1 if option.receiver_key is not None else None
+            said = _said(option)
+            if said is None or seen.mapping is None:
+                continue
+            if not runs or runs[-1].said != said:
+                ssn = option.ssn if isinstance(option, Dss) else 1
+                runs.append(_Run(said, ssn or 0, seen.mapping.octets))
+            if seen.segment.payload and seen.mapping.octets:
+                runs[-1].widen(seen.start, seen.start + len(seen.segment.payload))
+    filled = [run for run in runs if run.low is not None and run.low == run.high]
+    if len({run.low for run in filled}) != 1:
+        return None
+    first = filled[0]
+    if first.low == hint or any(run.capable for run in filled[:1]):
+        return first.low
+    agrees = any(run.ssn != first.ssn and first.low in (run.low, run.high) for run in runs)
+    return first.low if agrees else None
+
+
+def _said(option: Option) -> tuple[object, ...] | None:
+    """What an option says of a mapping; ``None`` if it has none."""
+    if isinstance(option, MpCapable):
+        return None if option.data_length is None else (option.data_length, option.checksum)
+    if isinstance(option, Dss) and option.dsn is not None:
+        size, fin = option.dsn_size, option.data_fin
+        return (option.dsn, size, option.ssn, option.dll, option.checksum, fin)
+    return None
+
+
+class _Run:
+    """Segments in a row that carry one mapping.
+
+    Attributes:
+        said: What the mapping's option says. ssn, octets: Where the mapping begins, how long.
+        low, high: The origins at which it begins, and ends, with the segments.
+    """
+
+    def __init__(self, said: tuple[object, ...], ssn: int, octets: int) -> None:
+        self.said, self.ssn, self.octets = said, ssn, octets
+        self.low: int | None = None
+        self.high: int | None = None
+
+    @property
+    def capable(self) -> bool:
+        """Whether an MP_CAPABLE carries it."""
+        return len(self.said) == 2
+
+    def widen(self, start: int, end: int) -> None:
+        """Take in one more segment."""
+        low, high = start - self.ssn, end - self.ssn - self.octets
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
 
 
 def syn_data(shake: Handshake, host: int) -> int:

@@ -243,6 +243,8 @@ def test_initial_sequence_numbers_say_where_they_come_from():
     other = talk.flow()
     other.join(missing="syn synack third")
     other.data(0, b"mapped")
+    other.data(0, b"mapped twice")
+    other.data(1, b"mapped once")
     with analyze(talk.tape.pcap()) as trace:
         assert [flow.isn_from for flow in trace.subflows] == [
             ("handshake", "handshake"),

@@ -94,7 +94,8 @@ def test_join_without_its_syn_is_attached_by_data_sequence_numbers():
     flow = talk.flow()
     flow.join(missing="syn synack third")
     flow.data(1, b"from the listener first")
-    flow.data(0, b"and back")
+    flow.data(0, b"and ")
+    flow.data(0, b"back")
     with analyze(tape.pcap()) as trace:
         found = trace.connections[1].subflows[-1]
         assert found.kind == "joined"
