@@ -43,7 +43,7 @@ class Plan:
         noise: Whether there may be other traffic.
     """
 
-    profile: Profile = field(default_factory=Profile)
+    profile: Profile = field(default_factory=lambda: Profile(brief=16))
     limits: Limits = field(default_factory=lambda: Limits(segments=130))
     connections: tuple[int, ...] = (6, 2, 1)
     versions: tuple[int, ...] = (1, 0)
@@ -61,7 +61,9 @@ class Plan:
 #: Captures of 40 segments and more that visit everything.
 DEEP = Plan()
 #: Short ones, for many examples in little time.
-SMALL = Plan(profile=Profile(length=(10, 40)), limits=Limits(segments=50), connections=(8, 1))
+SMALL = Plan(
+    profile=Profile(length=(10, 40), brief=8), limits=Limits(segments=50), connections=(8, 1)
+)
 
 
 def compose(choices: Choices, plan: Plan = DEEP) -> Capture:

@@ -99,6 +99,7 @@ class Profile:
 
     Attributes:
         length: Least and most segments after which the connection is to end.
+        brief: One trace of so many is shorter than that, so that all can shrink; 0 for none.
         ends: How traces end, by weight: ``close``, ``abort``, or ``stop`` (they stay open).
         patience: How many arrivals it waits for before it acts again, if anything is in
             flight; one of these numbers.
@@ -107,6 +108,7 @@ class Profile:
     """
 
     length: tuple[int, int] = (36, 84)
+    brief: int = 0
     ends: tuple[tuple[int, str], ...] = ((13, "close"), (3, "abort"), (4, "stop"))
     patience: tuple[int, ...] = (1, 0, 1, 2, 0, 3, 1, 6)
     subflows: tuple[int, ...] = (3, 1, 2, 4, 2, 5)
@@ -141,7 +143,9 @@ class _Wandering(Agent):
         """An event, or a pause until the next arrival."""
         if self.limit is None:
             low, high = self.profile.length
-            self.limit = low + choices.integer(0, high - low)
+            if self.profile.brief and not choices.integer(0, self.profile.brief - 1):
+                low, high = 0, low
+            self.limit = choices.integer(low, high)
             self.end = choices.weighted(self.profile.ends)
             self.subflows = choices.pick(self.profile.subflows)
         if self.waits and not idle:
