@@ -285,6 +285,7 @@ def write(
     sha256: str | Callable[[], str],
     version: str,
     tool: str = "mptcp-oracle",
+    generated: Mapping[str, Any] | None = None,
 ) -> dict[str, int]:
     """Write a document of facts, one line each, as they come.
 
@@ -296,6 +297,8 @@ def write(
             after the last fact, so that a digest may be computed meanwhile.
         version: Version of the program that found the facts.
         tool: Its name.
+        generated: For the truth of a generated capture: where it comes from, as JSON values;
+            the header then has it under this key.
 
     Returns:
         How many facts of each kind were written; all kinds are there.
@@ -303,7 +306,9 @@ def write(
     Raises:
         TruthError: A fact has no known kind.
     """
-    header = {"schema": SCHEMA, "tool": tool, "version": version, "capture": capture}
+    header: Fact = {"schema": SCHEMA, "tool": tool, "version": version, "capture": capture}
+    if generated is not None:
+        header["generated"] = dict(generated)
     file.write(_line({"fact": "header", **header}))
     counts = dict.fromkeys(KINDS, 0)
     for fact in facts:
