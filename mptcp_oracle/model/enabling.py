@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mptcp_oracle.model.aborting import ABORTS
 from mptcp_oracle.model.closing import may_end
 from mptcp_oracle.model.events import (
@@ -33,10 +35,20 @@ from mptcp_oracle.model.events import (
 )
 from mptcp_oracle.model.joining import targets
 from mptcp_oracle.model.repeating import AGAIN
-from mptcp_oracle.model.sending import carried, fresh
+from mptcp_oracle.model.sending import carried, early, fresh
 from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.windows import may_keep_alive, may_probe
-from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, LISTENS, MPTCP, PLAIN, Half, World
+from mptcp_oracle.model.world import (
+    ALIVE,
+    CAN_SEND,
+    DATA_OUT,
+    LISTENS,
+    MPTCP,
+    PLAIN,
+    Half,
+    Spans,
+    World,
+)
 
 __all__ = ["acts", "enabled", "fates"]
 
@@ -60,12 +72,23 @@ def _within(world: World, events: list[Event]) -> tuple[Event, ...]:
     return tuple(event for event in events if type(event).__name__ not in spent)
 
 
+@lru_cache(maxsize=4096)
+def _simple(kind: type[Event], host: int, subflow: int) -> Event:
+    """An event that needs no more than who acts and where; values can be shared."""
+    return kind(host=host, subflow=subflow)  # type: ignore[call-arg]
+
+
+@lru_cache(maxsize=4096)
+def _fates(number: int) -> tuple[Event, ...]:
+    return Deliver(number=number), Lose(number=number), Repeat(number=number)
+
+
 def fates(world: World) -> tuple[Event, ...]:
     """What may happen to each segment in flight: it is delivered, lost, or delivered and kept."""
     events: list[Event] = []
     for segment in world.flight:
         number = segment.number
-        events += (Deliver(number=number), Lose(number=number), Repeat(number=number))
+        events += _fates(number)
         if world.settings.middlebox:
             if segment.options:
                 events.append(Alter(number=number))
@@ -89,7 +112,7 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
     if host.state == "M_FASTCLOSE_WAIT":
         for number, each in enumerate(world.subflows):
             if each.halves[role].state in SPEAKS:
-                events.append(FastClose(host=role, subflow=number))
+                events.append(_simple(FastClose, role, number))
         return
     mptcp, plain = host.state in MPTCP, host.state in PLAIN and host.fin is None
     halves = [each.halves[role] for each in world.subflows]
@@ -101,12 +124,19 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
         (host.state in DATA_OUT and not announced and not host.orphans)
         or (host.fin is not None and host.snd_una <= host.fin)
     )
+    held: list[Spans] = []
+    if mptcp and live and host.snd_una < host.snd_nxt:
+        held = [carried(world, number, role) for number in range(len(halves))]
     for number, half in enumerate(halves):
         state = half.state
         if state in ("SYN_SENT", "SYN_RCVD", "PRE_ESTABLISHED"):
-            events.append(Retransmit(host=role, subflow=number))
+            events.append(_simple(Retransmit, role, number))
+            if early(world, role, number) and half.ahead is None:
+                octets = min(settings.unit, host.limit - host.snd_nxt, half.limit - half.snd_nxt)
+                if octets > 0:
+                    events.append(Send(host=role, subflow=number, octets=octets))
             if state == "PRE_ESTABLISHED":
-                events.append(Reset(host=role, subflow=number))
+                events.append(_simple(Reset, role, number))
             continue
         if state not in ALIVE:
             continue
@@ -118,20 +148,20 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
         if state in CAN_SEND and mptcp:
             if not (regular and (half.backup_heard or half.removed)):
                 _new(world, role, number, half, events)
-            if half.ahead is None and host.snd_una < host.snd_nxt:
-                _old(world, role, number, half, events)
+            if half.ahead is None and held:
+                _old(world, role, number, held, events)
         if half.owed or owes:
-            events.append(Acknowledge(host=role, subflow=number))
+            events.append(_simple(Acknowledge, role, number))
             owes = False
         if state in AGAIN:
             _again(role, number, half, events)
         if state != "TIME_WAIT":
             if may_finish:
-                events.append(Finish(host=role, subflow=number))
+                events.append(_simple(Finish, role, number))
             if may_end(host, len(live) > (number in live)):
                 if state in CAN_SEND and half.ahead is None:
-                    events.append(Close(host=role, subflow=number))
-                events.append(Reset(host=role, subflow=number))
+                    events.append(_simple(Close, role, number))
+                events.append(_simple(Reset, role, number))
     speaking = [number for number, half in enumerate(halves) if half.state in SPEAKS]
     if mptcp and speaking:
         _signals(world, role, speaking, events)
@@ -157,7 +187,7 @@ def _signals(world: World, role: int, speaking: list[int], events: list[Event]) 
     """Fast close, addresses and priorities, on the first subflow that will do."""
     host, settings, first = world.hosts[role], world.settings, speaking[0]
     if host.state in ABORTS:
-        events.append(FastClose(host=role, subflow=first))
+        events.append(_simple(FastClose, role, first))
     free = next((number for number in speaking if _free(world, role, number)), None)
     if free is not None:
         told = {index for index, _, _ in host.announced}
@@ -171,7 +201,7 @@ def _signals(world: World, role: int, speaking: list[int], events: list[Event]) 
                 events.append(event)
                 break
         if host.echoes:
-            events.append(Echo(host=role, subflow=free))
+            events.append(_simple(Echo, role, free))
     own = world.subflows[first].path.local[role]
     for index in dict.fromkeys(
         (*(each.path.local[role] for each in world.subflows), *(at for at, _, _ in host.announced))
@@ -188,17 +218,17 @@ def _windows(world: World, role: int, live: list[int], events: list[Event]) -> N
     """What an application that does not read leads to, and probes."""
     host = world.hosts[role]
     if host.stalled:
-        events.append(Read(host=role, subflow=live[0]))
+        events.append(_simple(Read, role, live[0]))
     else:
         events.append(Stall(host=role))
     halves = [(number, world.subflows[number].halves[role]) for number in live]
     for number, half in halves:
         if may_probe(host, half):
-            events.append(Probe(host=role, subflow=number))
+            events.append(_simple(Probe, role, number))
             break
     idle = [(not half.removed, number) for number, half in halves if may_keep_alive(half)]
     if idle:
-        events.append(KeepAlive(host=role, subflow=min(idle)[1]))
+        events.append(_simple(KeepAlive, role, min(idle)[1]))
 
 
 def _new(world: World, role: int, number: int, half: Half, events: list[Event]) -> None:
@@ -215,12 +245,13 @@ def _new(world: World, role: int, number: int, half: Half, events: list[Event]) 
         events.append(Send(host=role, subflow=number, octets=octets))
 
 
-def _old(world: World, role: int, number: int, half: Half, events: list[Event]) -> None:
+def _old(world: World, role: int, number: int, held: list[Spans], events: list[Event]) -> None:
     """Data once more, under a new mapping: here, or from another subflow."""
-    host, unit = world.hosts[role], min(world.settings.unit, half.limit - half.snd_nxt)
+    host, half = world.hosts[role], world.subflows[number].halves[role]
+    unit = min(world.settings.unit, half.limit - half.snd_nxt)
     if unit <= 0:
         return
-    own = carried(world, number, role)
+    own = held[number]
     for low, high in own:
         low = max(low, host.snd_una)
         if low < high:
@@ -228,13 +259,13 @@ def _old(world: World, role: int, number: int, half: Half, events: list[Event]) 
             events.append(Remap(host=role, subflow=number, at=low, octets=octets))
             break
     for other, subflow in enumerate(world.subflows):
-        if other == number or not subflow.halves[role].records:
+        if other == number or not held[other]:
             continue
         half = subflow.halves[role]
         gone = half.removed or half.state == "GONE"
         trigger = "address_removed" if gone else "subflow_end" if half.state == "CLOSED" else (
             "timeout")  # fmt: skip
-        for low, high in carried(world, other, role):
+        for low, high in held[other]:
             low = max(low, host.snd_una)
             for first, last in own:
                 if first <= low < last:

@@ -155,7 +155,7 @@ def third_arrives(turn: Turn, segment: Sent) -> bool:
     One that has MPTCP options but no MP_CAPABLE overtook the third packet, or that was lost; it
     is dropped, for the keys have yet to come.
     """
-    if segment.ack != 1:
+    if segment.ack is None or not 1 <= segment.ack <= turn.halves[0][1].snd_nxt:
         return False
     fallen = turn.hosts[1].state == "TCP"
     if not fallen and capable_of(segment) is None:

@@ -23,8 +23,8 @@ from mptcp_oracle.model.world import (
 )
 from mptcp_oracle.options import Option
 
-__all__ = ["acknowledge", "announced", "carried", "copy", "emit", "first_data", "fresh", "payload",
-           "remap", "send", "shown"]  # fmt: skip
+__all__ = ["acknowledge", "announced", "carried", "copy", "early", "emit", "first_data", "fresh",
+           "payload", "remap", "send", "shown"]  # fmt: skip
 
 
 def fresh(host: Host) -> tuple[int, int]:
@@ -133,7 +133,7 @@ def send(turn: Turn, event: Send) -> None:
     if turn.hosts[role].state in PLAIN:
         _send_plain(turn, event)
         return
-    half = _sender(turn, role, number)[1]
+    host, half = _sender(turn, role, number)
     if event.octets < 1 or event.ahead < 0:
         raise IllegalEvent("a segment of data has payload")
     if half.snd_nxt + event.octets > half.limit:
@@ -160,6 +160,8 @@ def send(turn: Turn, event: Send) -> None:
         turn.half(number, role, ahead=mapping if event.ahead else None)
         if left:
             turn.took("D05")
+        if host.state == "M_SYN_RCVD":
+            turn.took("D30")
         turn.took("D07" if mapping.by_capable else "D02" if event.ahead else "D01")
     emit(
         turn, number, role, _offered(turn, number, role, ranges), mapping, dsn=event.dsn,
@@ -250,9 +252,22 @@ def _infinite(turn: Turn, event: Send, host: Host, half: Half) -> Mapping:
     )
 
 
+def early(world: World | Turn, role: int, number: int) -> bool:
+    """Whether a host may send data on its SYN_RCVD half: in answer to data on the SYN.
+
+    The listener does not know the initiator's key then, and sends no DATA_ACK (RFC 8684 appendix
+    B and erratum 6609).
+    """
+    if role == 0 or number or world.version == 0 or world.hosts[1].state != "M_SYN_RCVD":
+        return False
+    path = world.paths[0] if isinstance(world, Turn) else world.subflows[0].path
+    return path.syn_data[0] > 0
+
+
 def _sender(turn: Turn, role: int, number: int) -> tuple[Host, Half]:
     host, half = turn.hosts[role], turn.halves[number][role]
-    if half.state not in CAN_SEND or host.state not in MPTCP:
+    ready = half.state in CAN_SEND and host.state in MPTCP
+    if not ready and not early(turn, role, number):
         raise IllegalEvent(f"no data can be sent in states {host.state}, {half.state}")
     return host, half
 
@@ -260,7 +275,7 @@ def _sender(turn: Turn, role: int, number: int) -> tuple[Host, Half]:
 def _mapped(turn: Turn, event: Send, sequence: int, octets: int) -> Mapping:
     """A mapping for new data, from ``sequence`` on; its DSNs are taken."""
     role, host = event.host, turn.hosts[event.host]
-    if host.state not in DATA_OUT:
+    if host.state not in DATA_OUT and (event.fin or not early(turn, role, event.subflow)):
         raise IllegalEvent("no new data follows a DATA_FIN")
     dsn, room = fresh(host)
     whole = octets + event.ahead
@@ -306,11 +321,22 @@ def carried(world: World | Turn, number: int, role: int) -> Spans:
         if isinstance(world, Turn)
         else world.subflows[number].halves[role]
     )
-    spans: Spans = ()
+    found: list[tuple[int, int]] = []
     for record in half.records:
+        if record.payload is not None:
+            continue
         for each in record.ranges:
-            if each.dsn is not None and record.payload is None:
-                spans = added(spans, each.dsn, each.dsn + each.octets)
+            if each.dsn is None:
+                continue
+            if found and found[-1][1] == each.dsn:
+                found[-1] = found[-1][0], each.dsn + each.octets
+            else:
+                found.append((each.dsn, each.dsn + each.octets))
+    if len(found) < 2:
+        return tuple(found)
+    spans: Spans = ()
+    for first, last in sorted(found):
+        spans = added(spans, first, last)
     return spans
 
 

@@ -181,6 +181,8 @@ DATA = _lines(
     ("D27", "", "segment after the host's MP_FASTCLOSE", "ignored", "", "3.5"),
     ("D28", "", "data after a fallback", "payload without options", "", "3.7|3.6"),
     ("D29", "", "data after the host's MP_FAIL", "not DATA_ACKed", "", "3.7|3.6"),
+    ("D30", "", "data on the SYN was accepted", "data before the third packet, no DATA_ACK", "",
+     "B"),
     ("N03", "", "middlebox strips MPTCP options", "", "", "3.7|3.6"),
     ("N04", "", "middlebox changes payload", "", "", "3.7|3.6"),
     ("N01", "", "network doubles a segment", "", "", "3.3.6"),

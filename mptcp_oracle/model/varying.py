@@ -109,10 +109,11 @@ def _send(world: World, event: Send, choices: Choices) -> Event:
     role, settings = event.host, world.settings
     host, half = world.hosts[role], world.subflows[event.subflow].halves[role]
     window = min(settings.largest, half.limit - half.snd_nxt)
-    if host.state in PLAIN:
+    if host.state in PLAIN or host.state == "M_SYN_RCVD":
+        room = window if host.state in PLAIN else min(window, host.limit - host.snd_nxt)
         return replace(
             event,
-            octets=_size(choices, settings.unit, window),
+            octets=_size(choices, settings.unit, room),
             repeat=not choices.chance(1, 2),
             dsn=choices.weighted(DSN),
             push=not choices.chance(1, 3),

@@ -230,3 +230,18 @@ def test_walks_past_a_middlebox_end_in_no_return(seed: int) -> None:
             assert after.state in PLAIN or before.state not in PLAIN
         world = outcome.world
     truths(world)
+
+
+def test_a_listener_may_answer_data_on_a_syn_before_it_has_the_keys() -> None:
+    """Its data then has a mapping but no DATA_ACK (RFC 8684 appendix B, erratum 6609)."""
+    play = Play(fast_open=20)
+    play.do(Connect(data=20))
+    play.do(Deliver(number=0))
+    (early,) = play.do(Send(host=1, subflow=0, octets=8))
+    assert (early.data_ack, early.mapping) == (None, Mapping(sequence=1, dsn=1, octets=8))
+    play.arrive()
+    assert not play.host(0).peer_knows
+    assert play.host(0).rcv_nxt == 9
+    play.do(Send(host=0, subflow=0, octets=8))
+    play.arrive()
+    assert play.host(1).state == "M_ESTAB"
