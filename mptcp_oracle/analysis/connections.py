@@ -79,7 +79,7 @@ def assemble(wire: Wire, shakes: Iterable[Handshake]) -> Assembly:
     for shake in joins:
         connection = Connection(
             id=-1 - len(build.unattached),
-            version=_own_version(shake),
+            version=_own_version(wire, shake),
             hosts=(
                 Host(role="initiator", endpoint=shake.subflow.source),
                 Host(role="listener", endpoint=shake.subflow.destination),
@@ -123,17 +123,24 @@ def _join(build: Assembly, shake: Handshake, found: Found) -> None:
         )
 
 
-def _own_version(shake: Handshake) -> int | None:
-    """The version that the messages of one stream alone show."""
-    for message in (shake.synack, shake.ack, shake.syn):
+def _own_version(wire: Wire, shake: Handshake) -> int | None:
+    """The version that the messages of one stream alone show.
+
+    A SYN only offers one, and a lower one may be the answer: it counts if nothing was answered.
+    """
+    for message in (shake.synack, shake.ack):
         if message is not None and isinstance(message[1], MpCapable):
             return message[1].version
-    return None
+    if shake.syn is None or not isinstance(shake.syn[1], MpCapable):
+        return None
+    offer = shake.syn[1].version
+    silent = not wire.halves["count"][shake.subflow.halves[1]] and not shake.begun
+    return offer if offer == 0 or silent or shake.plain_synack is not None else None
 
 
 def _begin(build: Assembly, shake: Handshake) -> None:
     """Make a connection of an initial subflow."""
-    version = _own_version(shake)
+    version = _own_version(build.wire, shake)
     syn = shake.syn[1] if shake.syn and isinstance(shake.syn[1], MpCapable) else None
     synack = shake.synack[1] if shake.synack and isinstance(shake.synack[1], MpCapable) else None
     ack = shake.ack[1] if shake.ack and isinstance(shake.ack[1], MpCapable) else None

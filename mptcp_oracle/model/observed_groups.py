@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mptcp_oracle import crypto
 from mptcp_oracle.model.observed_frames import Flow
 from mptcp_oracle.model.observed_handshakes import Handshake
-from mptcp_oracle.model.trace import ConnectionTruth, Trace
+from mptcp_oracle.model.trace import ACK, RST, SYN, ConnectionTruth, Trace
 from mptcp_oracle.options import Dss, MpCapable, MpJoinSyn
 
 __all__ = ["Group", "groups_of"]
@@ -106,16 +106,33 @@ def groups_of(trace: Trace, flows: list[Flow], shakes: dict[int, Handshake]) -> 
 
 
 def _read_keys(group: Group, shakes: dict[int, Handshake]) -> None:
-    answered = False
+    offer: int | None = None
     for sender, option in group.capables(shakes):
         if option.sender_key is not None:
             group.keys[sender] = True
         if option.receiver_key is not None:
             group.keys[1 - sender] = True
-        # The SYN/ACK decides; without it the third packet says what it said.
-        if sender == 1 or not answered:
+        if sender == 0 and option.receiver_key is None:
+            offer = option.version
+        elif group.version is None:
+            # The SYN/ACK decides; without it the third packet says what it said.
             group.version = option.version
-        answered = answered or sender == 1
+    if group.version is None and (offer == 0 or not _answered(group.flows[0])):
+        group.version = offer
+
+
+def _answered(flow: Flow) -> bool:
+    """Whether an offer was answered, as far as the capture knows.
+
+    Anything but the initiator's SYNs and RSTs may be due to an answer, unless a SYN/ACK without
+    MPTCP is there.
+    """
+    if any(
+        seen.segment.flags & (SYN | ACK) == SYN | ACK and not seen.cut and not seen.segment.options
+        for seen in flow.fresh
+    ):
+        return False
+    return any(seen.segment.host or not seen.segment.flags & (SYN | RST) for seen in flow.fresh)
 
 
 def _places(flows: list[Flow]) -> set[object]:
