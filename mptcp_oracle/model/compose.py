@@ -6,7 +6,7 @@ give the same capture, on every machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mptcp_oracle.model.capture import Capture, Frame, Layout, Noise
 from mptcp_oracle.model.choices import Choices
@@ -94,7 +94,12 @@ def traced(choices: Choices, plan: Plan, index: int = 0) -> Trace:
     """
     settings = settings_of(choices, index, plan.versions)
     network = network_of(choices, boxes=plan.boxes)
-    return drive(settings, Wanderer(profile=plan.profile), network, choices, plan.limits)
+    profile = plan.profile
+    if any(path.middlebox == "corrupt" for path in network.paths):
+        # What is changed on the way is to be noticed, also while there is one subflow only.
+        settings = replace(settings, checksum=(True, True))
+        profile = replace(profile, subflows=(1, 1, 2, 1, 3))
+    return drive(settings, Wanderer(profile=profile), network, choices, plan.limits)
 
 
 def capture_of(

@@ -23,14 +23,25 @@ WRAPPING = {
     1: (0x12345678000A6FB1, 0x123456780021AA49, 0x123456780028325F, 0x1234567800290D40),
 }
 MS = 1_000_000
-FAST_OPEN = FALLBACK = False
 EPOCH = 1_700_000_000_000_000_000
 #: Weights of link types, tunnels and snap lengths; the first is the simplest.
 LINKS = ((6, "ethernet"), (2, "raw"), (2, "sll"), (2, "sll2"), (1, "null"), (1, "loop"))
 TUNNELS = ((12, ""), (1, "gre"), (1, "vxlan"), (1, "ipip"))
 SNAPS = ((12, 262_144), (1, 160), (1, 120), (1, 96), (1, 80))
-#: What middleboxes do, by the names that the model gives a meaning.
-MIDDLEBOXES: tuple[str, ...] = ()
+#: What middleboxes do: alteration, whose segments (``None``: both), after how many of them.
+BOXES: tuple[tuple[str, int | None, int], ...] = (
+    ("strip", None, 2),
+    ("corrupt", None, 1),
+    ("strip", 0, 2),
+    ("strip", 1, 1),
+    ("corrupt", 0, 1),
+    ("strip", 0, 1),
+    ("strip", 1, 0),
+    ("strip", 0, 0),
+    ("strip", None, 8),
+    ("corrupt", None, 1),
+    ("corrupt", 1, 1),
+)
 #: Weights of defects, those of offload apart.
 DAMAGES = (
     (4, "single_holes"),
@@ -62,7 +73,7 @@ def settings_of(choices: Choices, index: int = 0, versions: tuple[int, ...] = (1
     answers: int | None = version
     # One number for what is rare, so that a plain connection takes few draws.
     rare = choices.integer(0, 63)
-    if rare == 63 and FALLBACK:
+    if rare == 63:
         answers = None
     elif rare in (61, 62):
         answers = 0
@@ -80,7 +91,7 @@ def settings_of(choices: Choices, index: int = 0, versions: tuple[int, ...] = (1
         ids = ((0, 255, 7, 9), (0, 3, 128, 1))
     flags = choices.integer(0, 15)
     largest = choices.pick((1400, 100, 536, 1220))
-    buffers = choices.weighted(((8, 65_535), (1, 4 * largest), (1, 2 * largest)))
+    buffers = choices.weighted(((5, 65_535), (1, 4 * largest), (1, 2 * largest)))
     return Settings(
         version=version,
         answers=answers,
@@ -97,7 +108,7 @@ def settings_of(choices: Choices, index: int = 0, versions: tuple[int, ...] = (1
         largest=largest,
         subflows=choices.pick((8, 4, 6, 8)),
         accepts=choices.weighted(((9, 8), (1, 2))),
-        fast_open=(10, 100, 300)[rare % 3] if FAST_OPEN and rare in range(12, 18) else 0,
+        fast_open=(10, 100, 300)[rare % 3] if rare in range(12, 18) else 0,
         ssn_after_fast_open=rare % 2 == 0,
     )
 
@@ -124,17 +135,16 @@ def network_of(choices: Choices, *, boxes: bool = True) -> Network:
         choices: Where they come from.
         boxes: Whether middleboxes may alter segments.
     """
-    kind = choices.weighted(((4, "clean"), (4, "lossy"), (2, "rough"), (2, "boxed")))
+    kind = choices.weighted(((4, "clean"), (4, "lossy"), (2, "rough"), (3, "boxed")))
     unit = choices.pick((10, 1, 3, 30)) * MS
+    boxed, at = -1, 0
+    if kind == "boxed" and boxes:
+        boxed, at = choices.pick((0, 0, 1, 2)), choices.integer(0, len(BOXES) - 1)
     paths = []
     for number in range(4):
         loss = choices.pick((10, 50, 150)) if kind in ("lossy", "rough") else 0
         rough = kind == "rough"
-        box = ""
-        from_segment = 0
-        if kind == "boxed" and boxes and MIDDLEBOXES and choices.chance(1, 2):
-            box = choices.pick(MIDDLEBOXES)
-            from_segment = choices.integer(0, 12)
+        box, way, after = BOXES[at] if number == boxed else ("", None, 0)
         paths.append(
             Path(
                 delay=unit * choices.pick((1, 2, 5)) + number * 10_007,
@@ -144,8 +154,9 @@ def network_of(choices: Choices, *, boxes: bool = True) -> Network:
                 reordering=50 if rough else 0,
                 rate=0 if number % 2 else 10_000_000,
                 middlebox=box,
-                altered=1000 if box != "corrupt" else 100,
-                from_segment=from_segment,
+                altered=150 if box == "corrupt" else 1000,
+                one_way=way,
+                from_segment=after,
             )
         )
     return Network(paths=tuple(paths))

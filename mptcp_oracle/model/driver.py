@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from typing import TypeAlias
 
 from mptcp_oracle.model.choices import Choices
-from mptcp_oracle.model.events import Deliver, Event, Lose, Repeat
+from mptcp_oracle.model.events import Alter, Deliver, Event, Lose, Repeat
 from mptcp_oracle.model.network import CLEAR, Direction, Network, fate
 from mptcp_oracle.model.settings import Settings
 from mptcp_oracle.model.step import step, truths
@@ -83,6 +83,7 @@ class _Run:
         self.events = 0
         self.arrivals: list[tuple[int, int, int, bool, str]] = []
         self.order = 0
+        self.altered: set[int] = set()
         self.directions: dict[tuple[int, int], Direction] = {}
         self.segments: list[Sent] = []
         self.deliveries: list[Delivery] = []
@@ -109,6 +110,7 @@ class _Run:
             segment.time,
             len(segment.payload),
             self.choices,
+            segment.host,
         )
         if not what.arrivals:
             after = step(self.world, Lose(number=segment.number), now=self.now)
@@ -122,9 +124,12 @@ class _Run:
 
     def arrive(self, agent: Agent) -> None:
         """Let the next segment arrive."""
-        time, _, number, stays, _alteration = heappop(self.arrivals)
+        time, _, number, stays, alteration = heappop(self.arrivals)
         self.now = max(self.now, time)
-        segment = next((one for one in self.world.flight if one.number == number), None)
+        segment = self._flying(number)
+        if alteration and segment is not None and number not in self.altered:
+            self._alter(segment, alteration)
+            segment = self._flying(number)
         if segment is None:
             return
         self.deliveries.append(Delivery(time=self.now, segment=segment))
@@ -132,6 +137,21 @@ class _Run:
             self.take(Repeat(number=number))
         else:
             self.take(agent.shape(self.world, Deliver(number=number), self.choices))
+
+    def _flying(self, number: int) -> Sent | None:
+        """The segment of this number as it is in flight, if it is."""
+        return next((one for one in self.world.flight if one.number == number), None)
+
+    def _alter(self, segment: Sent, alteration: str) -> None:
+        """Let a middlebox change a segment before it arrives, if there is anything to change."""
+        number, length = segment.number, len(segment.payload)
+        self.altered.add(number)
+        if alteration == "strip" and segment.options:
+            self.take(Alter(number=number))
+        elif alteration == "corrupt" and length:
+            octet = self.choices.integer(0, length - 1)
+            flip = self.choices.integer(1, 255)
+            self.take(Alter(number=number, octet=octet, flip=flip))
 
     def trace(self) -> Trace:
         """What was recorded."""

@@ -1,8 +1,8 @@
 """The network: what becomes of each segment between the hosts.
 
 A path is described by plain numbers; :func:`fate` says when a segment arrives, how often, and
-what a middlebox did to it. Nothing here knows MPTCP: the alterations are names that the model
-gives a meaning.
+what a middlebox does to it. Nothing here knows MPTCP: an alteration is a name, for the driver to
+turn into an event of the model.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 from mptcp_oracle.model.choices import Choices
 
-__all__ = ["CLEAR", "HEADERS", "Direction", "Fate", "Network", "Path", "fate"]
+__all__ = ["CLEAR", "HEADERS", "MIDDLEBOXES", "Direction", "Fate", "Network", "Path", "fate"]
+
+#: What middleboxes do: take all MPTCP options off segments, or change an octet of payload.
+MIDDLEBOXES = ("strip", "corrupt")
 
 #: Octets that every segment has on the wire beside its payload: IP and TCP headers, options.
 HEADERS = 72
@@ -30,8 +33,9 @@ class Path:
             or are held back so that later ones overtake them.
         rate: Octets a second, after which segments queue; 0 for no limit.
         queue: Nanoseconds of queueing from which on segments are dropped; 0 for no limit.
-        middlebox: What it does to segments: ``""`` for nothing, or the name of an alteration.
+        middlebox: What it does to segments: one of :data:`MIDDLEBOXES`, or ``""`` for nothing.
         altered: Parts of a thousand segments that the middlebox alters.
+        one_way: Role of the host whose segments it alters; ``None`` for both.
         from_segment: How many segments of each direction pass before the middlebox begins.
         outages: Spans of the virtual clock (ns, half-open) in which all that is sent is lost.
     """
@@ -45,6 +49,7 @@ class Path:
     queue: int = 0
     middlebox: str = ""
     altered: int = 1000
+    one_way: int | None = None
     from_segment: int = 0
     outages: tuple[tuple[int, int], ...] = ()
 
@@ -89,7 +94,8 @@ class Fate:
 
     Attributes:
         arrivals: When it arrives, in nanoseconds of the virtual clock; none if it is lost.
-        alteration: Name of what a middlebox does to it; empty for nothing.
+        alteration: What a middlebox does to it, if it arrives: one of :data:`MIDDLEBOXES`;
+            empty for nothing.
     """
 
     arrivals: tuple[int, ...]
@@ -97,7 +103,7 @@ class Fate:
 
 
 def fate(
-    path: Path, direction: Direction, now: int, octets: int, choices: Choices
+    path: Path, direction: Direction, now: int, octets: int, choices: Choices, host: int = 0
 ) -> tuple[Fate, Direction]:
     """What becomes of a segment that is sent now, and what the direction remembers of it.
 
@@ -110,6 +116,7 @@ def fate(
         now: When the segment is sent, in nanoseconds of the virtual clock.
         octets: Its payload.
         choices: Where luck comes from.
+        host: Role of the sender.
     """
     start = max(now, direction.busy) if path.rate else now
     busy = start + (octets + HEADERS) * 1_000_000_000 // path.rate if path.rate else now
@@ -117,6 +124,7 @@ def fate(
     if (
         path.middlebox
         and direction.passed >= path.from_segment
+        and path.one_way in (None, host)
         and (path.altered >= 1000 or choices.chance(path.altered, 1000))
     ):
         alteration = path.middlebox

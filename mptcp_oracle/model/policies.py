@@ -23,6 +23,7 @@ from mptcp_oracle.model.events import (
     FastClose,
     Finish,
     Join,
+    Read,
     Reset,
     Retransmit,
 )
@@ -46,12 +47,12 @@ DATA: Mapping[str, int] = MappingProxyType(
         "Acknowledge": 14,
         "Join": 14,
         "Echo": 10,
-        "Read": 6,
-        "Probe": 6,
+        "Probe": 10,
+        "Read": 2,
         "Copy": 5,
         "Announce": 4,
         "Prioritise": 3,
-        "Stall": 2,
+        "Stall": 3,
         "Withdraw": 1,
         "Remap": 1,
         "Retransmit": 1,
@@ -204,6 +205,8 @@ class _Wandering(Agent):
                 weight = 12 if idle else weight
             elif kind is Join and len(world.subflows) >= self.subflows:
                 continue
+            elif kind is Read and idle:
+                weight = 6
             elif kind is FastClose and ending and self.end == "abort":
                 weight = 40
             elif kind is Finish:
