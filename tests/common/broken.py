@@ -13,13 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType
 
 from tests.common.hostile import engine_form
 
-__all__ = ["MISTAKES", "Edit", "Mistake", "broken"]
+__all__ = ["MISTAKES", "Edit", "Mistake", "broken", "function_at"]
 
 FOREIGN = ("mptcp_oracle.crypto", "mptcp_oracle.options", "mptcp_oracle.model", "generators")
 
@@ -62,7 +63,7 @@ def broken(mistake: Mistake) -> Iterator[None]:
     Raises:
         AssertionError: The analyzer's text has changed: let the mistake follow it.
     """
-    functions = {edit.where: _function(edit.where) for edit in mistake.edits}
+    functions = {edit.where: function_at(edit.where) for edit in mistake.edits}
     assert not {each.__module__ for each in functions.values()} & set(FOREIGN)
     texts = _changed(mistake)
     before = {where: function.__code__ for where, function in functions.items()}
@@ -79,6 +80,7 @@ def broken(mistake: Mistake) -> Iterator[None]:
                 function.__code__ = before[where]
 
 
+@lru_cache(maxsize=64)
 def _changed(mistake: Mistake) -> dict[str, CodeType]:
     """The compiled modules of a mistake, by name."""
     edits: defaultdict[str, list[Edit]] = defaultdict(list)
@@ -96,7 +98,7 @@ def _changed(mistake: Mistake) -> dict[str, CodeType]:
     return found
 
 
-def _function(where: str) -> FunctionType:
+def function_at(where: str) -> FunctionType:
     """The function object that a place names."""
     module, _, name = where.partition(":")
     held: object = import_module(module)
