@@ -104,7 +104,8 @@ class Frame:
         time: Capture time, in nanoseconds since the epoch.
         ip_id: The packet's IP identification; packets of one host differ in it, frames of the
             same packet do not. ``None`` if the host sets it to 0 (Linux with DF).
-        again: Whether an earlier frame of the capture holds the same packet.
+        again: Whether an earlier frame of the capture holds the same packet: the same header and
+            length, though a middlebox may have changed octets of payload in between.
         hops: Routers between the sender and the tap: what its TTL is lower by.
         interface: Index of the capture interface.
         outgoing: Whether the capturing host sent it; ``None`` between the hosts.

@@ -16,7 +16,7 @@ from mptcp_oracle.model.capture import Frame
 from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.offload import cut, merge
 from mptcp_oracle.model.trace import SYN
-from mptcp_oracle.model.vantage import mark
+from mptcp_oracle.model.vantage import mark, same_packet
 
 __all__ = ["DEFECTS", "Defect", "damage", "tellable"]
 
@@ -229,7 +229,7 @@ def _earlier(seen: dict[int, list[Frame]], frame: Frame) -> Frame | None:
     """The first frame that holds the same packet."""
     segment = frame.segment
     for other in seen.get(segment.number, ()):
-        if other.segment is segment or other.segment == segment:
+        if other.segment is segment or same_packet(other.segment, segment):
             return other
     return None
 

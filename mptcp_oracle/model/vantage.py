@@ -15,7 +15,7 @@ from mptcp_oracle.model.capture import Frame
 from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.trace import Sent, Trace
 
-__all__ = ["ID_STEP", "Tap", "mark", "tap"]
+__all__ = ["ID_STEP", "Tap", "mark", "same_packet", "tap"]
 
 #: Difference of the IP identifications of successive packets of one host; the pieces of a
 #: packet that offload cuts take those between.
@@ -84,12 +84,27 @@ def mark(frames: Iterable[Frame]) -> tuple[Frame, ...]:
         again = False
         if earlier is None:
             seen[segment.number] = [segment]
-        elif any(other is segment or other == segment for other in earlier):
+        elif any(other is segment or same_packet(other, segment) for other in earlier):
             again = True
         else:
             earlier.append(segment)
         marked.append(frame if frame.again is again else replace(frame, again=again))
     return tuple(marked)
+
+
+def same_packet(one: Sent, two: Sent) -> bool:
+    """Whether two segments of one number look like one packet: by header and length.
+
+    A packet stays the same one where only octets of its payload were changed on the way.
+    """
+    return (
+        one.sequence == two.sequence
+        and len(one.payload) == len(two.payload)
+        and one.flags == two.flags
+        and one.ack == two.ack
+        and one.window == two.window
+        and one.options == two.options
+    )
 
 
 def _moment(item: Item) -> tuple[int, int, int]:

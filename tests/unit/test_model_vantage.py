@@ -106,6 +106,17 @@ def test_a_middlebox_shows_behind_it(where: Tap, bare: list[bool]) -> None:
     assert not any(frame.again for frame in frames)
 
 
+def test_changed_payload_does_not_make_another_packet() -> None:
+    """A packet of which a middlebox changed an octet is still that packet: its header says so."""
+    whole = exchange()
+    first = whole.deliveries[0]
+    changed = replace(
+        first, segment=replace(first.segment, payload=b"!" + first.segment.payload[1:])
+    )
+    frames = tap(replace(whole, deliveries=(changed,)), Tap(vantage="both"), CHOICES)
+    assert [frame.again for frame in frames if frame.segment.number == 0] == [False, True]
+
+
 def test_a_doubled_packet_is_marked() -> None:
     """The second copy of a packet that the network doubled is the same packet, by another way."""
     whole = exchange()
