@@ -65,6 +65,7 @@ NEEDS = {
     "fast_open": "payload on the SYN, accepted or not",
     "window": "a receive window that is nearly full",
     "lost": "data that was lost",
+    "ahead": "data under a mapping that only an earlier segment has",
     "retransmission": "a retransmission by TCP",
     "backup": "a subflow with flag B",
 }
