@@ -63,7 +63,7 @@ def scores(modules: Mapping[str, Sequence[Module]], results: Results) -> dict[st
         sites = sum(len(module.sites) for module in modules[name])
         bound = wilson(share, len(tried))
         found[name] = Score(sites, len(tried), killed, late, share, bound)
-    total = sum(score.sites for score in found.values())
+    total = max(1, sum(score.sites for score in found.values()))
     share = sum(score.sites / total * score.share for score in found.values())
     spread = sum((score.sites / total) ** 2 / max(1, score.tried) for score in found.values())
     found["all"] = Score(

@@ -7,8 +7,10 @@ in place of its module, collects, and begins.
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +22,18 @@ from typing import Any
 
 import pytest
 from cosmic_ray.ast import get_ast
+from hypothesis import given, settings
+from hypothesis.strategies import integers
 
 from tests.mutation.child import Outcome, Suite, supervise
 from tests.mutation.population import ROOT, Mutant, mutate
-from tests.mutation.swap import Importer, Watch, compiled, exchange
-from tests.mutation.tier import ARGUMENTS
+from tests.mutation.swap import Importer, Living, Watch, compiled
+from tests.mutation.tier import ARGUMENTS, LEFT_OUT
 
 __all__ = ["Job", "Server", "start"]
 
 
+LEFT = re.compile("|".join(LEFT_OUT))
 #: What a cold server imports beforehand: what the project and its tests use of others.
 OUTSIDE = ("click", "cython", "hypothesis.strategies", "hypothesis.extra.numpy", "numpy")
 
@@ -110,6 +115,9 @@ class _Loop:
     def __init__(self, place: mmap.mmap) -> None:
         self._place = place
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if not LEFT.search(item.nodeid)]
+
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if not session.testsfailed:
             self.collected(Suite(session.items, self._place))
@@ -139,17 +147,22 @@ class _Warm(_Loop):
     def collected(self, suite: Suite) -> None:
         self._watch.__exit__()
         names = suite.names
+        _once()
+        living = Living(self._codes)
+        # What is not looked at again need not be copied into each child.
+        gc.collect()
+        gc.freeze()
         self._line.send(self._watch.seen)
         self._line.send(supervise(lambda: suite.scout(self._files), names, self._place))
         while (job := self._line.recv()) is not None:
-            self._line.send(supervise(lambda: self._try(suite, job), names, self._place))
+            self._line.send(supervise(lambda: self._try(suite, living, job), names, self._place))
         os._exit(0)
 
-    def _try(self, suite: Suite, job: Job) -> Outcome:
+    def _try(self, suite: Suite, living: Living, job: Job) -> Outcome:
         if job.mutant is not None:
             file = str(ROOT / job.mutant.path)
             code = compiled(mutate(job.mutant, self._trees[file]), file)
-            if not exchange(self._codes[file], code, job.mutant.outer):
+            if not living.exchange(code, job.mutant.outer):
                 return Outcome(status="error", why=f"no function {job.mutant.outer} was found")
         return suite.run(job.order, job.limits)
 
@@ -182,6 +195,17 @@ def _cold(job: Job, place: mmap.mmap, arguments: Sequence[str]) -> Outcome:
     if loop.outcome is None:
         return Outcome(status="killed", by="import", why=f"pytest could not collect: {status!r}")
     return loop.outcome
+
+
+def _once() -> None:
+    """Let Hypothesis do what it does at its first test, so that no child has to."""
+
+    @settings(max_examples=1, database=None)
+    @given(integers())
+    def nothing(_: int) -> None:
+        pass
+
+    nothing()
 
 
 def block_compiled() -> None:

@@ -12,13 +12,13 @@ import importlib.abc
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Self
 
-__all__ = ["Importer", "Watch", "compiled", "exchange", "functions_in"]
+__all__ = ["Importer", "Living", "Watch", "compiled", "functions_in"]
 
 
 def compiled(text: str, file: str) -> CodeType:
@@ -39,38 +39,47 @@ def functions_in(code: CodeType) -> Iterator[CodeType]:
                 yield from functions_in(constant)
 
 
-def exchange(original: CodeType, mutated: CodeType, name: str) -> int:
-    """Give the functions of a name their new code.
+class Living:
+    """The function objects that were made of some files, to be given other code.
 
     Args:
-        original: Code of the module as it was imported.
-        mutated: The same with the change.
-        name: Qualified name of the outermost function around the change.
-
-    Returns:
-        How many function objects were changed.
-
-    Raises:
-        ValueError: The new code closes over other variables and cannot be put in.
+        codes: File to the code of its module, as it was imported.
     """
-    olds, news = list(functions_in(original)), list(functions_in(mutated))
-    if [code.co_qualname for code in olds] != [code.co_qualname for code in news]:
-        raise ValueError(f"the change in {name} is not within its body")
-    pairs = {
-        (old.co_qualname, old.co_firstlineno): new
-        for old, new in zip(olds, news, strict=True)
-        if old.co_qualname == name
-    }
-    count = 0
-    for function in gc.get_objects():
-        if isinstance(function, FunctionType):
-            code = function.__code__
-            if code.co_filename == original.co_filename:
-                new = pairs.get((code.co_qualname, code.co_firstlineno))
-                if new is not None:
+
+    def __init__(self, codes: Mapping[str, CodeType]) -> None:
+        self._codes = codes
+        self._functions: dict[tuple[str, str, int], list[FunctionType]] = {}
+        for found in gc.get_objects():
+            if isinstance(found, FunctionType):
+                code = found.__code__
+                if code.co_filename in codes:
+                    key = (code.co_filename, code.co_qualname, code.co_firstlineno)
+                    self._functions.setdefault(key, []).append(found)
+
+    def exchange(self, mutated: CodeType, name: str) -> int:
+        """Give the functions of a name their new code.
+
+        Args:
+            mutated: Code of the module with the change.
+            name: Qualified name of the outermost function around the change.
+
+        Returns:
+            How many function objects were changed.
+
+        Raises:
+            ValueError: The new code closes over other variables and cannot be put in.
+        """
+        file = mutated.co_filename
+        olds, news = list(functions_in(self._codes[file])), list(functions_in(mutated))
+        if [code.co_qualname for code in olds] != [code.co_qualname for code in news]:
+            raise ValueError(f"the change in {name} is not within its body")
+        count = 0
+        for old, new in zip(olds, news, strict=True):
+            if old.co_qualname == name:
+                for function in self._functions.get((file, name, old.co_firstlineno), ()):
                     function.__code__ = new
                     count += 1
-    return count
+        return count
 
 
 class Watch:

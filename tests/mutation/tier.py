@@ -8,7 +8,7 @@ would notice every change.
 
 from __future__ import annotations
 
-__all__ = ["ARGUMENTS", "FILES", "SETTINGS"]
+__all__ = ["ARGUMENTS", "FILES", "LEFT_OUT", "SETTINGS"]
 
 FILES = (
     "tests/unit/test_crypto.py",
@@ -40,8 +40,27 @@ FILES = (
     "tests/unit/test_tables.py",
     "tests/property/test_dataplane_loops.py",
     "tests/unit/test_golden_facts.py",
+    "tests/unit/test_generated_facts.py",
 )
-"""Every test in these files that is not slow."""
+"""Every test in these files that is neither slow nor left out."""
+
+LEFT_OUT = {
+    r"(tables|facts_trace)\.py::.*\[(bulk|checksum-f|checksums|concurrent|fullmesh|link|loss|path"
+    r"|remove-address-m|router|subflow|three)[a-z-]*\.pcap": "large recordings",
+    r"test_tables\.py::test_(segments|classes|whether)_.*with_the_account": "seconds of counting",
+    r"test_tables\.py::test_only_copies_are_judged": "seconds of counting",
+    r"test_tables\.py::test_contra.*\[(joined|tcp-fast|zero)": "seconds of counting",
+    r"test_lookups\.py::test_octets_of_a_recording": "seconds of counting",
+    r"test_facts_trace\.py::test_segments_agree_with_the_lookups": "seconds of looking up",
+    r"test_facts_trace\.py::test_(every_attribute|large_numbers)": "many recordings",
+    r"test_packets_damage\.py::test_a_snap_length_may_cut_anywhere": "thousands of cuts",
+    r"test_first_copy\.py::.*thousands_of_frames": "thousands of frames",
+    r"test_packets_bounds\.py::test_a_missing_bound": "mutates by itself",
+    r"\[(.*-)?compiled(-.*)?\]$": "the form of the engine that is not mutated",
+    r"linear_time": "measures time",
+    r"test_joins.*\.py::test_many_": "thousands of joins",
+}  # fmt: skip
+"""Tests in these files that are not in the tier, as parts of their names; and why."""
 
 ARGUMENTS = (
     "-p", "no:cacheprovider",
