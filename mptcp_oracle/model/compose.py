@@ -44,8 +44,8 @@ class Plan:
     """
 
     profile: Profile = field(default_factory=lambda: Profile(brief=16))
-    limits: Limits = field(default_factory=lambda: Limits(segments=130))
-    connections: tuple[int, ...] = (6, 2, 1)
+    limits: Limits = field(default_factory=lambda: Limits(segments=110))
+    connections: tuple[int, ...] = (8, 2, 1)
     versions: tuple[int, ...] = (1, 0)
     vantages: tuple[tuple[int, str], ...] = (
         (3, "middle"),

@@ -108,7 +108,7 @@ class Profile:
         data, ending: Weights of events by class.
     """
 
-    length: tuple[int, int] = (36, 84)
+    length: tuple[int, int] = (30, 70)
     brief: int = 0
     ends: tuple[tuple[int, str], ...] = ((13, "close"), (3, "abort"), (4, "stop"))
     patience: tuple[int, ...] = (1, 0, 1, 2, 0, 3, 1, 6)
