@@ -83,7 +83,7 @@ def test_a_network_without_loss_delivers_all() -> None:
     assert sorted(one.segment.number for one in trace.deliveries) == list(
         range(len(trace.segments))
     )
-    assert len(trace.segments) > 30
+    assert len(trace.segments) > 10
 
 
 def test_luck_takes_its_part() -> None:
@@ -141,42 +141,43 @@ def test_labels_follow_the_addresses() -> None:
     assert trace.subflows[0].isns == (5, 6)
 
 
-def boxed(alteration: str, **how: object) -> Trace:
-    """A connection over a path with a middlebox."""
+def boxed(alteration: str, **how: object) -> list[Trace]:
+    """Connections over a path with a middlebox."""
     path = replace(Path(middlebox=alteration), **how)  # type: ignore[arg-type]
     settings = Settings(checksum=(True, True))
-    return drive(settings, Wanderer(), Network(paths=(path,)), Counted(4))
+    network = Network(paths=(path,))
+    return [drive(settings, Wanderer(), network, Counted(seed)) for seed in range(8)]
 
 
 def test_a_middlebox_strips_options() -> None:
     """What a stripping middlebox lets through has no MPTCP options, from the start it was given."""
-    trace = boxed("strip", from_segment=2)
-    assert "N03" in trace.transitions
-    bare = {one.segment.number for one in trace.deliveries if not one.segment.options}
-    first = [one.number for one in trace.segments if one.host == 0][:2]
-    assert not bare & set(first)
-    passed = {one.segment.number for one in trace.deliveries if one.segment.options}
-    for host in (0, 1):
-        numbers = [one.number for one in trace.segments if one.host == host and not one.subflow]
-        assert not passed & set(numbers[2:])
+    stripped = 0
+    for trace in boxed("strip", from_segment=2):
+        got = {one.segment.number: one.segment.options for one in trace.deliveries}
+        for host in (0, 1):
+            sent = [one for one in trace.segments if one.host == host and not one.subflow]
+            assert all(got[one.number] == one.options for one in sent[:2])
+            assert not any(got[one.number] for one in sent[2:])
+        stripped += trace.transitions.count("N03")
+    assert stripped
 
 
 def test_a_middlebox_may_work_one_way() -> None:
     """A middlebox on one way leaves the other way alone."""
-    trace = boxed("strip", one_way=1)
-    for delivery in trace.deliveries:
-        if delivery.segment.host == 0:
-            assert delivery.segment == trace.segments[delivery.segment.number]
-        else:
-            assert not delivery.segment.options
-    assert trace.connections[0].fallback is not None
+    for trace in boxed("strip", one_way=1):
+        for delivery in trace.deliveries:
+            if delivery.segment.host == 0:
+                assert delivery.segment == trace.segments[delivery.segment.number]
+            else:
+                assert not delivery.segment.options
+        assert trace.connections[0].fallback is not None
 
 
 def test_a_middlebox_corrupts_payload() -> None:
     """A corrupted segment differs in one octet from what was sent, and the checksum shows it."""
-    trace = boxed("corrupt", altered=300)
     changed = [
         (one.segment, trace.segments[one.segment.number])
+        for trace in boxed("corrupt", altered=300)
         for one in trace.deliveries
         if one.segment != trace.segments[one.segment.number]
     ]
@@ -190,9 +191,11 @@ def test_a_middlebox_corrupts_payload() -> None:
 @pytest.mark.parametrize("alteration", ["strip", "corrupt"])
 def test_both_copies_of_a_packet_are_altered_alike(alteration: str) -> None:
     """Where the network doubles what a middlebox changed, both copies are the same."""
-    trace = boxed(alteration, duplication=300, from_segment=3)
-    copies: dict[int, list[object]] = {}
-    for delivery in trace.deliveries:
-        copies.setdefault(delivery.segment.number, []).append(delivery.segment)
-    assert any(len(each) == 2 for each in copies.values())
-    assert all(each[0] == each[-1] for each in copies.values())
+    doubled = 0
+    for trace in boxed(alteration, duplication=300, from_segment=3):
+        copies: dict[int, list[object]] = {}
+        for delivery in trace.deliveries:
+            copies.setdefault(delivery.segment.number, []).append(delivery.segment)
+        doubled += sum(len(each) == 2 for each in copies.values())
+        assert all(each[0] == each[-1] for each in copies.values())
+    assert doubled
