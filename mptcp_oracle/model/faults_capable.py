@@ -194,6 +194,7 @@ def _changed_since_syn(draft: Draft, place: Place) -> None:
     for sent in draft.trace.segments:
         if sent.subflow == first and has(sent, MpCapable) and after_synack(draft.trace, sent):
             draft.blame(sent.number)
+            break
 
 
 def going_on(trace: Trace, sent: Sent) -> bool:

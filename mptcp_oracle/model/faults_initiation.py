@@ -283,7 +283,80 @@ def _early_data_ack(draft: Draft, place: Place) -> None:
     draft.blame(draft.insert(key, early, lost=True))
 
 
+def _checksummed(trace: Trace) -> Iterator[Place]:
+    """All segments together that announce one mapping with a checksum in a DSS."""
+    groups: dict[tuple[int, int, Mapping], list[int]] = {}
+    for sent in trace.segments:
+        dss, mapping = option_of(sent, Dss), sent.mapping
+        if dss is not None and mapping is not None and dss.checksum is not None and dss.dll:
+            groups.setdefault((sent.subflow, sent.host, mapping), []).append(sent.number)
+    for (_, host, _), numbers in groups.items():
+        yield Place(host=host, segments=tuple(numbers))
+
+
+def _without_checksum(draft: Draft, place: Place) -> None:
+    for key in place.segments:
+        mapping = draft.sent(key).mapping
+        draft.options(
+            key,
+            lambda option: replace(option, checksum=None) if isinstance(option, Dss) else option,
+        )
+        if mapping is not None:
+            draft.set(key, mapping=replace(mapping, checksum=None))
+        draft.blame(key)
+
+
+def _without_mapping(trace: Trace) -> Iterator[Place]:
+    """The third packet, and the first data, if data of the SYN was not all accepted."""
+    for truth in trace.subflows:
+        flow = [sent for sent in trace.segments if sent.subflow == truth.number and sent.host == 0]
+        data = [sent for sent in flow if sent.payload and not sent.flags & SYN]
+        syns = [sent for sent in flow if sent.flags & SYN and sent.payload]
+        thirds = [sent for sent in flow if not sent.flags & SYN and not sent.payload]
+        if not truth.initial or not syns or not data or data[0].mapping is None:
+            continue
+        if not thirds or thirds[0].number > data[0].number:
+            continue
+        again = data[0].ranges[0].cause == "retransmission"
+        if again and len(syns[0].payload) > truth.syn_data[0]:
+            yield Place(host=0, segments=(thirds[0].number, data[0].number))
+
+
+def _sent_unmapped(draft: Draft, place: Place) -> None:
+    """What was not accepted is sent again without a mapping, and lost; then with one."""
+    third, key = place.segments
+    data = draft.sent(key)
+    part = data.ranges[0]
+    early = replace(
+        data,
+        options=(),
+        mapping=None,
+        data_ack=None,
+        payload=data.payload[: part.octets],
+        ranges=(part,),
+    )
+    draft.blame(draft.insert(third, early, lost=True))
+
+
 FAULTS = (
+    Fault(
+        name="syn-data-resent-unmapped",
+        meaning="Data of the SYN that was not accepted is sent again without a mapping.",
+        v1=("8684-B-03", "8684-3.7-02"),
+        needs=("syn_data",),
+        find=_without_mapping,
+        edit=_sent_unmapped,
+        at_sender=True,
+    ),
+    Fault(
+        name="checksum-missing",
+        meaning="A mapping has no checksum although checksums were negotiated.",
+        v1=("8684-3.1-35", "8684-3.3-06", "8684-3.3-01"),
+        v0=("6824-3.1-13", "6824-3.3-12", "6824-3.3-10"),
+        needs=("checksum", "data"),
+        find=_checksummed,
+        edit=_without_checksum,
+    ),
     Fault(
         name="first-data-checksum",
         meaning="The first data has a checksum that was not negotiated, or lacks one that was.",

@@ -345,7 +345,7 @@ FAULTS = (
     Fault(
         name="join-goes-on-plain",
         meaning="The joiner gets a SYN/ACK without MP_JOIN and does not reset the subflow.",
-        v1=("8684-3.2-19",),
+        v1=("8684-3.2-19", "8684-3.7-21"),
         v0=("6824-3.2-25",),
         needs=("join",),
         find=_answered_joins,

@@ -169,6 +169,23 @@ def _counted_from(derive: Derive) -> Find:
     return find
 
 
+def _counting_syn_data(trace: Trace) -> Iterator[Place]:
+    """The first data of initiators whose numbers count from after the data of their SYN."""
+    accepted = {
+        idsn: truth.syn_data[0]
+        for truth in trace.subflows
+        if truth.initial and truth.syn_data[0]
+        for connection in (trace.connections[truth.connection],)
+        for idsn in (crypto.idsn(connection.hosts[0].key, connection.version),)
+    }
+
+    def derive(keys: tuple[int, int], version: int, host: int) -> int:
+        idsn = crypto.idsn(keys[host], version)
+        return (idsn + accepted.get(idsn, 0)) & (1 << 64) - 1
+
+    return (place for place in _counted_from(derive)(trace) if place.host == 0)
+
+
 def _from_true_idsn(draft: Draft, place: Place) -> None:
     """Count the DSNs of the host from its IDSN again: the first octet now has 0, not 1."""
     connection = draft.connection_of(place.segments[0])
@@ -351,6 +368,19 @@ FAULTS = (
             deviate=_based(derive),
         )
         for name, what, derive, more, old in IDSNS
+    ),
+    Fault(
+        name="syn-data-counted",
+        meaning="The DSNs of the initiator count the data of its SYN, too.",
+        v1=("8684-B-01", "8684-3.1-32", "8684-3.3.1-23"),
+        needs=("syn_data",),
+        find=_counting_syn_data,
+        edit=_from_true_idsn,
+        deviate=lambda settings, host: Deviations(
+            base=(crypto.idsn(settings.keys[host], spoken(settings)) + settings.fast_open)
+            & (1 << 64) - 1
+        ),
+        hosts=(0,),
     ),
     Fault(
         name="key-used-twice",

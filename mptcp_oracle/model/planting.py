@@ -36,6 +36,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "checksum": {"checksum": (True, False)},
     "no_checksum": {"checksum": (False, False)},
     "fallback_synack": {"answers": None},
+    "syn_data": {"fast_open": 30, "ssn_after_fast_open": True},
     "join_initial": {"c_flag": (False, False)},
 }
 """Settings without which a trace never has what some faults need."""

@@ -18,6 +18,7 @@ __all__ = ["EXAMPLES", "examples", "profile", "register"]
 EXAMPLES: dict[str, dict[str, int]] = {
     "equal": {"quick": 300, "deep": 20_000, "hunting": 1_000_000},
     "invariant": {"quick": 150, "deep": 20_000, "hunting": 1_000_000},
+    "faults": {"quick": 2, "deep": 40, "hunting": 400},
     "total": {"quick": 150, "deep": 20_000, "hunting": 1_000_000},
 }
 """Examples of each property over generated captures; profiles not named here take *quick*'s."""

@@ -193,13 +193,16 @@ class Script:
         mapping = Mapping(sequence=0, dsn=dsn, octets=0, fin=True, checksum=self.checksum or None)
         return self.send(subflow, host, ACK, dss, mapping=mapping, data_ack=self.dsn[1 - host])
 
-    def initial(self, *, first: bytes = b"", plain: str = "", resent: bool = False) -> int:
+    def initial(
+        self, *, first: bytes = b"", plain: str = "", resent: bool = False, early: int = 0
+    ) -> int:
         """The initial subflow.
 
         Args:
             first: Data that goes under an MP_CAPABLE.
             plain: A fallback.
             resent: Whether the third packet is lost and sent again.
+            early: Octets of first data that the SYN has already, all but 5 of them accepted.
         """
         number, flags = self.begin(), 0x81 if self.checksum else 0x01
         own, peer = KEYS
@@ -207,7 +210,11 @@ class Script:
         syn = MpCapable(version=self.version, flags=flags, sender_key=own if old else None)
         synack = MpCapable(version=self.version, flags=flags, sender_key=peer)
         third = MpCapable(version=self.version, flags=flags, sender_key=own, receiver_key=peer)
-        self.send(number, 0, SYN, syn)
+        unmapped = (Range(sequence=1, octets=early, dsn=None, cause="unmapped"),) if early else ()
+        self.send(number, 0, SYN, syn, payload=bytes(early), ranges=unmapped)
+        accepted = max(0, early - 5)
+        self.next[number][0] = self.got[number][1] = 1 + accepted
+        self.subflows[0] = replace(self.subflows[0], syn_data=(accepted, 0))
         self.send(number, 1, SYN | ACK, *(() if plain == "synack" else (synack,)))
         self.send(number, 0, ACK, *(() if plain else (third,)))
         if resent:
@@ -220,6 +227,11 @@ class Script:
             checksum = self._checksum(0, 1, 1, len(first), first)
             option = replace(third, data_length=len(first), checksum=checksum)
             self.dsn[0] += len(first)
+            at, again = self.next[number][0], early - accepted
+            parts = [
+                Range(sequence=at, octets=again, dsn=1, cause="retransmission"),
+                Range(sequence=at + again, octets=len(first) - again, dsn=1 + again),
+            ]
             self.send(
                 number,
                 0,
@@ -227,13 +239,13 @@ class Script:
                 option,
                 payload=first,
                 mapping=Mapping(
-                    sequence=1,
+                    sequence=at,
                     dsn=1,
                     octets=len(first),
                     by_capable=True,
                     checksum=self.checksum or None,
                 ),
-                ranges=(Range(sequence=1, octets=len(first), dsn=1),),
+                ranges=tuple(part for part in parts if part.octets),
             )
         return number
 
@@ -335,6 +347,7 @@ def story(
     plain: str = "",
     resent: bool = False,
     ends: bool = True,
+    early: int = 0,
 ) -> Trace:
     """A connection in which most things happen once, or one that is plain TCP from its start."""
     script = Script(version=version, checksum=checksum)
@@ -344,7 +357,7 @@ def story(
             script.send(first, host, ACK | PSH, payload=b"plain" * 9)
             script.bare(first, 1 - host)
         return script.trace()
-    first = script.initial(first=b"a" * 40 if version else b"", resent=resent)
+    first = script.initial(first=b"a" * 40 if version else b"", resent=resent, early=early)
     script.ack(first, 1)
     script.data(first, 0, b"b" * 30)
     script.ack(first, 1, wide=False)

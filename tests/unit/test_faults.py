@@ -24,6 +24,8 @@ def stories(version: int) -> Iterator[Trace]:
     yield story(version)
     yield story(version, ends=False)
     yield story(version, checksum=True, resent=True)
+    if version:
+        yield story(early=20)
     for plain in ("synack", "third"):
         yield story(version, plain=plain)
 
