@@ -22,9 +22,20 @@ from mptcp_oracle.model import (
 )
 from mptcp_oracle.model.fault import NEEDS, Fault
 from mptcp_oracle.model.faults_edit import Place
+from mptcp_oracle.model.faults_excepted import EXCEPTED
 from mptcp_oracle.model.trace import Trace
 
-__all__ = ["AREAS", "FAULTS", "NEEDS", "Fault", "Place", "fault", "plantable", "tripping"]
+__all__ = [
+    "AREAS",
+    "EXCEPTED",
+    "FAULTS",
+    "NEEDS",
+    "Fault",
+    "Place",
+    "fault",
+    "plantable",
+    "tripping",
+]
 
 AREAS: dict[str, tuple[Fault, ...]] = {
     "general": faults_general.FAULTS,

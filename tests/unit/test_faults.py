@@ -10,9 +10,10 @@ import pytest
 from mptcp_oracle.encode import encode, pad
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.model.choices import Counted
-from mptcp_oracle.model.faults import FAULTS, NEEDS, Fault, fault, tripping
+from mptcp_oracle.model.faults import AREAS, EXCEPTED, FAULTS, NEEDS, Fault, fault, tripping
 from mptcp_oracle.model.trace import Sent, Trace
 from mptcp_oracle.options import Dss, MpCapable
+from tests.common.checkout import ROOT
 from tests.common.script import story
 
 WIDE = (1 << 64) - 1
@@ -111,6 +112,27 @@ def test_an_edit_leaves_a_true_trace(each: Fault) -> None:
 def _body(trace: Trace, sent: Sent) -> tuple[object, ...]:
     """A segment without its number and time, and with its subflow's ends for its number."""
     return replace(sent, number=0, time=0, subflow=0), trace.subflows[sent.subflow].ends
+
+
+def decidable() -> set[str]:
+    """Ids of the requirements that a capture can decide, with keys or without."""
+    lines = (ROOT / "tests" / "data" / "requirements.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    return {row[0] for row in rows if row[1] in ("P", "P-A")}
+
+
+def test_every_requirement_has_a_fault_or_a_reason() -> None:
+    """Each requirement that a capture can decide is tripped by a fault, or excepted, never both."""
+    tripped = {one for each in FAULTS.values() for one in (*each.v1, *each.v0)}
+    assert tripped & EXCEPTED.keys() == set()
+    assert tripped | EXCEPTED.keys() == decidable()
+    assert len(decidable()) == 233
+
+
+def test_names_of_faults_are_distinct() -> None:
+    """No two areas have a fault of the same name, and no reason is empty."""
+    assert sum(len(area) for area in AREAS.values()) == len(FAULTS)
+    assert all(reason for reason in EXCEPTED.values())
 
 
 def test_an_unknown_fault_is_refused() -> None:
