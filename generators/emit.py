@@ -278,7 +278,7 @@ def assemble(
         reserved=segment.flags >> 9,
         flags=segment.flags & 0x1FF,
         window=segment.window,
-        urgptr=0,
+        urgptr=segment.urgent,
         options=[],
     )
     packet = _ip(way.source.address, way.destination.address, way.lifetime, ip_id) / tcp

@@ -176,10 +176,11 @@ def _ipv4(
         if segment.flags >> 12:
             raise UsageError(f"{segment.flags:#x} are no TCP flags")
         state = 0x5000 + (len(options) << 10) + segment.flags
-        words = tcp_words + size + sequence + ack + state + segment.window + _sum(body)
+        words = tcp_words + size + sequence + ack + state + segment.window + segment.urgent
+        words += _sum(body)
         packet = pack(
             begin, total, ip_id, middle, -(ip_words + total + ip_id) % MOST, ends,
-            sequence, ack, state, segment.window, -words % MOST, 0,
+            sequence, ack, state, segment.window, -words % MOST, segment.urgent,
         )  # fmt: skip
         return (link if around is None else around(total)) + packet + body
 
@@ -206,8 +207,11 @@ def _ipv6(
         if segment.flags >> 12:
             raise UsageError(f"{segment.flags:#x} are no TCP flags")
         state = 0x5000 + (len(options) << 10) + segment.flags
-        words = tcp_words + size + sequence + ack + state + segment.window + _sum(body)
-        packet = pack(begin, size, ends, sequence, ack, state, segment.window, -words % MOST, 0)
+        words = tcp_words + size + sequence + ack + state + segment.window + segment.urgent
+        words += _sum(body)
+        packet = pack(
+            begin, size, ends, sequence, ack, state, segment.window, -words % MOST, segment.urgent
+        )  # fmt: skip
         return (link if around is None else around(40 + size)) + packet + body
 
     return build

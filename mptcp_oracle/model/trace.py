@@ -116,7 +116,7 @@ class Sent:
         subflow: Number of its subflow in the trace. host: Role of its sender.
         sequence: Relative sequence number. ack: Relative acknowledgment number, ``None``
             without flag ACK.
-        flags: TCP flags. window: The field on the wire, unscaled.
+        flags: TCP flags. window: The field on the wire, unscaled. urgent: The Urgent Pointer.
         options: Its MPTCP options in order, as they are on the wire.
         payload: Its octets.
         mapping: The mapping that its DSS or MP_CAPABLE announces or repeats.
@@ -139,6 +139,7 @@ class Sent:
     data_ack: int | None = None
     ranges: tuple[Range, ...] = ()
     copied: bool = False
+    urgent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

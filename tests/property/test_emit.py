@@ -77,6 +77,7 @@ SENT = st.builds(
     ack=st.none() | st.integers(0, 1 << 33),
     flags=st.integers(0, 0x1FF),
     window=st.integers(0, 0xFFFF),
+    urgent=st.integers(0, 0xFFFF),
     options=options(),
     payload=st.binary(max_size=300),
 )
