@@ -50,7 +50,8 @@ def connect(turn: Turn, event: Connect) -> None:
         Endpoint(address=settings.addresses[role][0], port=settings.ports[role]) for role in (0, 1)
     )
     turn.paths.append(Path(opener=0, ends=(ends[0], ends[1]), offered=event.data))
-    turn.halves.append([Half(state="SYN_SENT", snd_nxt=1), Half(state="LISTEN")])
+    counted = min(event.data, settings.fast_open)  # what is not accepted is sent anew
+    turn.halves.append([Half(state="SYN_SENT", snd_nxt=1 + counted), Half(state="LISTEN")])
     turn.host(0, state="M_SYN_SENT", base=base(settings, 0, turn.version))
     syn(turn)
     turn.took("C01", "S01")
