@@ -51,6 +51,7 @@ NEEDS = {
     "fastclose": "an MP_FASTCLOSE on an ACK",
     "fastclose_reset": "an MP_FASTCLOSE on RSTs (version 1)",
     "fail": "an MP_FAIL",
+    "fail_reset": "an MP_FAIL on the RST of the only subflow",
     "infinite": "an infinite mapping",
     "tcprst": "a RST with MP_TCPRST",
     "fallback_syn": "a SYN whose MP_CAPABLE was left out, so that the connection is plain TCP",

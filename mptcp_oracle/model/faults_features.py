@@ -1,0 +1,197 @@
+"""Faults of TCP's own features: Fast Open (RFC 8684 appendix B) and urgent data (3.3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mptcp_oracle.model.fault import Fault
+from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_flow import (
+    checked,
+    data_places,
+    plain_dss,
+    remapped,
+    whole,
+)
+from mptcp_oracle.model.faults_places import (
+    connection_of,
+    option_of,
+    subflow_of,
+)
+from mptcp_oracle.model.trace import (
+    ACK,
+    SYN,
+    Range,
+    Sent,
+    Trace,
+)
+from mptcp_oracle.options import (
+    Dss,
+)
+
+__all__ = ["FAULTS"]
+
+URG = 0x20
+
+
+def _interruptible(_trace: Trace, sent: Sent) -> bool:
+    return len(sent.payload) > 2 and sent.flags & URG == 0
+
+
+def _interrupted(draft: Draft, place: Place) -> None:
+    """An urgent octet amid the payload, which the mapping does not count; the trace ends."""
+    key = place.segments[0]
+    sent = draft.sent(key)
+    mapping = sent.mapping
+    assert mapping is not None
+    at = draft.choices.integer(1, len(sent.payload) - 1)
+    payload = sent.payload[:at] + b"!" + sent.payload[at:]
+    last = sent.ranges[-1]
+    behind = Range(sequence=last.sequence + last.octets, octets=1, dsn=None, cause="unmapped")
+    draft.cut(key)
+    draft.change(
+        key,
+        lambda each: replace(
+            remapped(draft, each, mapping, payload=payload[:-1]),
+            flags=each.flags | URG,
+            urgent=at + 1,
+            payload=payload,
+            ranges=(*sent.ranges, behind),
+        ),
+    )
+    draft.blame(key)
+
+
+def _first_inside(trace: Trace, sent: Sent) -> bool:
+    """Whether data is the initiator's first on the initial subflow, under a DSS."""
+    mapping, truth = sent.mapping, subflow_of(trace, sent)
+    return (
+        truth.initial
+        and sent.host == 0
+        and whole(trace, sent)
+        and mapping is not None
+        and mapping.dsn == 1
+        and sent.sequence == 1 + truth.syn_data[0]
+        and not any(
+            each.payload and not each.flags & SYN
+            for each in trace.segments[: sent.number]
+            if (each.subflow, each.host) == (sent.subflow, 0)
+        )
+    )
+
+
+def _opened_fast(trace: Trace, sent: Sent) -> bool:
+    return _first_inside(trace, sent) and subflow_of(trace, sent).syn_data[0] > 0
+
+
+def _opened_fast_unchecked(trace: Trace, sent: Sent) -> bool:
+    fast = _opened_fast(trace, sent) and len(sent.payload) > 1
+    return fast and not checked(connection_of(trace, sent))
+
+
+def _not_accepted(trace: Trace, sent: Sent) -> bool:
+    """Whether some of the SYN's payload was left to be sent again, as this segment is."""
+    truth = subflow_of(trace, sent)
+    return (
+        _first_inside(trace, sent)
+        and sent.data_ack is not None
+        and any(
+            len(each.payload) > truth.syn_data[0]
+            for each in trace.segments[: sent.number]
+            if each.subflow == sent.subflow and each.flags & (SYN | ACK) == SYN
+        )
+    )
+
+
+def _counted(draft: Draft, place: Place) -> None:
+    """The data in the SYN is taken for the first in the data sequence space; the trace ends."""
+    key = place.segments[0]
+    sent = draft.sent(key)
+    mapping = sent.mapping
+    assert mapping is not None
+    more = draft.subflows[sent.subflow].syn_data[0]
+    ssn = (option_of(sent, Dss) or Dss(flags=0)).ssn
+    far = remapped(draft, sent, replace(mapping, dsn=1 + more), payload=sent.payload, ssn=ssn)
+    parts = tuple(
+        replace(part, dsn=None if part.dsn is None else part.dsn + more) for part in sent.ranges
+    )
+    draft.cut(key)
+    draft.set(key, options=far.options, mapping=far.mapping, ranges=parts)
+    draft.blame(key)
+
+
+def _misplaced(draft: Draft, place: Place) -> None:
+    """The mapping begins some octets after the data; the trace ends with it."""
+    key = place.segments[0]
+    sent = draft.sent(key)
+    mapping = sent.mapping
+    assert mapping is not None
+    ssn = (option_of(sent, Dss) or Dss(flags=0)).ssn or 0
+    accepted = draft.subflows[sent.subflow].syn_data[0]
+    steps = [each for each in range(1, len(sent.payload)) if ssn + each not in (1, 1 + accepted)]
+    more = draft.choices.pick(steps or [len(sent.payload)])
+    moved = remapped(
+        draft,
+        sent,
+        replace(mapping, sequence=mapping.sequence + more),
+        payload=b"",
+        ssn=ssn + more,
+    )
+    first = Range(sequence=sent.sequence, octets=more, dsn=None, cause="unmapped")
+    rest = Range(sequence=sent.sequence + more, octets=len(sent.payload) - more, dsn=mapping.dsn)
+    draft.cut(key)
+    parts = tuple(part for part in (first, rest) if part.octets)
+    draft.set(key, options=moved.options, mapping=moved.mapping, ranges=parts)
+    draft.blame(key)
+
+
+def _unmapped(draft: Draft, place: Place) -> None:
+    """The data has no mapping; the trace ends with it."""
+    key = place.segments[0]
+    sent = draft.sent(key)
+    draft.cut(key)
+
+    def bare(option: Dss) -> Dss:
+        return Dss(flags=option.flags & 0x03, data_ack=option.data_ack)
+
+    parts = tuple(replace(part, dsn=None, cause="unmapped") for part in sent.ranges)
+    draft.options(key, plain_dss(bare))
+    draft.set(key, mapping=None, ranges=parts)
+    draft.blame(key)
+
+
+FAULTS = (
+    Fault(
+        name="mapping-interrupted-by-urgent-data",
+        meaning="An urgent octet stands inside a mapping that does not count it.",
+        v1=("8684-3.3.1-08",),
+        v0=("6824-3.3.1-15",),
+        needs=("data",),
+        find=data_places(_interruptible),
+        edit=_interrupted,
+    ),
+    Fault(
+        name="syn-data-counted",
+        meaning="The first data after a SYN with data has the DSN after that data.",
+        v1=("8684-B-01", "8684-3.1-32"),
+        needs=("syn_data",),
+        find=data_places(_opened_fast),
+        edit=_counted,
+    ),
+    Fault(
+        name="first-mapping-misplaced",
+        meaning="After a SYN with data the first mapping begins amid the data it goes with.",
+        v1=("8684-B-02",),
+        needs=("syn_data", "no_checksum"),
+        find=data_places(_opened_fast_unchecked),
+        edit=_misplaced,
+    ),
+    Fault(
+        name="syn-data-again-unmapped",
+        meaning="Data of a SYN that was not accepted is sent again without a mapping.",
+        v1=("8684-B-03", "8684-3.7-02"),
+        needs=("fast_open",),
+        find=data_places(_not_accepted),
+        edit=_unmapped,
+    ),
+)
