@@ -201,9 +201,13 @@ def join(wanted: Order, played: Sequence[Era], folder: Path) -> Written:
             for each in era.planted
         ]
     origin = about(
-        wanted, cases=tally.cases, scenarios=sorted({each.scenario.name for each in wanted.recipes}),
-        malformed=wanted.malformed, vantage=vantage(wanted), planted=guilty,
-    )  # fmt: skip
+        wanted,
+        cases=tally.cases,
+        scenarios=sorted({recipe.scenario.name for recipe in wanted.recipes}),
+        malformed=wanted.malformed,
+        vantage=vantage(wanted),
+        planted=guilty,
+    )
     truth = None if wanted.malformed else f"{name}-all.truth.jsonl"
     if truth:
         write_truth(folder / truth, _facts(folder, played), file.name, digest.hexdigest(), origin)

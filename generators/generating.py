@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import product
+from typing import TypeVar
 
 from mptcp_oracle.generators.arranging import arranged, inclined
 from mptcp_oracle.generators.malformed import malform
@@ -34,6 +35,8 @@ from mptcp_oracle.model.policies_schedulers import SCHEDULERS, Scheduler
 from mptcp_oracle.model.settings import Settings, drawn
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.vantage import Tap
+
+T = TypeVar("T")
 
 __all__ = ["Case", "Order", "Recipe", "capture_case", "guilty", "order", "trace_case"]
 
@@ -128,8 +131,12 @@ def order(
 
     Args:
         seed: What everything follows from.
-        scenarios, faults, schedulers: Names; ``all`` stands for all of them.
-        versions: MPTCP versions to offer. subflows: How many to open. vantages: Of the tap.
+        scenarios: Names of scenarios; here and below ``all`` stands for all of them.
+        faults: Names of faults to plant.
+        versions: MPTCP versions to offer.
+        subflows: How many to open.
+        schedulers: Names of schedulers.
+        vantages: Where the tap may be.
         malformed: Whether segments get malformed options.
         file: A file format.
 
@@ -148,8 +155,8 @@ def order(
     recipes = []
     reasons: dict[str, None] = {}
     for scenario, fault, scheduler, version, count, vantage in product(
-        named or [usual], wrong or [None], busy or [None], versions or [None],
-        subflows or [None], vantages or [None],
+        named or [usual], _any(wrong), _any(busy), _any(versions),
+        _any(subflows), _any(vantages),
     ):  # fmt: skip
         recipe = Recipe(
             scenario=SCENARIOS[scenario],
@@ -172,6 +179,11 @@ def order(
     return Order(seed=seed, recipes=tuple(recipes), malformed=malformed, file=file)
 
 
+def _any(given: Sequence[T]) -> Sequence[T | None]:
+    """What was given, or ``None`` alone."""
+    return given or [None]
+
+
 def _names(what: str, given: Sequence[str], known: Collection[str]) -> list[str]:
     """The names, each once; ``all`` for all of them.
 
@@ -182,8 +194,9 @@ def _names(what: str, given: Sequence[str], known: Collection[str]) -> list[str]
         return list(known)
     for name in given:
         if name not in known:
-            near = get_close_matches(name, known, 3, 0.5) or (
-                [each for each in known if name in each][:3]
+            near = (
+                get_close_matches(name, known, 3, 0.5)
+                or ([each for each in known if name in each][:3])
             )
             hint = f"did you mean {' or '.join(near)}?" if near else f"--list shows every {what}"
             raise UsageError(f"there is no {what} {name!r}", hint=hint)

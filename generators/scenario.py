@@ -40,6 +40,10 @@ def having(**changes: object) -> Change:
     return lambda settings, _: replace(settings, **changes)  # type: ignore[arg-type]
 
 
+AS_THEY_ARE = having()
+ENOUGH = Limits(segments=400)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """A named kind of connection.
@@ -61,7 +65,7 @@ class Scenario:
     name: str
     why: str
     behaviour: Policy
-    settings: Change | None = having()
+    settings: Change | None = AS_THEY_ARE
     network: Network | None = CALM
     vantage: str = "initiator"
     layout: Layout | None = PLAIN
@@ -69,7 +73,7 @@ class Scenario:
     versions: tuple[int, ...] = (1, 0)
     others: int | None = 0
     connections: tuple[int, ...] = (1,)
-    limits: Limits = Limits(segments=400)
+    limits: Limits = ENOUGH
 
 
 class Play:
@@ -99,7 +103,8 @@ class Play:
         """New data; gives the DSN of its first octet.
 
         Args:
-            host: Who sends. subflow: Where.
+            host: Who sends.
+            subflow: Where.
             octets: How many; a size is drawn for 0.
             rest: Whether to wait for what follows.
             shape: Further parameters of :class:`~mptcp_oracle.model.events.Send`.

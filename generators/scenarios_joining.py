@@ -246,4 +246,3 @@ JOINING = (
     ),
 )  # fmt: skip
 """How subflows are added, announced and ranked."""
-

@@ -59,6 +59,9 @@ Write: TypeAlias = Callable[[Choices, Settings], Sequence[Item]]
 REST, QUIET = Rest(), Rest(acks=False)
 
 
+USUAL = Deliver(number=0, data_ack=8)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script(Policy):
     """Hosts that follow a script.
@@ -70,7 +73,7 @@ class Script(Policy):
     """
 
     write: Write
-    answer: Deliver = Deliver(number=0, data_ack=8)
+    answer: Deliver = USUAL
 
     def start(self, settings: Settings, network: Network) -> Agent:
         """The script, from its first line."""

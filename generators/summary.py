@@ -26,7 +26,7 @@ STATES = tuple(
 
 KNOWN: dict[str, tuple[str, ...]] = {
     "options": tuple(dict.fromkeys(OPTIONS.values())),
-    "octets sent": CAUSES,
+    "data is": CAUSES,
     "states": STATES,
     "transitions": tuple(TRANSITIONS),
     "faults": tuple(FAULTS),
@@ -97,7 +97,7 @@ def of_capture(capture: Capture, octets: int) -> Tally:
     tally.count("files", [f"{layout.file} {layout.link}"])
     tally.count("defects", capture.defects or ["none"])
     tally.count("options", _options(capture))
-    tally.count("octets sent", _causes(capture))
+    tally.count("data is", _causes(capture))
     tally.count("faults", (each.name for each in trace.planted))
     tally.count(
         "states",

@@ -58,11 +58,18 @@ def _corpus() -> click.Command:
     return corpus_command
 
 
+def _generate() -> click.Command:
+    from mptcp_oracle.generators.generate_command import generate_command
+
+    return generate_command
+
+
 #: Commands that are imported only when they are used, with what ``--help`` says of them.
 COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "analyze": (_analyze, "Show the MPTCP connections of captures, and what was odd."),
     "corpus": (_corpus, "Keep the corpus of captures: its files, index and provenance."),
     "facts": (_facts, "Print everything known about a capture as JSON lines."),
+    "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),
     "record": (_record, "Record the local Linux kernel's MPTCP in network namespaces."),
 }
 

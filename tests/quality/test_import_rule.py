@@ -45,7 +45,16 @@ ALLOWED = _allowed()
 # they may do so at module level.  What is not in this table needs a reason in docs/decisions/.
 OUTSIDE = {
     "backports": ({"wire"}, True),  # backports.zstd; from Python 3.14 on compression.zstd
-    "click": ({"cli", "report", "live.command", "generators.corpus_command"}, True),
+    "click": (
+        {
+            "cli",
+            "report",
+            "live.command",
+            "generators.corpus_command",
+            "generators.generate_command",
+        },
+        True,
+    ),
     "compression": ({"wire"}, True),
     "cython": ({"engine"}, True),
     "hypothesis": ({"generators", "hunt", "pytest_plugin", "conformance"}, True),
