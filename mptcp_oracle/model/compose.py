@@ -24,9 +24,13 @@ from mptcp_oracle.model.policies import Profile, Wanderer
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.vantage import Tap, tap
 
-__all__ = ["DEEP", "SMALL", "Plan", "capture_of", "compose", "traced"]
+__all__ = ["DEEP", "ENDS", "SMALL", "Plan", "capture_of", "compose", "traced"]
 
 MS = 1_000_000
+#: Defects that leave nothing out.
+COMPLETE = ("merge", "cut", "second_interface", "router_hop", "coarse_clock")
+#: How connections end, by weight; the simplest is that they do not.
+ENDS = ((4, "stop"), (13, "close"), (3, "abort"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ class Plan:
         noise: Whether there may be other traffic.
     """
 
-    profile: Profile = field(default_factory=lambda: Profile(brief=16))
+    profile: Profile = field(default_factory=lambda: Profile(brief=16, ends=ENDS))
     limits: Limits = field(default_factory=lambda: Limits(segments=110))
     connections: tuple[int, ...] = (8, 2, 1)
     versions: tuple[int, ...] = (1, 0)
@@ -62,7 +66,9 @@ class Plan:
 DEEP = Plan()
 #: Short ones, for many examples in little time.
 SMALL = Plan(
-    profile=Profile(length=(10, 40), brief=8), limits=Limits(segments=50), connections=(8, 1)
+    profile=Profile(length=(10, 40), brief=8, ends=ENDS),
+    limits=Limits(segments=50),
+    connections=(8, 1),
 )
 
 
@@ -74,25 +80,39 @@ def compose(choices: Choices, plan: Plan = DEEP) -> Capture:
         plan: What captures to compose.
     """
     count = choices.weighted([(weight, at) for at, weight in enumerate(plan.connections, 1)])
-    traces = [traced(choices, plan, index) for index in range(count)]
-    offsets = [0, *(choices.integer(0, 400) * MS for _ in traces[1:])]
+    reused = count > 1 and choices.chance(1, 6)
+    traces = [traced(choices, plan, index, like=0 if reused else None) for index in range(count)]
+    offsets = [0]
+    for before in traces[:-1]:
+        later = choices.integer(0, 400) * MS
+        offsets.append(offsets[-1] + _end(before) + later + MS if reused else later)
     trace = interleave(traces, offsets)
     where = tap_of(choices, plan.vantages)
     layout = layout_of(choices)
     names = defect_names(choices, where.vantage) if plan.damaged else ()
+    if reused:
+        # Without its SYN nobody could tell the second connection from the first.
+        names = tuple(name for name in names if name in COMPLETE)
     others = choices.weighted(((7, 0), (1, 5))) if plan.noise else 0
     return capture_of(trace, where, names, layout, choices, others=others)
 
 
-def traced(choices: Choices, plan: Plan, index: int = 0) -> Trace:
+def _end(trace: Trace) -> int:
+    """When the last segment was sent or arrived."""
+    times = [one.time for one in trace.segments[-1:]] + [one.time for one in trace.deliveries[-1:]]
+    return max(times, default=0)
+
+
+def traced(choices: Choices, plan: Plan, index: int = 0, *, like: int | None = None) -> Trace:
     """One connection.
 
     Args:
         choices: Where all that is undetermined comes from.
         plan: What captures to compose.
         index: Its place among the connections of a capture.
+        like: Place of the connection whose addresses and ports it has; its own by default.
     """
-    settings = settings_of(choices, index, plan.versions)
+    settings = settings_of(choices, index, plan.versions, place=like)
     network = network_of(choices, boxes=plan.boxes)
     profile = plan.profile
     if any(path.middlebox == "corrupt" for path in network.paths):

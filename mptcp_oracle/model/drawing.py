@@ -59,7 +59,12 @@ DAMAGES = (
 )
 
 
-def settings_of(choices: Choices, index: int = 0, versions: tuple[int, ...] = (1, 0)) -> Settings:
+def settings_of(
+    choices: Choices,
+    index: int = 0,
+    versions: tuple[int, ...] = (1, 0),
+    place: int | None = None,
+) -> Settings:
     """Settings of one connection.
 
     Args:
@@ -67,7 +72,9 @@ def settings_of(choices: Choices, index: int = 0, versions: tuple[int, ...] = (1
         index: Its place among the connections of the trace, which keeps their addresses, ports
             and keys apart.
         versions: Versions to offer; the first one twice as often.
+        place: What keeps its addresses and ports apart, if not its index.
     """
+    place = index if place is None else place
     seed = choices.bits(32) << 8 | index
     version = choices.weighted(((2, versions[0]), *((1, each) for each in versions[1:])))
     answers: int | None = version
@@ -98,9 +105,9 @@ def settings_of(choices: Choices, index: int = 0, versions: tuple[int, ...] = (1
         keys=(keys[0], keys[1]),
         checksum=((flags & 12) == 12, (flags & 6) == 6),
         c_flag=(version == 1 and rare in (20, 21), version == 1 and rare in (21, 22)),
-        addresses=_addresses(choices, index),
+        addresses=_addresses(choices, place),
         address_ids=ids,
-        ports=(40_000 + 50 * index, 80 if rare % 3 else 8000 + index),
+        ports=(40_000 + 50 * place, 80),
         isns=isns,
         seed=seed,
         buffers=(65_535, buffers) if rare % 2 else (buffers, buffers),
@@ -113,14 +120,14 @@ def settings_of(choices: Choices, index: int = 0, versions: tuple[int, ...] = (1
     )
 
 
-def _addresses(choices: Choices, index: int) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+def _addresses(choices: Choices, place: int) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
     """Three or four addresses for each host: IPv4, IPv6, or the initial subflow over one only."""
     kinds = choices.pick(((4, 4, 4, 4), (6, 6, 6, 6), (4, 4, 6, 6), (6, 4, 6, 4)))
 
     def address(kind: int, path: int, host: int) -> Address:
         if kind == 4:
-            return IPv4Address((10 << 24) + (index << 16) + (path << 8) + 1 + host)
-        return IPv6Address((0x20010DB8 << 96) + (index << 64) + (path << 32) + 1 + host)
+            return IPv4Address((10 << 24) + (place << 16) + (path << 8) + 1 + host)
+        return IPv6Address((0x20010DB8 << 96) + (place << 64) + (path << 32) + 1 + host)
 
     first, second = (
         tuple(address(kind, path, host) for path, kind in enumerate(kinds)) for host in (0, 1)

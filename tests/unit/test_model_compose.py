@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from statistics import median
 
 import pytest
@@ -18,7 +19,7 @@ from mptcp_oracle.model.vantage import same_packet
 @pytest.fixture(scope="module")
 def captures() -> list[Capture]:
     """A sample of deep captures."""
-    return [compose(Counted(seed, "sample")) for seed in range(80)]
+    return [compose(Counted(seed, "sample")) for seed in range(120)]
 
 
 class Simplest(Choices):
@@ -54,13 +55,21 @@ def test_captures_are_functions_of_choices(seed: int) -> None:
     assert compose(Counted(seed, "x")) == compose(Counted(seed, "x"))
 
 
-def test_no_two_connections_share_addresses(captures: list[Capture]) -> None:
-    """Connections of one capture have endpoints of their own, and keys of their own."""
+def test_connections_are_told_apart(captures: list[Capture]) -> None:
+    """Connections have keys of their own, and endpoints of their own or one after the other."""
+    again = 0
     for capture in captures:
-        ends = [subflow.ends for subflow in capture.trace.subflows]
-        assert len(set(ends)) == len(ends)
-        keys = [host.key for each in capture.trace.connections for host in each.hosts]
+        trace = capture.trace
+        keys = [host.key for each in trace.connections for host in each.hosts]
         assert len(set(keys)) == len(keys)
+        spans: dict[object, list[tuple[int, int]]] = {}
+        for number, subflow in enumerate(trace.subflows):
+            times = [one.time for one in trace.segments if one.subflow == number]
+            spans.setdefault(subflow.ends, []).append((min(times), max(times)))
+        for uses in spans.values():
+            again += len(uses) > 1
+            assert all(one[1] < after[0] for one, after in pairwise(uses))
+    assert again
 
 
 def test_copies_are_marked(captures: list[Capture]) -> None:
