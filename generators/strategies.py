@@ -21,7 +21,7 @@ from mptcp_oracle.generators.sample import Sample
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.model.capture import FORMATS, LINKS, VANTAGES, Capture, Frame, Layout
 from mptcp_oracle.model.choices import Choices
-from mptcp_oracle.model.compose import capture_of
+from mptcp_oracle.model.compose import ENDS, capture_of
 from mptcp_oracle.model.defects import DEFECTS
 from mptcp_oracle.model.drawing import defect_names, layout_of, network_of, settings_of, tap_of
 from mptcp_oracle.model.driver import Limits, Policy, drive
@@ -50,6 +50,8 @@ WANDERING = "wandering"
 BEHAVIOURS = (WANDERING, *SCHEDULERS)
 """What hosts can be like: random legal behaviour, or a bulk transfer under a scheduler."""
 
+BYTE_ORDERS = ("little", "big")
+
 MS = 1_000_000
 #: Most milliseconds between the beginnings of two connections in one capture.
 LATEST = 400
@@ -63,7 +65,7 @@ def connections(
     *,
     versions: Sequence[int] = (1, 0),
     subflows: tuple[int, int] = (1, 5),
-    segments: tuple[int, int] = (6, 40),
+    segments: tuple[int, int] = (1, 40),
     behaviours: Sequence[str] = (WANDERING,),
     middleboxes: bool = True,
 ) -> SearchStrategy[Trace]:
@@ -88,13 +90,14 @@ def captures(
     count: tuple[int, int] = (1, 3),
     versions: Sequence[int] = (1, 0),
     subflows: tuple[int, int] = (1, 5),
-    segments: tuple[int, int] = (6, 40),
+    segments: tuple[int, int] = (1, 40),
     behaviours: Sequence[str] = (WANDERING,),
     middleboxes: bool = True,
     vantages: Sequence[str] = ("middle", "initiator", "listener", "both"),
     defects: Collection[str] = tuple(DEFECTS),
     links: Sequence[str] = LINKS,
     formats: Sequence[str] = FORMATS,
+    byte_orders: Sequence[str] = BYTE_ORDERS,
     layouts: Sequence[Layout] | None = None,
 ) -> SearchStrategy[Sample]:
     """Captures of connections, interleaved if they are several, each with its truth.
@@ -111,14 +114,15 @@ def captures(
             :data:`~mptcp_oracle.model.defects.DEFECTS`; none for perfect captures.
         links: Link types that it may be written with.
         formats: File formats that it may be written in.
-        layouts: The only layouts to choose from, in place of ``links`` and ``formats``.
+        byte_orders: Byte orders of the file's own fields, ``little`` or ``big``.
+        layouts: The only layouts to choose from, in place of the three above.
 
     Raises:
         UsageError: An argument names what there is not, or is empty.
     """
     make = _Captures(
         _Traces(versions, subflows, segments, behaviours, middleboxes),
-        count, vantages, defects, links, formats, layouts,
+        count, vantages, defects, links, formats, byte_orders, layouts,
     )  # fmt: skip
     return drawn(make)
 
@@ -216,7 +220,7 @@ def faults(
     wanted = [fault(name) for name in (FAULTS if names is None else names)]
     _known("fault", [each.name for each in wanted], tuple(FAULTS))
     traces = _Traces(versions, (2, 4), segments, (WANDERING,), False)
-    captured = _Captures(traces, (1, 1), vantages, defects, LINKS, FORMATS, None)
+    captured = _Captures(traces, (1, 1), vantages, defects, LINKS, FORMATS, BYTE_ORDERS, None)
 
     def make(choices: Choices) -> Sample:
         for _ in range(TRIES):
@@ -284,7 +288,7 @@ class _Traces:
     def _wanderer(self) -> Wanderer:
         low, high = self.subflows
         counts = tuple(range(low, high + 1))
-        return Wanderer(profile=Profile(length=self.segments, subflows=counts))
+        return Wanderer(profile=Profile(length=self.segments, subflows=counts, ends=ENDS))
 
     def _scheduler(self, scheduler: Scheduler, choices: Choices) -> Scheduler:
         """A transfer that takes about as many segments as were asked for."""
@@ -320,6 +324,7 @@ class _Captures:
         defects: Collection[str],
         links: Sequence[str],
         formats: Sequence[str],
+        byte_orders: Sequence[str],
         layouts: Sequence[Layout] | None,
     ) -> None:
         _between("connections", count, 1, 200)
@@ -327,12 +332,14 @@ class _Captures:
         _known("defect", defects, tuple(DEFECTS), empty=True)
         _known("link type", links, LINKS)
         _known("file format", formats, FORMATS)
+        _known("byte order", byte_orders, BYTE_ORDERS)
         for layout in layouts or ():
             layout.check()
         self.traces, self.count = traces, count
         self.vantages = tuple((1, name) for name in vantages)
         self.defects = frozenset(defects)
         self.links, self.formats = tuple(links), tuple(formats)
+        self.byte_orders = tuple(byte_orders)
         self.layouts = None if layouts is None else tuple(layouts)
 
     def __call__(self, choices: Choices) -> Sample:
@@ -359,6 +366,8 @@ class _Captures:
             layout = replace(layout, link=choices.pick(self.links))
         if layout.file not in self.formats:
             layout = replace(layout, file=choices.pick(self.formats))
+        if BYTE_ORDERS[layout.big_endian] not in self.byte_orders:
+            layout = replace(layout, big_endian=not layout.big_endian)
         taggable = layout.link in ("ethernet", "sll", "sll2")
         return layout if taggable else replace(layout, vlans=())
 
