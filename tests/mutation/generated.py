@@ -1,6 +1,6 @@
 """Make the generated captures that the analyzer is compared with the truth on.
 
-    python -m tests.mutation.generated --seeds 600 --most 40
+    python -m tests.mutation.generated --seeds 600 --most 48
 
 Captures are composed from the seeds in order; of those, the ones are kept that reach a branch of
 the analysis or of the plain engine that none before reached, the most useful first. Each is
@@ -21,7 +21,7 @@ import coverage
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "generated"
 #: Octets of the largest capture.
-LARGEST = 40_000
+LARGEST = 24_000
 
 Reached = frozenset[tuple[str, int, int]]
 
@@ -30,7 +30,7 @@ def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.generated")
     parser.add_argument("--seeds", type=int, default=600, help="captures to choose from (600)")
-    parser.add_argument("--most", type=int, default=40, help="captures to keep (40)")
+    parser.add_argument("--most", type=int, default=48, help="captures to keep (48)")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args()
     os.environ["MPTCP_ORACLE_ENGINE"] = "plain"
@@ -85,12 +85,16 @@ def _candidates(seeds, cover):  # type: ignore[no-untyped-def]
 
 
 def _choose(reached: dict[str, Reached], most: int) -> list[str]:
-    """Greedily the captures that reach most of what none before reached."""
-    left, seen, kept = dict(reached), set(), []
+    """Greedily the captures that reach most of what none before reached; then of it once more."""
+    left, kept = dict(reached), []
+    seen: set[tuple[str, int, int]] = set()
     while left and len(kept) < most:
         name = max(left, key=lambda each: (len(left[each] - seen), each))
         if not left[name] - seen:
-            break
+            if not seen:
+                break
+            seen = set()
+            continue
         seen |= left.pop(name)
         kept.append(name)
     return sorted(kept)
