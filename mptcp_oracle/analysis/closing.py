@@ -7,7 +7,7 @@ Runs after the data plane, whose relative numbers it needs. See RFC 8684 section
 from __future__ import annotations
 
 from mptcp_oracle.analysis.connections import Assembly
-from mptcp_oracle.analysis.dataplane import DataPlane, Trigger, signed64
+from mptcp_oracle.analysis.dataplane import CLASSES, DataPlane, Trigger, signed64
 from mptcp_oracle.analysis.entities import (
     ROLES,
     Connection,
@@ -17,14 +17,14 @@ from mptcp_oracle.analysis.entities import (
     Subflow,
     SubflowEnd,
 )
-from mptcp_oracle.analysis.signals import ACK, FIN, RST, SYN, Raw, Signals
+from mptcp_oracle.analysis.signals import FIN, RST, SYN, Raw, Signals
 from mptcp_oracle.options import Dss, MpTcprst
 
 __all__ = ["close", "end_subflow", "lone_subflow"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
-#: A piece that ends here or later comes from an infinite mapping.
-INFINITE = 1 << 61
+#: Bit of a segment's ``kind``: octets under no mapping, for the first time.
+UNMAPPED = 1 << CLASSES.index("unmapped")
 #: Bits of a half's ``mptcp`` that a DSS sets, and those that a DATA_ACK sets.
 NUMBERED = 0x1E
 ACKNOWLEDGED = 0x14
@@ -49,7 +49,7 @@ def close(build: Assembly, signals: Signals, plane: DataPlane, connection: Conne
     for role in (0, 1):
         _data_fin(plane, signals, connection, role, 2 * index + role)
         _first_mapping(plane, connection, role)
-    _settle(build, plane, connection)
+    _settle(build, signals, plane, connection)
 
 
 def end_subflow(
@@ -189,7 +189,7 @@ def _index(plane: DataPlane, subflow: Subflow) -> int:
     return plane.direction[subflow.halves[0]] >> 1
 
 
-def _settle(build: Assembly, plane: DataPlane, connection: Connection) -> None:
+def _settle(build: Assembly, signals: Signals, plane: DataPlane, connection: Connection) -> None:
     """The state of the connection at the end of the capture."""
     if connection.state == "fast_closed":
         return
@@ -199,7 +199,7 @@ def _settle(build: Assembly, plane: DataPlane, connection: Connection) -> None:
         connection.why = "DATA_FINs exchanged and acknowledged"
         connection.state_frame = max(fin.frame for fin in fins if fin is not None)
         return
-    fell = _fallback(build, plane, connection)
+    fell = _fallback(build, signals, plane, connection)
     if fell is not None:
         connection.state, connection.fallback = "fallback", fell[0]
         connection.why, connection.state_frame = fell[1], fell[2]
@@ -233,31 +233,82 @@ def _unanswered(build: Assembly, connection: Connection) -> bool:
 
 
 def _fallback(
-    build: Assembly, plane: DataPlane, connection: Connection
+    build: Assembly, signals: Signals, plane: DataPlane, connection: Connection
 ) -> tuple[str, str, int | None] | None:
     """Whether, how and where the connection became plain TCP (RFC 8684 section 3.7)."""
-    frame, maps = plane.wire.segments["frame"], plane.wire.mappings
+    frame = plane.wire.segments["frame"]
     initial = connection.initial
     if initial is not None:
-        fell = _handshake_fallback(build, initial)
+        fell = _handshake_fallback(build, plane, initial)
         if fell is not None:
             return fell
-    end, of = plane.pieces.of("end", "map")
-    for subflow in connection.subflows:
-        for half in subflow.halves:
-            last = plane.piece_first[half + 1] - 1
-            if last >= plane.piece_first[half] and end[last] >= INFINITE:
-                row = maps["row"][of[last]]
-                return ("infinite_mapping", "an infinite mapping was declared", frame[row])
+    row = _infinite(signals, connection)
+    if row is not None:
+        return ("infinite_mapping", "an infinite mapping was declared", frame[row])
     lone = lone_subflow(connection)
     if lone is None or connection.id < 0:
         return None
-    flags = plane.wire.segments["flags"]
-    for half in lone.halves:
-        row = plane.unmapped_row[half]
-        if row >= 0 and plane.mptcp_row[half] < row and not flags[row] & OPTIONS_CUT:
-            return ("no_mapping", "payload without a mapping, and no MPTCP after", frame[row])
-    return _no_data_ack(build, plane, lone)
+    rows = [row for role in (0, 1) if (row := _plain_begin(plane, lone, role)) is not None]
+    if rows:
+        return ("no_mapping", "the first payload has no mapping, and no MPTCP came after",
+                frame[min(rows)])  # fmt: skip
+    rows = [row for half in lone.halves if (row := _plain_from(plane, lone, half)) is not None]
+    if rows:
+        return ("no_mapping", "payload without a mapping, and no MPTCP after", frame[min(rows)])
+    return None
+
+
+def _infinite(signals: Signals, connection: Connection) -> int | None:
+    """The row of the first infinite mapping (RFC 8684 section 3.7)."""
+    rows = []
+    for subflow in connection.subflows:
+        for raw in signals.of(subflow.stream, 2):
+            option = raw.decode(connection.version)
+            if isinstance(option, Dss) and option.dll == 0 and not option.data_fin:
+                rows.append(raw.row)
+                break
+    return min(rows, default=None)
+
+
+def _plain_begin(plane: DataPlane, initial: Subflow, role: int) -> int | None:
+    """The row of a host's very first payload, if that is plain TCP and was acknowledged.
+
+    There is no hole before it in which a mapping could be. What has no option may still have been
+    sent with one, which a middlebox removed: then its receiver resets the subflow and acknowledges
+    nothing, unless it falls back.
+    """
+    half, rows = initial.halves[role], plane.wire.segments
+    first = 1 + initial.syn_data[role]
+    if plane.isn_from[half] not in (1, 2, 3) or plane.acked[half] <= first:
+        return None
+    begin = plane.fresh_first[half]
+    candidates = [*plane.fresh[begin : begin + min(1, plane.fresh_count[half])]]
+    candidates += plane.gap_fillers().get(half, [])
+    for row in candidates:
+        flags = rows["flags"][row]
+        if (
+            rows["sequence"][row] == first
+            and rows["kind"][row] & UNMAPPED
+            and not flags & (SYN | OPTIONS_CUT | HAS_MPTCP)
+            and plane.mptcp_row[half] < row
+        ):
+            return row
+    return None
+
+
+def _plain_from(plane: DataPlane, lone: Subflow, half: int) -> int | None:
+    """The row from which on a host sends plain TCP, if all of its payload is in the capture.
+
+    The other host goes along: it acknowledges that, and sends no MPTCP any more.
+    """
+    rows, row = plane.wire.segments, plane.unmapped_row[half]
+    if row < 0 or plane.isn_from[half] not in (1, 2, 3):
+        return None
+    first = 1 + lone.syn_data[lone.halves.index(half)]
+    whole = plane.block_low[half] <= first
+    goes_along = plane.acked[half] > rows["sequence"][row] and plane.mptcp_row[half ^ 1] < row
+    cut = rows["flags"][row] & OPTIONS_CUT
+    return row if whole and goes_along and plane.mptcp_row[half] < row and not cut else None
 
 
 def lone_subflow(connection: Connection) -> Subflow | None:
@@ -266,38 +317,9 @@ def lone_subflow(connection: Connection) -> Subflow | None:
     return lone[0] if len(lone) == 1 else None
 
 
-def _no_data_ack(
-    build: Assembly, plane: DataPlane, subflow: Subflow
+def _handshake_fallback(
+    build: Assembly, plane: DataPlane, initial: Subflow
 ) -> tuple[str, str, int | None] | None:
-    """Fallback of a host that acknowledges mapped data with plain TCP ACKs and no DATA_ACK.
-
-    Only what the listener shows is judged: its every segment after the SYN/ACK has no MPTCP
-    option, and the first one of them that acknowledges data proves it.
-    """
-    shake, rows = build.shakes[subflow.stream], plane.wire.segments
-    if subflow.kind != "initial" or shake.synack_row is None or shake.synack is None:
-        return None
-    own, other = subflow.halves
-    if plane.mptcp_row[other] > shake.synack[0].row or plane.isn_from[own] == 0:
-        return None
-    if plane.piece_first[own] == plane.piece_first[own + 1]:
-        return None
-    half, flags, ack = rows.of("half", "flags", "ack")
-    isn = plane.wire.halves["isn"][own]
-    start = plane.pieces["start"][plane.piece_first[own]]
-    first = shake.synack_row + 1
-    last = plane.wire.halves["last_row"][other]
-    for row in range(first, min(last + 1, first + MOST_LOOKED_AT)):
-        if half[row] != other or flags[row] & (SYN | RST | DUPLICATE | OPTIONS_CUT):
-            continue
-        covered = (ack[row] - isn) & 0xFFFFFFFF
-        if flags[row] & ACK and start < covered < 0x80000000:
-            why = "mapped data was acknowledged without a DATA_ACK, and no MPTCP came after"
-            return ("no_data_ack", why, rows["frame"][row])
-    return None
-
-
-def _handshake_fallback(build: Assembly, initial: Subflow) -> tuple[str, str, int | None] | None:
     """Fallback before any data: an MP_CAPABLE is missing in the SYN/ACK or after it."""
     shake, wire = build.shakes[initial.stream], build.wire
     frame, flags = wire.segments["frame"], wire.segments["flags"]
@@ -306,27 +328,30 @@ def _handshake_fallback(build: Assembly, initial: Subflow) -> tuple[str, str, in
         return None
     if shake.synack is None:
         plain = shake.plain_synack
-        if plain is None or flags[plain] & OPTIONS_CUT:
+        if plain is None:
             return None
         given_up = shake.plain_syn
-        if given_up is not None and not flags[given_up] & OPTIONS_CUT:
+        if given_up is not None:
             return ("syn", "the initiator sent its SYN again without MP_CAPABLE", frame[given_up])
         return ("synack", "the SYN/ACK has no MP_CAPABLE", frame[plain])
-    row = _first_after(build, initial, shake.synack[0].row)
-    if row is None or flags[row] & (OPTIONS_CUT | HAS_MPTCP):
+    row = _first_segment(build, initial)
+    if row is None or flags[row] & (OPTIONS_CUT | HAS_MPTCP) or plane.mptcp_row[own] > row:
+        return None
+    # The true third packet may be missing: the first payload shows that it was plain TCP.
+    if _plain_begin(plane, initial, 0) is None and _plain_begin(plane, initial, 1) is None:
         return None
     return ("third_packet", "the third packet has no MP_CAPABLE", frame[row])
 
 
-def _first_after(build: Assembly, initial: Subflow, start: int) -> int | None:
-    """The initiator's first segment after a row that is neither SYN nor RST."""
+def _first_segment(build: Assembly, initial: Subflow) -> int | None:
+    """The initiator's first segment that is neither SYN nor RST."""
     rows = build.wire.segments
     half, flags = rows.of("half", "flags")
     own = initial.halves[0]
-    last = build.wire.halves["last_row"][own]
-    for row in range(start + 1, min(last + 1, start + MOST_LOOKED_AT)):
+    first, last = (build.wire.halves[name][own] for name in ("first_row", "last_row"))
+    for row in range(max(first, 0), min(last + 1, first + MOST_LOOKED_AT)):
         if half[row] == own and not flags[row] & (SYN | RST | DUPLICATE):
             return row
-    if last >= start + MOST_LOOKED_AT and not flags[last] & (SYN | RST):
+    if last >= first + MOST_LOOKED_AT and not flags[last] & (SYN | RST):
         return last
     return None

@@ -58,6 +58,8 @@ class DataPlane:
         classifier: The pass that made the transmissions, with its interval maps.
         splits: Transmissions of segments with octets of several classes.
         octets: Eight counters per half. totals, lags, dsn_top, dack_top: Per direction.
+        block_low: Per half: where its highest run of captured octets begins. acked: the highest
+            acknowledgment of its octets.
         isn_from: Per half: how the initial sequence number is known: 0 not, 1 to 3 handshake, 4
             from mappings. vague: 1 where there are mappings that do not prove it: they have no
             place then.
@@ -90,6 +92,7 @@ class DataPlane:
         self.unmapped_row = array("i", [-1]) * halves
         self.mptcp_row = array("i", [-1]) * halves
         self.checksum = array("B")
+        self.block_low, self.acked = array("q"), array("q")
         self.classifier: Any = None
         self._fillers: dict[int, list[int]] | None = None
         self.spilled = 0
@@ -313,7 +316,8 @@ def _transmissions(
             for role, half in subflow.sides():
                 round_trip[half] = subflow.round_trip
                 at_sender[half] = subflow.captured_at(role)
-    low, high = _zeros("q", count), _zeros("q", count)
+    low = plane.block_low = _zeros("q", count)
+    acked = plane.acked = _zeros("q", count)
     classifier = plane.classifier = engine.transmissions.Classifier()
     classifier.bind_rows(
         *rows.of(
@@ -328,7 +332,7 @@ def _transmissions(
     classifier.bind_halves(
         plane.direction, halves["isn"], round_trip, at_sender,
         plane.fresh_first, plane.fresh_count, plane.fresh, _zeros("q", count),
-        low, high, _zeros("I", count), _zeros("I", count), _zeros("q", count),
+        low, _zeros("q", count), _zeros("I", count), _zeros("I", count), acked,
         array("q", [-(1 << 62)]) * count, array("q", [-1]) * count,
         _zeros("B", count), _zeros("B", count), plane.octets,
         plane.unmapped_row, plane.mptcp_row,

@@ -114,7 +114,7 @@ def _read(wire: Wire, signals: Signals, shake: Handshake) -> Handshake:
         elif raw.flags & SYN:
             shake.opener = raw.half if shake.opener is None else shake.opener
             shake.syn_row = raw.row if shake.syn_row is None else shake.syn_row
-            if raw.row not in with_option and not cut:
+            if raw.row not in with_option and not cut and shake.plain_syn is None:
                 shake.plain_syn = raw.row
     if shake.opener is not None and shake.opener != subflow.halves[0]:
         subflow.halves = (shake.opener, shake.opener ^ 1)

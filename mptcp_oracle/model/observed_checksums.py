@@ -16,8 +16,13 @@ __all__ = ["count_checksums"]
 MASK = 0xFFFFFFFFFFFFFFFF
 
 
-def count_checksums(group: Group, payload: Payload, fresh: list[Seen], *, in_use: bool) -> Fact:
+def count_checksums(
+    group: Group, payload: Payload, fresh: list[Seen], *, in_use: bool
+) -> tuple[Fact, Fact | None]:
     """How many mappings have a right, a wrong and an incompletely captured checksum.
+
+    The second value is the note that wrong ones get. If those over payload are all wrong, it was
+    probably rewritten after the capture.
 
     Args:
         group: The group.
@@ -27,9 +32,10 @@ def count_checksums(group: Group, payload: Payload, fresh: list[Seen], *, in_use
     """
     counts = {"right": 0, "wrong": 0, "incomplete": 0}
     if not in_use:
-        return counts
+        return counts, None
     contents: dict[tuple[int, int], Spans[tuple[int, bytes]]] = {}
     done: set[tuple[object, ...]] = set()
+    kept, first_wrong = False, None
     checked = [seen for seen in fresh if seen.mapping and _checksum(seen) is not None]
     if checked:
         contents = _contents(fresh)
@@ -44,8 +50,15 @@ def count_checksums(group: Group, payload: Payload, fresh: list[Seen], *, in_use
             done.add(key)
             held = contents.get(half, Spans())
             placed = payload.halves[half].placed
-            counts[_check(group, mapping, role, _ssn(seen), total, held, placed=placed)] += 1
-    return counts
+            result = _check(group, mapping, role, _ssn(seen), total, held, placed=placed)
+            counts[result] += 1
+            kept = kept or (result == "right" and mapping.octets > 0)
+            if result == "wrong" and first_wrong is None:
+                first_wrong = seen.number
+    if first_wrong is None:
+        return counts, None
+    code = "anonymised" if counts["wrong"] > 1 and not kept else "wrong-checksum"
+    return counts, {"code": code, "text": "", "count": 1, "frame": first_wrong}
 
 
 def _checksum(seen: Seen) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from mptcp_oracle import crypto
 from mptcp_oracle.facts import CLASSES, ROLES, Fact
 from mptcp_oracle.model.observed_checksums import count_checksums
+from mptcp_oracle.model.observed_fallback import fallback_of
 from mptcp_oracle.model.observed_frames import Seen
 from mptcp_oracle.model.observed_groups import Group
 from mptcp_oracle.model.observed_handshakes import Handshake, syn_data
@@ -73,10 +74,10 @@ class View:
         first, second = self.fins
         if first and second and self.fin_acknowledged(0) and self.fin_acknowledged(1):
             return "closed", max(first.number, second.number)
-        fell = self._fallback()
+        fell = fallback_of(self.group, self.shakes, self.fresh, self.payload)
         if fell is not None:
-            self.fallback = self.group.truth.fallback
-            return "fallback", fell
+            self.fallback = fell[0]
+            return "fallback", fell[1]
         initial = self.group.initial
         if initial is not None and all(
             seen.flow is initial and seen.segment.host == 0 and seen.segment.flags & (SYN | RST)
@@ -84,22 +85,6 @@ class View:
         ):
             return "timed_out", None
         return "open", None
-
-    def _fallback(self) -> int | None:
-        """The frame that completes the first set of frames that show a fallback."""
-        truth = self.group.truth
-        if truth.fallback is None or (self.group.id < 0 and truth.fallback != "infinite_mapping"):
-            return None
-        held: dict[int, int] = {}
-        for seen in self.fresh:
-            if not seen.cut:
-                held.setdefault(seen.segment.number, seen.number)
-        found = [
-            max(held[number] for number in each)
-            for each in truth.fallback_shown
-            if each and all(number in held for number in each)
-        ]
-        return min(found) if found else None
 
 
 def connection(view: View) -> Fact:
@@ -123,9 +108,11 @@ def connection(view: View) -> Fact:
         "mismatches": mismatches(group, view.shakes, view.fresh),
         "notes": list(_notes(view)),
     }
-    fact["checksums"] = count_checksums(
+    fact["checksums"], wrong = count_checksums(
         group, view.payload, view.fresh, in_use=fact["checksum"] is not False
     )
+    if wrong is not None:
+        fact["notes"].append(wrong)
     return unknown(fact, "version", "checksum")
 
 

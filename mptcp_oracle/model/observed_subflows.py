@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mptcp_oracle import crypto
 from mptcp_oracle.facts import ROLES, Fact
 from mptcp_oracle.model.observed_connections import View, unknown
 from mptcp_oracle.model.observed_frames import Flow, Seen
 from mptcp_oracle.model.observed_handshakes import Handshake, syn_data
-from mptcp_oracle.model.trace import FIN, RST, SYN
-from mptcp_oracle.options import MpJoinAck, MpJoinSyn, MpJoinSynAck, MpPrio, MpTcprst
+from mptcp_oracle.model.observed_joins import established, join_of
+from mptcp_oracle.model.trace import FIN, RST
+from mptcp_oracle.options import MpJoinSyn, MpJoinSynAck, MpPrio, MpTcprst
 
 __all__ = ["subflow"]
 
@@ -21,7 +21,7 @@ def subflow(view: View, flow: Flow) -> Fact:
     group, shake = view.group, view.shakes[flow.id]
     source = flow.seen[0].segment.host if shake.opener is None else shake.opener
     joined = group.id >= 0 and flow is not group.initial
-    join = _join(view, flow, shake) if joined or shake.kind == "joined" else None
+    join = join_of(group, flow, shake)
     place, known = _vantage(flow, source)
     fact: Fact = {
         "fact": "subflow",
@@ -39,7 +39,7 @@ def subflow(view: View, flow: Flow) -> Fact:
         "round_trip": _round_trip(shake),
         "vantage": place,
         "vantage_known": known,
-        "established": not joined or _established(flow, shake, join),
+        "established": established(group, flow, shake),
         "join": join,
         "end": _subflow_end(view, flow),
         "notes": [],
@@ -123,80 +123,6 @@ def _vantage(flow: Flow, source: int) -> tuple[str | None, bool]:
     if len(hosts) != 1:
         return None, False
     return ("source" if hosts == {source} else "destination"), True
-
-
-def _join(view: View, flow: Flow, shake: Handshake) -> Fact:
-    """What the three messages of a join show (RFC 8684 section 3.2)."""
-    group, truth = view.group, flow.truth
-    option = shake.syn[1] if shake.syn is not None else None
-    token = option.token if isinstance(option, MpJoinSyn) else None
-    fact: Fact = {
-        "token": None if token is None else f"{token:08x}",
-        "token_right": None,
-        "synack_hmac": None,
-        "ack_hmac": None,
-        "result": "unknown",
-    }
-    if group.id < 0 or shake.opener is None:
-        return fact
-    version = group.truth.version
-    opener, owner = truth.opener, 1 - truth.opener
-    keys = [host.key for host in group.truth.hosts]
-    if token is not None and group.keys[owner]:
-        fact["token_right"] = token == crypto.token(keys[owner], version)
-    if shake.syn is not None and shake.synack is not None and all(group.keys):
-        nonces = {"sender_nonce": truth.nonces[owner], "receiver_nonce": truth.nonces[opener]}
-        right = crypto.join_synack_hmac(
-            version=version, sender_key=keys[owner], receiver_key=keys[opener], **nonces
-        )
-        answer = shake.synack[1]
-        fact["synack_hmac"] = isinstance(answer, MpJoinSynAck) and answer.hmac == right
-        if shake.ack is not None and isinstance(shake.ack[1], MpJoinAck):
-            right = crypto.join_ack_hmac(
-                version=version,
-                sender_key=keys[opener],
-                receiver_key=keys[owner],
-                sender_nonce=truth.nonces[opener],
-                receiver_nonce=truth.nonces[owner],
-            )
-            fact["ack_hmac"] = shake.ack[1].hmac == right
-    checks = (fact["token_right"], fact["synack_hmac"], fact["ack_hmac"])
-    if False in checks:
-        fact["result"] = "invalid"
-    elif _refused(flow, shake):
-        fact["result"] = "refused"
-    elif fact["synack_hmac"] and fact["ack_hmac"]:
-        fact["result"] = "valid"
-    return fact
-
-
-def _refused(flow: Flow, shake: Handshake) -> bool:
-    """Whether a RST answered a join, and no frame shows that it went on.
-
-    So does a SYN/ACK without MP_JOIN.
-    """
-    owner = [seen for seen in flow.fresh if seen.segment.host != flow.truth.opener]
-    if shake.synack is None and any(
-        seen.segment.flags & SYN and not seen.segment.options and not seen.cut for seen in owner
-    ):
-        return True
-    return any(seen.segment.flags & RST for seen in owner) and not _went_on(flow)
-
-
-def _went_on(flow: Flow) -> bool:
-    """Whether a frame is there of what comes after the handshake of a join."""
-    return not all(
-        seen.segment.flags & (SYN | RST) or any(isinstance(each, MpJoinAck) for each in seen.whole)
-        for seen in flow.fresh
-    )
-
-
-def _established(flow: Flow, shake: Handshake, join: Fact | None) -> bool:
-    """Whether a join may have carried data: neither seen to fail, nor a SYN without answer."""
-    if join is not None and join["result"] in ("refused", "invalid"):
-        return False
-    answered = shake.first_synack is not None or shake.ack is not None or _went_on(flow)
-    return answered or shake.first_syn is None
 
 
 def _subflow_end(view: View, flow: Flow) -> Fact | None:
