@@ -27,6 +27,8 @@ from mptcp_oracle.model.vantage import Tap, tap
 __all__ = ["DEEP", "ENDS", "SMALL", "Plan", "capture_of", "compose", "traced"]
 
 MS = 1_000_000
+#: Octets of the longest TCP header.
+LONGEST_HEADER = 60
 #: Defects that leave nothing out.
 COMPLETE = ("merge", "cut", "second_interface", "router_hop", "coarse_clock")
 #: How connections end, by weight; the simplest is that they do not.
@@ -146,7 +148,12 @@ def capture_of(
     """
     frames = damage(defects, tap(trace, where, choices), choices)
     nameless = [subflow.ends[0].address.version == 6 for subflow in trace.subflows]
-    frames = tellable(frames, nameless, layout.file == "pcapng")
+    frames = tellable(
+        frames,
+        nameless,
+        interfaces=layout.file == "pcapng",
+        options=layout.snap_length >= layout.before_tcp(6) + LONGEST_HEADER,
+    )
     mixed: tuple[Frame | Noise, ...] = frames
     if others and frames:
         packets = noise(choices, others, frames[0].time, frames[-1].time)

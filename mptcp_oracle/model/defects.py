@@ -169,7 +169,7 @@ def damage(names: Iterable[str], frames: Sequence[Frame], choices: Choices) -> t
 
 
 def tellable(
-    frames: Sequence[Frame], nameless: Sequence[bool], interfaces: bool
+    frames: Sequence[Frame], nameless: Sequence[bool], *, interfaces: bool, options: bool = True
 ) -> tuple[Frame, ...]:
     """The frames without those of which nobody could tell whether they are copies.
 
@@ -182,6 +182,7 @@ def tellable(
         frames: The frames of a capture, with ``again`` right.
         nameless: By subflow: whether it runs over IPv6, which has no IP identification.
         interfaces: Whether the file tells its interfaces apart.
+        options: Whether it holds whole TCP headers, so that options tell segments apart.
     """
     kept: list[Frame] = []
     past: dict[tuple[object, ...], Frame] = {}
@@ -203,7 +204,7 @@ def tellable(
                 segment.flags,
                 segment.window,
                 len(segment.payload),
-                segment.options,
+                segment.options if options else None,
             )
             before = past.get(key)
             if before is not None:

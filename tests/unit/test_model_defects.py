@@ -13,6 +13,7 @@ from mptcp_oracle.model.defects import DEFECTS, damage, tellable
 from mptcp_oracle.model.offload import cut, merge
 from mptcp_oracle.model.trace import ACK, FIN, PSH, SYN, Range, Sent, Trace
 from mptcp_oracle.model.vantage import Tap, tap
+from mptcp_oracle.options import MpPrio
 from tests.common.traces import MS, ack, data, exchange, trace
 
 SEEDS = range(20)
@@ -250,15 +251,24 @@ def alike(gap: int) -> Trace:
 @pytest.mark.parametrize(("gap", "kept"), [(1000, [0, 1, 2]), (2 * MS, [0, 1, 2, 3])])
 def test_packets_that_look_like_copies_are_left_out(gap: int, kept: list[int]) -> None:
     """Without identification an equal packet at once is left out, a later one is not."""
-    assert numbers(tellable(frames(alike(gap)), (False, True), True)) == kept
+    assert numbers(tellable(frames(alike(gap)), (False, True), interfaces=True)) == kept
+
+
+def test_options_tell_packets_apart_if_they_are_there() -> None:
+    """Without the options in the file two packets may look alike that do not with them."""
+    one = ack(0, MS, 5, subflow=1)
+    other = replace(ack(1, MS + 1000, 5, subflow=1), options=(MpPrio(backup=True),))
+    found = frames(trace(one, other))
+    assert numbers(tellable(found, (False, True), interfaces=True)) == [0, 1]
+    assert numbers(tellable(found, (False, True), interfaces=True, options=False)) == [0]
 
 
 def test_copies_that_look_like_packets_are_left_out() -> None:
     """A copy at the same place, or in a file without interfaces, counts as a hole."""
     source = trace(ack(0, MS, 5, subflow=1))
     copied = damage(("second_interface",), frames(source), Counted(0))
-    assert len(tellable(copied, (False, True), True)) == 2
-    assert len(tellable(copied, (False, True), False)) == 1
+    assert len(tellable(copied, (False, True), interfaces=True)) == 2
+    assert len(tellable(copied, (False, True), interfaces=False)) == 1
     late = frames(trace(ack(0, MS, 5), delay=200 * MS), vantage="both")
     assert len(late) == 2
-    assert len(tellable(late, (False, True), True)) == 1
+    assert len(tellable(late, (False, True), interfaces=True)) == 1
