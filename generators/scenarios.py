@@ -6,6 +6,7 @@ from mptcp_oracle.generators.scenario import Scenario
 from mptcp_oracle.generators.scenarios_capture import CAPTURES
 from mptcp_oracle.generators.scenarios_closing import CLOSING
 from mptcp_oracle.generators.scenarios_data import DATA
+from mptcp_oracle.generators.scenarios_falling import FALLING
 from mptcp_oracle.generators.scenarios_joining import JOINING
 from mptcp_oracle.generators.scenarios_opening import OPENING
 
@@ -17,6 +18,7 @@ AREAS: dict[str, tuple[Scenario, ...]] = {
     "joining": JOINING,
     "data": DATA,
     "closing": CLOSING,
+    "fallback": FALLING,
     "captures": CAPTURES[1:],
 }
 """The tables of scenarios by what they are about."""
