@@ -243,6 +243,17 @@ def _alone(where: Callable[[Trace, Sent], bool]) -> Find:
     return carriers(AddAddr, where=plain)
 
 
+def _not_joined(trace: Trace, sent: Sent) -> bool:
+    """Whether a segment announces an address under an Address ID that no join of its host has."""
+    option, connection = option_of(sent, AddAddr), trace.subflows[sent.subflow].connection
+    if option is None or option.echo:
+        return False
+    joined = {
+        truth.address_ids[sent.host] for truth in trace.subflows if truth.connection == connection
+    }
+    return option.address_id not in joined
+
+
 def _other_address(draft: Draft, place: Place) -> None:
     """An ADD_ADDR for another address under an Address ID that one had before."""
     key = place.segments[0]
@@ -348,7 +359,7 @@ FAULTS = (
             meaning=f"The HMAC of an ADD_ADDR {what}.",
             v1=("8684-3.4.1-07",),
             needs=("add_addr_port",) if port else ("add_addr",),
-            find=carriers(AddAddr, where=_with_port if port else _wrong_hmac),
+            find=gathered(AddAddr, where=_with_port if port else _wrong_hmac, wide=True),
             edit=_resigned(sign),
             deviate=_bad_hmac,
         )
@@ -384,7 +395,7 @@ FAULTS = (
         v1=("8684-3.4.1-15", "8684-3.4.1-03", "8684-3.4.1-17"),
         v0=("6824-3.4.1-05", "6824-3.4.1-11", "6824-3.4.1-15"),
         needs=("add_addr",),
-        find=_alone(_announces),
+        find=_alone(_not_joined),
         edit=_other_address,
         arranges=True,
     ),

@@ -80,7 +80,7 @@ def _zeros(_connection: ConnectionTruth, _host: int, _nonces: tuple[int, int]) -
 
 
 def _wrong_hmac(kind: type[Option]) -> Find:
-    """The segments of each join that carry a wrong HMAC in an option of a kind."""
+    """All segments of a host that carry a wrong HMAC in an option of a kind."""
 
     def wrong(trace: Trace, sent: Sent) -> bool:
         option = next(each for each in sent.options if isinstance(each, kind))
@@ -90,31 +90,32 @@ def _wrong_hmac(kind: type[Option]) -> Find:
         right = _digest(connection_of(trace, sent), sent.host, nonces)
         return bool(hmac) and hmac != right[: len(hmac)]
 
-    return gathered(kind, where=wrong)
+    return gathered(kind, where=wrong, wide=True)
 
 
 def _with_hmac(*derivations: Digest, size: int) -> Edit:
-    """Put a wrong HMAC of one of these derivations in the place of the one that there is."""
+    """Put wrong HMACs of one of these derivations in the place of those that there are."""
 
     def edit(draft: Draft, place: Place) -> None:
-        sent = draft.sent(place.segments[0])
-        flow, connection = draft.subflows[sent.subflow], draft.connection_of(place.segments[0])
-        nonces = flow.nonces[sent.host], flow.nonces[1 - sent.host]
-        right = _digest(connection, sent.host, nonces)[:size]
-        values = [derive(connection, sent.host, nonces)[:size] for derive in derivations]
-        hmac = draft.choices.pick([value for value in values if value != right])
+        derive = draft.choices.pick(derivations)
         for key in place.segments:
-            draft.options(
-                key,
-                lambda option: (
-                    replace(option, hmac=hmac)
-                    if isinstance(option, MpJoinSynAck | MpJoinAck)
-                    else option
-                ),
-            )
+            sent = draft.sent(key)
+            nonces = draft.subflows[sent.subflow].nonces
+            both = nonces[sent.host], nonces[1 - sent.host]
+            hmac = derive(draft.connection_of(key), sent.host, both)[:size]
+            draft.options(key, _carrying(hmac))
             draft.blame(key)
 
     return edit
+
+
+def _carrying(hmac: bytes) -> Callable[[Option], Option]:
+    def change(option: Option) -> Option:
+        if isinstance(option, MpJoinSynAck | MpJoinAck):
+            return replace(option, hmac=hmac)
+        return option
+
+    return change
 
 
 def _bad_synack(_settings: Settings, _host: int) -> Deviations:

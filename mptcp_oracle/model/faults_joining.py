@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mptcp_oracle.model.fault import Edit, Fault, Find
+from mptcp_oracle.model.fault import Edit, Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_places import (
     gathered,
@@ -66,37 +66,27 @@ def join_before(trace: Trace, subflow: int) -> int:
     return joins[joins.index(subflow) - 1]
 
 
-def _free_id(find: Find) -> Find:
-    """The places on joins from an address with an Address ID that no address option names."""
-
-    def narrowed(trace: Trace) -> Iterator[Place]:
-        for place in find(trace):
-            sent = trace.segments[place.segments[0]]
-            truth = trace.subflows[sent.subflow]
-            named = {
-                name
-                for each in trace.segments
-                if each.host == place.host
-                for option in each.options
-                for name in (
-                    (option.address_id,)
-                    if isinstance(option, AddAddr) and not option.echo
-                    else option.address_ids
-                    if isinstance(option, RemoveAddr)
-                    else ()
-                )
-            }
-            if truth.address_ids[place.host] not in named:
-                yield place
-
-    return narrowed
+def _named(trace: Trace, connection: int, host: int) -> set[int]:
+    """Address IDs that a host's ADD_ADDRs and REMOVE_ADDRs name."""
+    found: set[int] = set()
+    for sent in trace.segments:
+        if sent.host == host and trace.subflows[sent.subflow].connection == connection:
+            for option in sent.options:
+                if isinstance(option, AddAddr) and not option.echo:
+                    found.add(option.address_id)
+                elif isinstance(option, RemoveAddr):
+                    found.update(option.address_ids)
+    return found
 
 
 def _elsewhere(trace: Trace) -> Iterator[Place]:
-    """Later joins of a host from another address than its join before."""
+    """Later joins of a host from another address than its join before; both have free IDs."""
     for place in second_joins(trace):
         sent = trace.segments[place.segments[0]]
         truth, earlier = subflow_of(trace, sent), trace.subflows[join_before(trace, sent.subflow)]
+        ids = {truth.address_ids[place.host], earlier.address_ids[place.host]}
+        if 0 in ids or ids & _named(trace, truth.connection, place.host):
+            continue
         if truth.ends[place.host].address != earlier.ends[place.host].address:
             yield place
 
@@ -126,16 +116,20 @@ def _id_again(draft: Draft, place: Place) -> None:
 
 
 def _from_new_address(trace: Trace) -> Iterator[Place]:
-    """The SYNs of joins from another address than the host's initial one."""
+    """The SYNs of joins from another address than the initial one, where no other join has ID 0."""
     for truth in trace.subflows:
         flows = [each for each in trace.subflows if each.connection == truth.connection]
         first = next((each for each in flows if each.initial), truth)
-        address = truth.ends[truth.opener].address
-        if truth.initial or address == first.ends[truth.opener].address:
+        host = truth.opener
+        ids = [each.address_ids[host] for each in flows if not each.initial]
+        named = _named(trace, truth.connection, host)
+        if truth.initial or 0 in ids or named & {0, truth.address_ids[host]}:
+            continue
+        if truth.ends[host].address == first.ends[host].address:
             continue
         found = syns(trace, truth.number)
         if found and has(trace.segments[found[0]], MpJoinSyn):
-            yield Place(host=truth.opener, segments=found)
+            yield Place(host=host, segments=found)
 
 
 def _id_zero(draft: Draft, place: Place) -> None:
@@ -273,7 +267,7 @@ FAULTS = (
         v1=("8684-3.2-03", "8684-3.4.1-17"),
         v0=("6824-3.2-12", "6824-3.4.1-15"),
         needs=("two_joins",),
-        find=_free_id(_elsewhere),
+        find=_elsewhere,
         edit=_id_again,
     ),
     Fault(
@@ -282,7 +276,7 @@ FAULTS = (
         v1=("8684-3.2-04",),
         v0=("6824-3.2-13",),
         needs=("join",),
-        find=_free_id(_from_new_address),
+        find=_from_new_address,
         edit=_id_zero,
     ),
     Fault(

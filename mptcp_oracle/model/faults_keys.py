@@ -101,23 +101,22 @@ def _keys(connection: ConnectionTruth) -> tuple[int, int]:
 
 
 def _joins_with(derive: Derive) -> Find:
-    """The SYNs of each join whose token is derived wrongly."""
+    """All SYNs of a host's joins, if their tokens are derived wrongly."""
 
     def find(trace: Trace) -> Iterator[Place]:
-        joins: dict[int, list[Sent]] = {}
+        wrong: dict[tuple[int, int], list[Sent]] = {}
         for sent in trace.segments:
             option = option_of(sent, MpJoinSyn)
             if option is None:
                 continue
             connection = connection_of(trace, sent)
-            wrong = derive(_keys(connection), connection.version, sent.host)
+            value = derive(_keys(connection), connection.version, sent.host)
             right = crypto.token(connection.hosts[1 - sent.host].key, connection.version)
-            if option.token == wrong != right:
-                joins.setdefault(sent.subflow, []).append(sent)
-        if not all(_near(trace, syns[0]) for syns in joins.values()):
-            return
-        for syns in joins.values():
-            yield Place(host=syns[0].host, segments=tuple(sent.number for sent in syns))
+            if option.token == value != right:
+                wrong.setdefault((connection.number, sent.host), []).append(sent)
+        for (_, host), syns in wrong.items():
+            if all(_near(trace, sent) for sent in syns):
+                yield Place(host=host, segments=tuple(sent.number for sent in syns))
 
     return find
 

@@ -128,14 +128,21 @@ def carriers(*kinds: type[Any], where: Test = anything) -> Find:
     return find
 
 
-def gathered(*kinds: type[Any], where: Test = anything) -> Find:
-    """A place for all segments together that one host sent on one subflow with such an option."""
+def gathered(*kinds: type[Any], where: Test = anything, wide: bool = False) -> Find:
+    """A place for all segments together that one host sent on one subflow with such an option.
+
+    Args:
+        kinds: Classes of options.
+        where: What else must hold of a segment.
+        wide: Whether those of all subflows of a connection are together.
+    """
 
     def find(trace: Trace) -> Iterator[Place]:
         groups: dict[tuple[int, int], list[int]] = {}
         for sent in trace.segments:
             if has(sent, *kinds) and where(trace, sent):
-                groups.setdefault((sent.subflow, sent.host), []).append(sent.number)
+                scope = trace.subflows[sent.subflow].connection if wide else sent.subflow
+                groups.setdefault((scope, sent.host), []).append(sent.number)
         for (_, host), numbers in groups.items():
             yield Place(host=host, segments=tuple(numbers))
 

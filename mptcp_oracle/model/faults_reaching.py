@@ -193,6 +193,7 @@ def _removed(trace: Trace, sent: Sent, option: RemoveAddr) -> Endpoint | None:
             and each.host == sent.host
             and trace.subflows[each.subflow].connection == connection
             and said.address_id in option.address_ids
+            and said.address != first.address
         ):
             return Endpoint(address=said.address, port=said.port or first.port)
     return None
@@ -245,8 +246,16 @@ def _in_use(trace: Trace) -> Iterator[Place]:
             each.subflow == truth.number and each.host == sent.host and each.flags & (FIN | RST)
             for each in trace.segments
         )
+        joined = any(
+            each.opener != sent.host
+            and each.ends[sent.host].address == truth.ends[sent.host].address
+            and has(late, MpJoinSyn)
+            for late in trace.segments[sent.number :]
+            for each in (trace.subflows[late.subflow],)
+        )
         if (
-            not truth.initial
+            not joined
+            and not truth.initial
             and name
             and users == [truth.number]
             and len(recent) == 2

@@ -378,6 +378,7 @@ def story(
     script.ack(third, 0)
     script.join(0, refused="syn")
     script.join(0, refused="ack")
+    last = script.join(0)
     script.ack(first, 0, RemoveAddr(address_ids=(1,)))
     if not ends:
         return script.trace()
@@ -385,7 +386,7 @@ def story(
     script.ack(first, 1)
     script.data_fin(first, 1)
     script.ack(first, 0)
-    for subflow in (first, second, third, fourth):
+    for subflow in (first, second, third, fourth, last):
         script.send(subflow, 0, ACK | FIN)
         script.send(subflow, 1, ACK | FIN)
         script.bare(subflow, 0)
