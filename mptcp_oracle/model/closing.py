@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.model.events import Close, Finish, Reset
+from mptcp_oracle.model import plain, sending
+from mptcp_oracle.model.events import Close, Finish, Reset, Send
 from mptcp_oracle.model.sending import announced
 from mptcp_oracle.model.trace import ACK, FIN, RST, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
@@ -10,7 +11,8 @@ from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, ENDED, MPTCP, PL
 from mptcp_oracle.options import MpTcprst
 
 __all__ = ["close", "data_fin_reached", "end", "fin", "fin_acknowledged", "fin_arrives",
-           "fin_reached", "finish", "may_end", "reset", "reset_arrives", "stray"]  # fmt: skip
+           "fin_reached", "finish", "may_end", "reset", "reset_arrives", "send",
+           "stray"]  # fmt: skip
 
 DONE = frozenset(("M_TIME_WAIT", "M_CLOSED"))
 """States in which the subflows are no longer needed."""
@@ -73,6 +75,22 @@ def may_end(host: Host, others: bool) -> bool:
         return True
     done = host.fin if host.fin is not None else host.snd_nxt
     return host.snd_una >= done and not host.orphans
+
+
+def send(turn: Turn, event: Send) -> None:
+    """New data, perhaps on the FIN of its subflow."""
+    if event.last:
+        role, number = event.host, event.subflow
+        others = turn.others(number, role, CAN_SEND)
+        ends = event.fin and not _outstanding_elsewhere(turn, number, role)
+        if event.ahead or not (others or ends or turn.hosts[role].state in PLAIN):
+            raise IllegalEvent("this is the last subflow, and its data would be outstanding")
+    (plain.send if turn.hosts[event.host].state in PLAIN else sending.send)(turn, event)
+    if event.last:
+        if turn.halves[event.subflow][event.host].ahead is not None:
+            raise IllegalEvent("octets that were announced would be left")
+        _fin_sent(turn, event.subflow, event.host)
+        turn.took("S40")
 
 
 def close(turn: Turn, event: Close) -> None:

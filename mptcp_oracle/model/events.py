@@ -116,6 +116,7 @@ class Send:
             have arrived, and not with this segment.
         dsn: Width of the DSN. data_ack: Width of the DATA_ACK.
         fin: Whether a DATA_FIN ends the mapping. push: Flag PSH.
+        last: Whether the segment is the subflow's FIN too.
     """
 
     host: int
@@ -127,6 +128,7 @@ class Send:
     data_ack: int = 8
     fin: bool = False
     push: bool = True
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

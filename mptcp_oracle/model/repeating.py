@@ -69,6 +69,7 @@ def _payload(turn: Turn, event: Retransmit, half: Half) -> None:
     emit(
         turn, event.subflow, event.host, _joined(ranges), mapping, dsn=event.dsn,
         data_ack=event.data_ack, again=True, copied=whole, octets=octets,
+        last=whole and records[0].last,
     )  # fmt: skip
 
 

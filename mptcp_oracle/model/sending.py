@@ -24,7 +24,7 @@ from mptcp_oracle.model.world import (
 from mptcp_oracle.options import Option
 
 __all__ = ["acknowledge", "announced", "carried", "copy", "early", "emit", "first_data", "fresh",
-           "payload", "remap", "send", "shown"]  # fmt: skip
+           "offered", "payload", "remap", "send", "shown"]  # fmt: skip
 
 
 def fresh(host: Host) -> tuple[int, int]:
@@ -96,6 +96,7 @@ def emit(
     again: bool = False,
     copied: bool = False,
     octets: bytes | None = None,
+    last: bool = False,
 ) -> Sent:
     """Send payload; unless it is sent again, remember it and move on.
 
@@ -106,7 +107,7 @@ def emit(
     segment = turn.send(
         subflow,
         role,
-        turn.segment_flags(push),
+        turn.segment_flags(push, last),
         option,
         sequence=sequence,
         payload=payload(turn, subflow, role, ranges) if octets is None else octets,
@@ -117,7 +118,9 @@ def emit(
     )
     if not again:
         end = ranges[-1].sequence + ranges[-1].octets
-        record = Record(sequence=sequence, end=end, ranges=ranges, mapping=mapping, payload=octets)
+        record = Record(
+            sequence=sequence, end=end, ranges=ranges, mapping=mapping, payload=octets, last=last
+        )
         turn.half(subflow, role, snd_nxt=end, records=(*turn.halves[subflow][role].records, record))
     return segment
 
@@ -130,9 +133,6 @@ def first_data(turn: Turn, octets: int) -> None:
 def send(turn: Turn, event: Send) -> None:
     """New data, and data that was announced."""
     role, number = event.host, event.subflow
-    if turn.hosts[role].state in PLAIN:
-        _send_plain(turn, event)
-        return
     host, half = _sender(turn, role, number)
     if event.octets < 1 or event.ahead < 0:
         raise IllegalEvent("a segment of data has payload")
@@ -164,12 +164,12 @@ def send(turn: Turn, event: Send) -> None:
             turn.took("D30")
         turn.took("D07" if mapping.by_capable else "D02" if event.ahead else "D01")
     emit(
-        turn, number, role, _offered(turn, number, role, ranges), mapping, dsn=event.dsn,
-        data_ack=event.data_ack, push=event.push,
+        turn, number, role, offered(turn, number, role, ranges), mapping, dsn=event.dsn,
+        data_ack=event.data_ack, push=event.push, last=event.last,
     )  # fmt: skip
 
 
-def _offered(turn: Turn, number: int, role: int, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+def offered(turn: Turn, number: int, role: int, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
     """Ranges with those octets told apart that the SYN carried in vain: they are sent again."""
     path = turn.paths[number]
     if not path.offered or role != path.opener or ranges[0].sequence > path.offered:
@@ -185,71 +185,6 @@ def _offered(turn: Turn, number: int, role: int, ranges: tuple[Range, ...]) -> t
                 replace(each, sequence=each.sequence + old, octets=each.octets - old, dsn=dsn)
             )
     return tuple(told)
-
-
-def _send_plain(turn: Turn, event: Send) -> None:
-    """Data of a host that has left MPTCP; the first says so by an infinite mapping (C35)."""
-    role, number = event.host, event.subflow
-    host, half = turn.hosts[role], turn.halves[number][role]
-    if half.state not in CAN_SEND or host.fin is not None or event.fin or event.ahead:
-        raise IllegalEvent("nothing can be sent, or not in plain TCP")
-    if event.octets < 1 or half.snd_nxt + event.octets > half.limit:
-        raise IllegalEvent("the peer's window does not allow it, or there is no payload")
-    mapping = None
-    if host.state == "M_INF":
-        mapping = _infinite(turn, event, host, half)
-        half = turn.half(number, role, infinite=mapping, ahead=None)
-        host = turn.host(role, state="TCP")
-        turn.took("C35")
-    ranges = _plain_ranges(half, event.octets)
-    last = ranges[-1]
-    if last.dsn is not None and last.dsn + last.octets > host.snd_nxt:
-        turn.host(role, snd_nxt=last.dsn + last.octets)
-    if half.ahead is not None:
-        left = half.ahead.sequence + half.ahead.octets - half.snd_nxt
-        turn.half(number, role, ahead=half.ahead if event.octets < left else None)
-    turn.took("D28")
-    segment = emit(
-        turn, number, role, _offered(turn, number, role, ranges), mapping, dsn=event.dsn,
-        data_ack=0, push=event.push,
-    )  # fmt: skip
-    if mapping is not None:
-        turn.shows("infinite_mapping", segment.number)
-
-
-def _plain_ranges(half: Half, octets: int) -> tuple[Range, ...]:
-    """Payload after a fallback: under the infinite mapping, one announced before it, or none."""
-    start, under = half.snd_nxt, half.infinite or half.ahead
-    if under is None:
-        return (Range(sequence=start, octets=octets, dsn=None, cause="unmapped"),)
-    covered = octets
-    if not under.infinite:
-        covered = min(octets, under.sequence + under.octets - start)
-    first = Range(sequence=start, octets=covered, dsn=under.dsn + start - under.sequence)
-    if covered == octets:
-        return (first,)
-    rest = octets - covered
-    return (
-        first,
-        Range(sequence=start + covered, octets=rest, dsn=None, cause="unmapped"),
-    )
-
-
-def _infinite(turn: Turn, event: Send, host: Host, half: Half) -> Mapping:
-    """The infinite mapping of a host: from the last data that arrived intact, or from here on."""
-    sequence, dsn = half.snd_nxt, host.snd_nxt
-    if half.ahead is not None:
-        dsn = half.ahead.dsn + sequence - half.ahead.sequence
-    intact = half.intact
-    if event.repeat and intact is not None and intact[1] - intact[0] == dsn - sequence:
-        sequence, dsn = intact
-    return Mapping(
-        sequence=sequence,
-        dsn=dsn,
-        octets=0,
-        infinite=True,
-        checksum=True if turn.checksum else None,
-    )
 
 
 def early(world: World | Turn, role: int, number: int) -> bool:

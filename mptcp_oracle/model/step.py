@@ -74,7 +74,7 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     Lose: receiving.lose,
     Repeat: receiving.repeat,
     Join: joining.join,
-    Send: sending.send,
+    Send: closing.send,
     Acknowledge: sending.acknowledge,
     Retransmit: repeating.retransmit,
     Remap: sending.remap,

@@ -142,6 +142,8 @@ SUBFLOW = _lines(
     ("S38", "FIN_WAIT_1 CLOSING LAST_ACK", "ACK of the FIN", "", "FIN_WAIT_2 TIME_WAIT CLOSED",
      "3.3.3"),
     ("S39", "", "host loses the address of a subflow", "", "GONE", "3.4.2"),
+    ("S40", "ESTABLISHED CLOSE_WAIT", "host ends its half", "FIN on its last data",
+     "FIN_WAIT_1 LAST_ACK", "3.3.3"),
     ("S27", "ESTABLISHED CLOSE_WAIT", "host asks whether a subflow works", "keep-alive probe", "",
      "3.4.2"),
     ("S31", "LISTEN", "SYN with data (TCP Fast Open)", "SYN/ACK acknowledges it", "SYN_RCVD",

@@ -33,7 +33,7 @@ from mptcp_oracle.model.events import (
 from mptcp_oracle.model.sending import fresh
 from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.trace import SYN
-from mptcp_oracle.model.world import DATA_OUT, PLAIN, World
+from mptcp_oracle.model.world import CAN_SEND, DATA_OUT, PLAIN, World
 
 __all__ = ["vary"]
 
@@ -88,7 +88,21 @@ def _join(world: World, event: Join, choices: Choices) -> Event:
     here = [at for at, each in enumerate(addresses[event.host]) if each.version == family]
     here.remove(event.local)
     local = choices.pick((event.local, event.local, *here))
-    return replace(event, local=local, backup=choices.chance(1, 4))
+    source = None
+    if choices.chance(1, 4):
+        source = _same_port(world, replace(event, local=local))
+    return replace(event, local=local, backup=choices.chance(1, 4), source_port=source)
+
+
+def _same_port(world: World, event: Join) -> int | None:
+    """The local port of the initial subflow (RFC 8684 section 3.9.2), if it is free here."""
+    settings, role = world.settings, event.host
+    local, remote = (event.local, event.remote)[:: 1 if role == 0 else -1]
+    for each in world.subflows:
+        path = each.path
+        if path.local == (local, remote) and path.ends[role].port == settings.ports[role]:
+            return None
+    return settings.ports[role]
 
 
 def _connect(world: World, event: Connect, choices: Choices) -> Event:
@@ -117,6 +131,7 @@ def _send(world: World, event: Send, choices: Choices) -> Event:
             repeat=not choices.chance(1, 2),
             dsn=choices.weighted(DSN),
             push=not choices.chance(1, 3),
+            last=host.state in PLAIN and choices.chance(1, 16),
         )
     left = 0
     if half.ahead is not None:
@@ -141,6 +156,16 @@ def _send(world: World, event: Send, choices: Choices) -> Event:
         data_ack=choices.weighted(DATA_ACK),
         fin=fin,
         push=not choices.chance(1, 3),
+        last=octets >= left and not ahead and _others(world, event) and choices.chance(1, 30),
+    )
+
+
+def _others(world: World, event: Send) -> bool:
+    """Whether data can go over other subflows, so that this one may end."""
+    return any(
+        each.halves[event.host].state in CAN_SEND
+        for number, each in enumerate(world.subflows)
+        if number != event.subflow
     )
 
 

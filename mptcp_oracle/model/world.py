@@ -125,6 +125,7 @@ class Record:
     Attributes:
         sequence, end: Relative sequence numbers. ranges: The truth of it, as sent first.
         mapping: The mapping on its segment, if any.
+        last: Whether the segment was the FIN too.
         payload: Its octets, where they do not follow from the ranges (a probe).
     """
 
@@ -133,6 +134,7 @@ class Record:
     ranges: tuple[Range, ...]
     mapping: Mapping | None
     payload: bytes | None = None
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

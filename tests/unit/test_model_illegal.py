@@ -169,3 +169,23 @@ def test_a_data_fin_may_ride_on_the_last_fin() -> None:
     assert [play.host(0).state, play.half(0, 0).state] == ["M_CLOSE_WAIT", "CLOSE_WAIT"]
     (again,) = play.do(Retransmit(host=1, subflow=0, sequence=1))
     assert (again.flags & FIN, again.copied) == (FIN, True)
+
+
+def test_the_last_data_of_a_subflow_may_be_its_fin() -> None:
+    """While other subflows work, or with the DATA_FIN; sent again, it is the FIN again."""
+    play = Play().open()
+    with pytest.raises(IllegalEvent):
+        play.do(Send(host=0, subflow=0, octets=5, last=True))
+    number = play.join()
+    (segment,) = play.do(Send(host=0, subflow=number, octets=5, last=True))
+    assert segment.flags & FIN
+    play.do(Lose(number=segment.number))
+    (again,) = play.do(Retransmit(host=0, subflow=number, sequence=1))
+    assert (again.flags, again.payload, again.copied) == (segment.flags, segment.payload, True)
+    play.arrive()
+    assert play.half(number, 1).state == "CLOSE_WAIT"
+    play.do(Acknowledge(host=1, subflow=number))
+    play.arrive()
+    assert play.half(number, 0).state == "FIN_WAIT_2"
+    (last,) = play.do(Send(host=0, subflow=0, octets=5, fin=True, last=True))
+    assert last.mapping == Mapping(sequence=11, dsn=16, octets=5, fin=True)

@@ -51,7 +51,7 @@ def test_wanderers_go_far() -> None:
     """Random traces are long, most of them end, and many have three subflows or more."""
     traces = [drive(Settings(), Wanderer(), Network(), Counted(seed)) for seed in range(40)]
     assert median(len(trace.segments) for trace in traces) >= 40
-    assert sum(trace.connections[0].closed is not None for trace in traces) >= 25
+    assert sum(trace.connections[0].closed is not None for trace in traces) > 20
     assert sum(len(trace.subflows) >= 3 for trace in traces) >= 10
     assert any(trace.connections[0].closed is None for trace in traces)
     kinds = {part.cause for trace in traces for one in trace.segments for part in one.ranges}

@@ -13,8 +13,8 @@ ID = re.compile(r'"([CSDAN]\d\d)"')
 def _taken() -> set[str]:
     """Ids in the model's code, the tables aside."""
     folder = ROOT / "mptcp_oracle" / "model"
-    modules = ("aborting", "closing", "falling", "handshake", "joining", "receiving", "repeating",
-               "sending", "signalling", "windows")  # fmt: skip
+    modules = ("aborting", "closing", "falling", "handshake", "joining", "plain", "receiving",
+               "repeating", "sending", "signalling", "windows")  # fmt: skip
     return {found for name in modules for found in ID.findall((folder / f"{name}.py").read_text())}
 
 
