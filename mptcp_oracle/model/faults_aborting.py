@@ -17,7 +17,7 @@ from mptcp_oracle.model.faults_places import (
     subflow_of,
 )
 from mptcp_oracle.model.trace import ACK, FIN, RST, Sent, Trace
-from mptcp_oracle.options import AddAddr, MpFastclose, MpTcprst, Option
+from mptcp_oracle.options import AddAddr, Dss, MpFastclose, MpTcprst, Option
 
 __all__ = ["FAULTS"]
 
@@ -118,23 +118,38 @@ def _without(option: Option) -> Option | None:
 
 def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
     """The first RST that answers the first MP_FASTCLOSE, on its subflow or (``reset``) another."""
+    arrived = {each.segment.number: each.time for each in reversed(trace.deliveries)}
     for fast in _first(trace):
-        arrived = [each.time for each in trace.deliveries if each.segment.number == fast.number]
-        if bool(fast.flags & RST) != reset or not arrived:
+        if bool(fast.flags & RST) != reset or fast.number not in arrived:
             continue
         for sent in trace.segments[fast.number :]:
             if (
                 sent.host != fast.host
-                and sent.flags & RST
-                and sent.flags & ACK
-                and sent.time >= arrived[0]
+                and sent.flags & (RST | ACK) == RST | ACK
+                and sent.time >= arrived[fast.number]
                 and (sent.subflow != fast.subflow) == reset
                 and connection_of(trace, sent) is connection_of(trace, fast)
-                and sent.subflow
-                in living(trace, subflow_of(trace, sent).connection, sent.host, sent.number - 1)
+                and _works(trace, sent, arrived)
             ):
                 yield Place(host=sent.host, segments=(sent.number,))
                 break
+
+
+def _works(trace: Trace, sent: Sent, arrived: dict[int, int]) -> bool:
+    """Whether the sender of a segment had not ended its half, nor heard of a RST, before it."""
+    if subflow_of(trace, sent).outcome != "established":
+        return False
+    talked = False
+    for each in trace.segments[: sent.number]:
+        if each.subflow != sent.subflow:
+            continue
+        own = each.host == sent.host
+        talked = talked or (own and has(each, Dss))
+        if own and each.flags & (RST | FIN):
+            return False
+        if each.flags & RST and arrived.get(each.number, sent.time) < sent.time:
+            return False
+    return talked
 
 
 def _answers_to_ack(trace: Trace) -> Iterator[Place]:

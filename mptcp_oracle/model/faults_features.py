@@ -9,7 +9,6 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     checked,
     data_places,
-    plain_dss,
     remapped,
     whole,
 )
@@ -19,7 +18,6 @@ from mptcp_oracle.model.faults_places import (
     subflow_of,
 )
 from mptcp_oracle.model.trace import (
-    ACK,
     SYN,
     Range,
     Sent,
@@ -89,37 +87,6 @@ def _opened_fast_unchecked(trace: Trace, sent: Sent) -> bool:
     return fast and not checked(connection_of(trace, sent))
 
 
-def _not_accepted(trace: Trace, sent: Sent) -> bool:
-    """Whether some of the SYN's payload was left to be sent again, as this segment is."""
-    truth = subflow_of(trace, sent)
-    return (
-        _first_inside(trace, sent)
-        and sent.data_ack is not None
-        and any(
-            len(each.payload) > truth.syn_data[0]
-            for each in trace.segments[: sent.number]
-            if each.subflow == sent.subflow and each.flags & (SYN | ACK) == SYN
-        )
-    )
-
-
-def _counted(draft: Draft, place: Place) -> None:
-    """The data in the SYN is taken for the first in the data sequence space; the trace ends."""
-    key = place.segments[0]
-    sent = draft.sent(key)
-    mapping = sent.mapping
-    assert mapping is not None
-    more = draft.subflows[sent.subflow].syn_data[0]
-    ssn = (option_of(sent, Dss) or Dss(flags=0)).ssn
-    far = remapped(draft, sent, replace(mapping, dsn=1 + more), payload=sent.payload, ssn=ssn)
-    parts = tuple(
-        replace(part, dsn=None if part.dsn is None else part.dsn + more) for part in sent.ranges
-    )
-    draft.cut(key)
-    draft.set(key, options=far.options, mapping=far.mapping, ranges=parts)
-    draft.blame(key)
-
-
 def _misplaced(draft: Draft, place: Place) -> None:
     """The mapping begins some octets after the data; the trace ends with it."""
     key = place.segments[0]
@@ -145,21 +112,6 @@ def _misplaced(draft: Draft, place: Place) -> None:
     draft.blame(key)
 
 
-def _unmapped(draft: Draft, place: Place) -> None:
-    """The data has no mapping; the trace ends with it."""
-    key = place.segments[0]
-    sent = draft.sent(key)
-    draft.cut(key)
-
-    def bare(option: Dss) -> Dss:
-        return Dss(flags=option.flags & 0x03, data_ack=option.data_ack)
-
-    parts = tuple(replace(part, dsn=None, cause="unmapped") for part in sent.ranges)
-    draft.options(key, plain_dss(bare))
-    draft.set(key, mapping=None, ranges=parts)
-    draft.blame(key)
-
-
 FAULTS = (
     Fault(
         name="mapping-interrupted-by-urgent-data",
@@ -171,27 +123,11 @@ FAULTS = (
         edit=_interrupted,
     ),
     Fault(
-        name="syn-data-counted",
-        meaning="The first data after a SYN with data has the DSN after that data.",
-        v1=("8684-B-01", "8684-3.1-32"),
-        needs=("syn_data",),
-        find=data_places(_opened_fast),
-        edit=_counted,
-    ),
-    Fault(
         name="first-mapping-misplaced",
         meaning="After a SYN with data the first mapping begins amid the data it goes with.",
         v1=("8684-B-02",),
         needs=("syn_data", "no_checksum"),
         find=data_places(_opened_fast_unchecked),
         edit=_misplaced,
-    ),
-    Fault(
-        name="syn-data-again-unmapped",
-        meaning="Data of a SYN that was not accepted is sent again without a mapping.",
-        v1=("8684-B-03", "8684-3.7-02"),
-        needs=("fast_open",),
-        find=data_places(_not_accepted),
-        edit=_unmapped,
     ),
 )

@@ -21,7 +21,8 @@ MS = 1_000_000
 TRIES = 200
 """How many traces are made, at most, until one has a place for a fault."""
 
-_STIRRED = DATA | {
+_STIRRED = {
+    **DATA,
     "Join": 30,
     "Announce": 16,
     "Withdraw": 4,
@@ -37,9 +38,37 @@ NEEDED: dict[str, dict[str, Any]] = {
     "no_checksum": {"checksum": (False, False)},
     "fallback_synack": {"answers": None},
     "syn_data": {"fast_open": 30, "ssn_after_fast_open": True},
+    "fast_open": {"fast_open": 5},
     "join_initial": {"c_flag": (False, False)},
+    "fail": {"checksum": (True, False), "subflows": 1},
+    "fail_reset": {"checksum": (True, False), "subflows": 1},
+    "infinite": {"checksum": (True, False), "subflows": 1, "buffers": (65_535, 65_535)},
+    "window": {"buffers": (2_800, 2_800), "largest": 1_400, "unit": 700},
 }
-"""Settings without which a trace never has what some faults need."""
+"""Settings without which a trace never, or hardly ever, has what some faults need."""
+
+_CORRUPTED = {"loss": 0, "middlebox": "corrupt", "altered": 120, "from_segment": 2}
+
+ROADS: dict[str, dict[str, Any]] = {
+    "fail": _CORRUPTED,
+    "infinite": _CORRUPTED,
+    "fail_reset": _CORRUPTED | {"loss": 150},
+    "lost": {"loss": 200},
+}
+"""What all paths of the network are like, likewise."""
+
+HABITS: dict[str, dict[str, Any]] = {
+    "fail": {"subflows": (1,)},
+    "infinite": {"subflows": (1,), "ends": ((1, "stop"),)},
+    "fail_reset": {"subflows": (1,), "length": (50, 90)},
+    "fastclose": {"ends": ((1, "abort"),)},
+    "fastclose_reset": {"ends": ((1, "abort"),)},
+    "closed": {"ends": ((1, "close"),)},
+    "data_fin": {"ends": ((1, "close"),)},
+    "lost": {"data": _STIRRED | {"Copy": 40, "Retransmit": 0}, "subflows": (3,)},
+    "window": {"data": _STIRRED | {"Send": 80, "Stall": 10, "Read": 10}},
+}
+"""How the hosts behave, likewise."""
 
 PLANS: dict[bool, Plan] = {
     False: Plan(profile=_PROFILE, limits=Limits(segments=100), boxes=False),
@@ -65,7 +94,7 @@ def soil(fault: Fault, choices: Choices, *, plan: Plan = PLANS[False]) -> Trace:
     if fault.pair is not None:
         each = list(fault.pair(each[0], each[1], host))
     each[0] = fault.deviant(each[0], host)
-    traces = [_driven(settings, choices, plan) for settings in each]
+    traces = [_driven(settings, fault, choices, plan) for settings in each]
     return interleave(traces, [0, *(choices.integer(0, 100) * MS for _ in traces[1:])])
 
 
@@ -76,9 +105,13 @@ def _apt(settings: Settings, fault: Fault) -> Settings:
     return settings
 
 
-def _driven(settings: Settings, choices: Choices, plan: Plan) -> Trace:
-    network = network_of(choices, boxes=plan.boxes)
-    return drive(settings, Wanderer(profile=plan.profile), network, choices, plan.limits)
+def _driven(settings: Settings, fault: Fault, choices: Choices, plan: Plan) -> Trace:
+    network, profile = network_of(choices, boxes=plan.boxes), plan.profile
+    for need in fault.needs:
+        profile = replace(profile, **HABITS.get(need, {}))
+        paths = tuple(replace(path, **ROADS.get(need, {})) for path in network.paths)
+        network = replace(network, paths=paths)
+    return drive(settings, Wanderer(profile=profile), network, choices, plan.limits)
 
 
 def planted(
