@@ -100,6 +100,8 @@ def check(sample: Sample, name: str = "equal") -> None:
 def _kept(sample: Sample, name: str) -> str:
     """Write a sample, and say where."""
     folder = Path(os.environ.get("MPTCP_ORACLE_FAILURES") or "build/failures")
+    for before in folder.glob(f"{name}.pcap*"):
+        before.unlink()
     capture, truth = sample.write(folder, name)
     (folder / f"{name}.txt").write_text(str(sample), encoding="utf-8")
     return f"the capture is {capture}, what it lets one know {truth.name}, its text {name}.txt"

@@ -34,17 +34,16 @@ class Tally:
     """Sums over captures.
 
     Attributes:
-        captures: How many. plain: Those analyzed by the plain engine too.
+        captures: How many.
         segments, frames: Captures by how many segments were sent, and how many frames they have.
         damaged: Those with a defect. wide: Those with a connection of three subflows or more.
         kinds: Captures by kinds of things, ``link sll`` and the like.
         transitions: Captures by transitions of the model that were taken in them.
         seeds: Seeds of the batches by process. failures: Seed to what was wrong.
-        peak: Octets of memory of the largest process.
+        seconds: Of processor time. peak: Octets of memory of the largest process.
     """
 
     captures: int = 0
-    plain: int = 0
     segments: Counter[int] = field(default_factory=Counter)
     frames: Counter[int] = field(default_factory=Counter)
     damaged: int = 0
@@ -53,6 +52,7 @@ class Tally:
     transitions: Counter[str] = field(default_factory=Counter)
     seeds: dict[int, list[int]] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
+    seconds: float = 0.0
     peak: int = 0
 
     def add(self, sample: Sample) -> None:
@@ -76,7 +76,7 @@ class Tally:
             elif each.name == "seeds":
                 for process, seeds in theirs.items():
                     self.seeds.setdefault(process, []).extend(seeds)
-            elif isinstance(mine, int):
+            elif isinstance(mine, int | float):
                 setattr(self, each.name, mine + theirs)
             else:
                 mine.update(theirs)
@@ -108,6 +108,7 @@ class Tally:
                 each = TRANSITIONS[name]
                 states = " or ".join(each.states) or "any state"
                 yield f"not taken: {name}, in {states}: {each.event}"
+        yield f"processor time of a capture: {1000 * self.seconds / whole:.1f} ms"
         yield f"peak memory of a process: {self.peak / 1e6:.0f} MB"
         yield f"failures: {len(self.failures)}"
 
@@ -166,7 +167,7 @@ def batch(seed: int, count: int, profile: str, *, shrink: bool = True) -> Tally:
         profile: ``quick`` or ``deep``: what they are like.
         shrink: Whether to make a failing capture small, which runs the batch again.
     """
-    tally = Tally(seeds={os.getpid(): [seed]})
+    tally, began = Tally(seeds={os.getpid(): [seed]}), time.process_time()
     try:
         _run(seed, count, profile, tally, [Phase.generate])
     except Exception:
@@ -176,6 +177,7 @@ def batch(seed: int, count: int, profile: str, *, shrink: bool = True) -> Tally:
             except Exception as smaller:
                 error = smaller
         tally.failures[seed] = "".join(traceback.format_exception(error)[-6:])
+    tally.seconds = time.process_time() - began
     tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return tally
 

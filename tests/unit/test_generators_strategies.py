@@ -170,9 +170,10 @@ def joined(sample: Sample) -> bool:
     return any(not flow.initial and flow.outcome == "established" for flow in sample.trace.subflows)
 
 
+@pytest.mark.slow
 def test_captures_shrink_to_the_point() -> None:
     """The smallest capture with a joined subflow is short, plain and whole."""
-    sample = smallest(captures(segments=(1, 14)), joined)
+    sample = smallest(captures(segments=(1, 8), subflows=(1, 3)), joined)
     assert len(sample.trace.connections) == 1
     assert len(sample.trace.subflows) == 2
     assert len(sample.trace.segments) < 14
