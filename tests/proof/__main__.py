@@ -47,10 +47,7 @@ def main() -> int:
             said = f"{tally.captures} of {given.count} captures, {seconds:.0f} s{failed}"
             print(said, file=sys.stderr, flush=True)
     seconds = time.monotonic() - began
-    print(
-        f"run {given.seed}, profile {given.profile}, {given.jobs} processes: {seconds:.0f} s, "
-        f"{1000 * seconds * given.jobs / max(1, tally.captures):.1f} ms a capture and process"
-    )
+    print(f"run {given.seed}, profile {given.profile}, {given.jobs} processes: {seconds:.0f} s")
     for line in tally.lines():
         print(line)
     for seed, text in sorted(tally.failures.items())[:5]:
