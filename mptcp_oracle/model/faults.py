@@ -11,14 +11,23 @@ from collections.abc import Iterator
 
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.model import (
+    faults_aborting,
+    faults_acknowledging,
     faults_addresses,
     faults_capable,
+    faults_closing,
+    faults_falling,
+    faults_features,
+    faults_finishing,
     faults_general,
     faults_hmac,
     faults_initiation,
     faults_joining,
     faults_keys,
+    faults_mapping,
+    faults_priority,
     faults_reaching,
+    faults_rejoining,
 )
 from mptcp_oracle.model.fault import NEEDS, Fault
 from mptcp_oracle.model.faults_edit import Place
@@ -46,6 +55,15 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "joining": faults_joining.FAULTS,
     "addresses": faults_addresses.FAULTS,
     "reaching": faults_reaching.FAULTS,
+    "mapping": faults_mapping.FAULTS,
+    "acknowledging": faults_acknowledging.FAULTS,
+    "closing": faults_closing.FAULTS,
+    "finishing": faults_finishing.FAULTS,
+    "priority": faults_priority.FAULTS,
+    "aborting": faults_aborting.FAULTS,
+    "falling": faults_falling.FAULTS,
+    "rejoining": faults_rejoining.FAULTS,
+    "features": faults_features.FAULTS,
 }
 """The tables of faults by area."""
 

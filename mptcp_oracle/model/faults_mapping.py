@@ -319,7 +319,7 @@ def _infinite_sum(draft: Draft, place: Place) -> None:
 
 FAULTS = (
     Fault(
-        name="checksum-missing",
+        name="mapping-without-checksum",
         meaning="A mapping has no checksum although the hosts agreed on checksums.",
         v1=("8684-3.3-06", "8684-3.1-35", "8684-3.3-01"),
         v0=("6824-3.3-12", "6824-3.1-13", "6824-3.3-10"),
@@ -328,7 +328,7 @@ FAULTS = (
         edit=_summed(None),
     ),
     Fault(
-        name="checksum-unasked",
+        name="mapping-with-unasked-checksum",
         meaning="A mapping has a checksum although the hosts agreed on none.",
         v1=("8684-3.3-06", "8684-3.3-01"),
         v0=("6824-3.3-12", "6824-3.3-10"),
