@@ -250,7 +250,11 @@ def _refused(turn: Turn, subflow: int) -> str:
 
 def stray(turn: Turn, segment: Sent) -> None:
     """A segment for a half that is closed is answered by a RST (RFC 9293)."""
-    if segment.flags & RST or segment.ack is None:
+    subflow, role = segment.subflow, 1 - segment.host
+    if segment.flags & RST:
         return
     turn.took("S23")
-    turn.send(segment.subflow, 1 - segment.host, RST, sequence=segment.ack)
+    if segment.ack is None:
+        turn.send(subflow, role, RST | ACK, sequence=0)
+        return
+    turn.send(subflow, role, RST, sequence=segment.ack)

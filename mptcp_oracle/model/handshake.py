@@ -17,8 +17,10 @@ __all__ = [
     "connect",
     "give_up",
     "syn",
+    "syn_again",
     "syn_arrives",
     "synack",
+    "synack_again",
     "synack_arrives",
     "third",
     "third_arrives",
@@ -172,6 +174,16 @@ def third_arrives(turn: Turn, segment: Sent) -> bool:
         turn.host(1, state="M_ESTAB_NEW")
         turn.took("C06")
     return True
+
+
+def syn_again(turn: Turn, segment: Sent) -> None:
+    """A SYN came again: the SYN/ACK was lost, or not needed.
+
+    One without MP_CAPABLE must not be answered by a SYN/ACK with it (RFC 8684 section 3.1), and
+    what the host agreed to stands; so it is dropped, and the SYN/ACK's own timer goes on.
+    """
+    if segment.options or turn.hosts[1].state == "TCP":
+        synack(turn)
 
 
 def synack_again(turn: Turn) -> None:

@@ -58,12 +58,13 @@ def _arrive(turn: Turn, segment: Sent, event: Deliver) -> None:
     elif flags & SYN:
         _syn_again(turn, segment)
     else:
-        if state == "SYN_RCVD":
-            arrives = joining.third_arrives(turn, segment, event) if subflow else (
-                handshake.third_arrives(turn, segment))  # fmt: skip
-            if not arrives:
-                return
-        _established(turn, segment, event, state)
+        arrives = True
+        if state == "SYN_RCVD" and subflow:
+            arrives = joining.third_arrives(turn, segment, event)
+        elif state == "SYN_RCVD":
+            arrives = handshake.third_arrives(turn, segment)
+        if arrives:
+            _established(turn, segment, event, state)
 
 
 def _syn_again(turn: Turn, segment: Sent) -> None:
@@ -71,8 +72,10 @@ def _syn_again(turn: Turn, segment: Sent) -> None:
     subflow, role = segment.subflow, 1 - segment.host
     state = turn.halves[subflow][role].state
     if segment.ack is None:
-        if state == "SYN_RCVD":
-            (joining.synack(turn, subflow) if subflow else handshake.synack(turn))
+        if state == "SYN_RCVD" and subflow:
+            joining.synack(turn, subflow)
+        elif state == "SYN_RCVD":
+            handshake.syn_again(turn, segment)
         else:
             turn.half(subflow, role, owed=True)
     elif state == "PRE_ESTABLISHED":

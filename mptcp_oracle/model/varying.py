@@ -50,7 +50,7 @@ def vary(world: World, event: Event, choices: Choices) -> Event:
     Args:
         world: Where it is enabled.
         event: As :func:`~mptcp_oracle.model.enabling.enabled` offers it; who acts, and on which
-            subflow, stays.
+            subflow data goes, stays; signals may go on another one.
         choices: Where the parameters come from.
     """
     variation = _VARIATIONS.get(type(event))

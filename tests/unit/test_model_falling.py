@@ -245,3 +245,15 @@ def test_a_listener_may_answer_data_on_a_syn_before_it_has_the_keys() -> None:
     play.do(Send(host=0, subflow=0, octets=8))
     play.arrive()
     assert play.host(1).state == "M_ESTAB"
+
+
+def test_a_plain_syn_gets_no_mp_capable_in_answer() -> None:
+    """If another SYN with MP_CAPABLE came before it, the third packet decides."""
+    play = Play()
+    play.do(Connect())
+    play.do(Deliver(number=0))
+    (plain,) = play.do(Retransmit(host=0, subflow=0, plain=True))
+    assert play.do(Deliver(number=plain.number)) == ()
+    play.arrive()
+    assert _states(play) == ["TCP", "TCP"]
+    assert truths(play.world)[0].fallback == "third_packet"

@@ -32,7 +32,7 @@ from mptcp_oracle.model.events import (
     Stall,
     Withdraw,
 )
-from mptcp_oracle.model.trace import FIN, Mapping
+from mptcp_oracle.model.trace import ACK, FIN, RST, Mapping
 from mptcp_oracle.model.turn import IllegalEvent
 from tests.common.modelled import Play
 
@@ -189,3 +189,16 @@ def test_the_last_data_of_a_subflow_may_be_its_fin() -> None:
     assert play.half(number, 0).state == "FIN_WAIT_2"
     (last,) = play.do(Send(host=0, subflow=0, octets=5, fin=True, last=True))
     assert last.mapping == Mapping(sequence=11, dsn=16, octets=5, fin=True)
+
+
+def test_a_syn_for_a_subflow_that_was_refused_is_refused_again() -> None:
+    """A SYN at a closed half gets a RST that acknowledges it."""
+    play = Play(accepts=1).open()
+    play.do(Join(host=0, local=1, remote=0))
+    (again,) = play.do(Retransmit(host=0, subflow=1))
+    play.do(Deliver(number=again.number - 1))
+    play.do(Deliver(number=again.number))
+    last = play.sent[-1]
+    assert (last.flags, last.sequence, last.ack) == (RST | ACK, 0, 1)
+    play.arrive()
+    assert play.half(1, 0).state == "CLOSED"
