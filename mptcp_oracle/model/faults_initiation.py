@@ -283,29 +283,6 @@ def _early_data_ack(draft: Draft, place: Place) -> None:
     draft.blame(draft.insert(key, early, lost=True))
 
 
-def _checksummed(trace: Trace) -> Iterator[Place]:
-    """All segments together that announce one mapping with a checksum in a DSS."""
-    groups: dict[tuple[int, int, Mapping], list[int]] = {}
-    for sent in trace.segments:
-        dss, mapping = option_of(sent, Dss), sent.mapping
-        if dss is not None and mapping is not None and dss.checksum is not None and dss.dll:
-            groups.setdefault((sent.subflow, sent.host, mapping), []).append(sent.number)
-    for (_, host, _), numbers in groups.items():
-        yield Place(host=host, segments=tuple(numbers))
-
-
-def _without_checksum(draft: Draft, place: Place) -> None:
-    for key in place.segments:
-        mapping = draft.sent(key).mapping
-        draft.options(
-            key,
-            lambda option: replace(option, checksum=None) if isinstance(option, Dss) else option,
-        )
-        if mapping is not None:
-            draft.set(key, mapping=replace(mapping, checksum=None))
-        draft.blame(key)
-
-
 def _without_mapping(trace: Trace) -> Iterator[Place]:
     """The third packet, and the first data, if data of the SYN was not all accepted."""
     for truth in trace.subflows:
@@ -347,15 +324,6 @@ FAULTS = (
         find=_without_mapping,
         edit=_sent_unmapped,
         at_sender=True,
-    ),
-    Fault(
-        name="checksum-missing",
-        meaning="A mapping has no checksum although checksums were negotiated.",
-        v1=("8684-3.1-35", "8684-3.3-06", "8684-3.3-01"),
-        v0=("6824-3.1-13", "6824-3.3-12", "6824-3.3-10"),
-        needs=("checksum", "data"),
-        find=_checksummed,
-        edit=_without_checksum,
     ),
     Fault(
         name="first-data-checksum",

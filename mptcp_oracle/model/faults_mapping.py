@@ -319,7 +319,7 @@ def _infinite_sum(draft: Draft, place: Place) -> None:
 
 FAULTS = (
     Fault(
-        name="mapping-without-checksum",
+        name="checksum-missing",
         meaning="A mapping has no checksum although the hosts agreed on checksums.",
         v1=("8684-3.3-06", "8684-3.1-35", "8684-3.3-01"),
         v0=("6824-3.3-12", "6824-3.1-13", "6824-3.3-10"),

@@ -194,8 +194,8 @@ FAULTS = (
     Fault(
         name="backup-of-join-ignored",
         meaning="New data goes over a subflow that the peer opened as a backup, without need.",
-        v1=("8684-3.3.8-01",),
-        v0=("6824-3.3.8-10",),
+        v1=("8684-3.2-08", "8684-3.3.8-01"),
+        v0=("6824-3.2-17", "6824-3.3.8-10"),
         needs=("join", "data"),
         find=_joins,
         edit=_backup_join,
