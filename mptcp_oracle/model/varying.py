@@ -131,7 +131,7 @@ def _send(world: World, event: Send, choices: Choices) -> Event:
             repeat=not choices.chance(1, 2),
             dsn=choices.weighted(DSN),
             push=not choices.chance(1, 3),
-            last=host.state in PLAIN and choices.chance(1, 16),
+            last=host.state in PLAIN and half.ahead is None and choices.chance(1, 16),
         )
     left = 0
     if half.ahead is not None:
