@@ -233,6 +233,7 @@ FAULTS = (
         needs=("closed",),
         find=_first_of_both,
         edit=_reset_instead,
+        arranges=True,
     ),
     Fault(
         name="subflow-left-open",
@@ -242,6 +243,7 @@ FAULTS = (
         needs=("closed",),
         find=_first_of_both,
         edit=_left_open,
+        arranges=True,
     ),
     Fault(
         name="fin-left-out",
@@ -251,6 +253,7 @@ FAULTS = (
         needs=("closed",),
         find=_crossing_fins,
         edit=_half_open,
+        arranges=True,
     ),
     Fault(
         name="join-after-close",
