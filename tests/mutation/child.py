@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import random
@@ -20,12 +21,13 @@ import pytest
 
 from tests.mutation.swap import Watch
 
-__all__ = ["Outcome", "Seen", "Suite", "supervise"]
+__all__ = ["Outcome", "Seen", "Suite", "supervise", "with_parent"]
 
 #: Octets of address space for one mutant: a loop that only appends ends with a MemoryError.
 MOST_MEMORY = 4 << 30
 #: Seconds after which a mutant that uses no processor time is given up.
 LONGEST_WAIT = 180.0
+PR_SET_PDEATHSIG = 1
 #: Processor seconds for importing and collecting.
 IMPORTING = 60.0
 
@@ -137,8 +139,15 @@ class Suite:
         return found
 
 
+def with_parent() -> None:
+    """Let this process end when the one that started it does (Linux only)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def prepare() -> None:
     """Make a child repeatable and bounded."""
+    with_parent()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)

@@ -25,7 +25,7 @@ from cosmic_ray.ast import get_ast
 from hypothesis import given, settings
 from hypothesis.strategies import integers
 
-from tests.mutation.child import Outcome, Suite, supervise
+from tests.mutation.child import Outcome, Suite, supervise, with_parent
 from tests.mutation.population import ROOT, Mutant, mutate
 from tests.mutation.swap import Importer, Living, Watch, compiled
 from tests.mutation.tier import ARGUMENTS, LEFT_OUT
@@ -82,6 +82,7 @@ def start(kind: str, tests: Sequence[str], files: Sequence[Path], scratch: Path)
     pid = os.fork()
     if pid == 0:
         here.close()
+        with_parent()
         try:
             _serve(kind, there, tests, files, scratch)
         finally:

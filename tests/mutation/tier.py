@@ -50,9 +50,8 @@ FILES = (
 LEFT_OUT = {
     r"(tables|facts_trace)\.py::.*\[(bulk|checksum-f|checksums|concurrent|fullmesh|link|loss|path"
     r"|remove-address-m|router|subflow|three)[a-z-]*\.pcap": "large recordings",
-    r"test_tables\.py::test_(segments|classes|whether)_.*with_the_account": "seconds of counting",
-    r"test_tables\.py::test_only_copies_are_judged": "seconds of counting",
-    r"test_tables\.py::test_contra.*\[(joined|tcp-fast|zero)": "seconds of counting",
+    r"test_tables\.py::.*\[(fallback|infinite|joined|options|tcp-fast|zero)": "seconds of counting",
+    r"test_tables\.py::test_whether_copies": "seconds of counting",
     r"test_lookups\.py::test_octets_of_a_recording": "seconds of counting",
     r"test_facts_trace\.py::test_segments_agree_with_the_lookups": "seconds of looking up",
     r"test_facts_trace\.py::test_(every_attribute|large_numbers)": "many recordings",
