@@ -235,12 +235,19 @@ def _addresses(view: View) -> Iterable[Fact]:
 
 
 def _notes(view: View) -> Iterable[Fact]:
-    """Oddities: malformed options, and a lone subflow that does not begin at the first octet."""
+    """Oddities: malformed options, an MP_FASTCLOSE with another key, a late first octet."""
     flawed: dict[str, list[int]] = {}
     for seen in view.fresh:
+        other = 1 - seen.segment.host
         for option in seen.whole:
             if isinstance(option, Malformed):
                 flawed.setdefault(f"malformed-option-{option.reason}", []).append(seen.number)
+            elif (
+                isinstance(option, MpFastclose)
+                and view.group.keys[other]
+                and option.key != view.group.truth.hosts[other].key
+            ):
+                flawed.setdefault("fastclose-key", []).append(seen.number)
     for code, frames in flawed.items():
         yield {"code": code, "text": "", "count": len(frames), "frame": frames[0]}
     flow = view.group.initial
