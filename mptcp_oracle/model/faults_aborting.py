@@ -16,6 +16,7 @@ from mptcp_oracle.model.faults_places import (
     option_of,
     subflow_of,
 )
+from mptcp_oracle.model.settings import Deviations, Settings
 from mptcp_oracle.model.trace import ACK, FIN, RST, Sent, Trace
 from mptcp_oracle.options import AddAddr, Dss, MpFastclose, MpTcprst, Option
 
@@ -237,6 +238,26 @@ def _tries_again(draft: Draft, place: Place) -> None:
     )
 
 
+def _other_key(_settings: Settings, _host: int) -> Deviations:
+    return Deviations(fastclose_key_flip=0x0102_0408_1020_4080)
+
+
+def _unheard(trace: Trace) -> Iterator[Place]:
+    """All MP_FASTCLOSEs of a host with a wrong key, which have no effect."""
+    for connection in trace.connections:
+        for host in (0, 1):
+            found = tuple(
+                sent.number
+                for sent in trace.segments
+                if sent.host == host
+                and connection_of(trace, sent) is connection
+                and has(sent, MpFastclose)
+                and not _right(trace, sent)
+            )
+            if found:
+                yield Place(host=host, segments=found)
+
+
 FAULTS = (
     Fault(
         name="fastclose-with-wrong-key",
@@ -246,6 +267,15 @@ FAULTS = (
         needs=("fastclose",),
         find=_aborts,
         edit=_wrong_key,
+    ),
+    Fault(
+        name="fastclose-unheard",
+        meaning="A host that closes fast never has the right key, and is not heard.",
+        v1=("8684-3.5-01",),
+        v0=("6824-3.5-10",),
+        needs=("fastclose",),
+        find=_unheard,
+        deviate=_other_key,
     ),
     Fault(
         name="fastclose-on-one-ack-alone",

@@ -23,6 +23,7 @@ from mptcp_oracle.model.faults_places import (
     option_of,
     subflow_of,
 )
+from mptcp_oracle.model.settings import Deviations, Settings
 from mptcp_oracle.model.trace import ACK, Mapping, Sent, Trace
 from mptcp_oracle.options import Dss
 
@@ -317,6 +318,22 @@ def _infinite_sum(draft: Draft, place: Place) -> None:
         draft.blame(key)
 
 
+def _never_right(_settings: Settings, _host: int) -> Deviations:
+    return Deviations(checksum_flip=0x2F81)
+
+
+def _first_wrong(trace: Trace) -> Iterator[Place]:
+    """The first mapping of a host whose checksum it got wrong, alone on its segment."""
+    seen: set[tuple[int, int]] = set()
+    for sent in trace.segments:
+        key = subflow_of(trace, sent).connection, sent.host
+        mapping = sent.mapping
+        if mapping is not None and mapping.checksum is False and not mapping.infinite:
+            if key not in seen and mapped(trace, sent) is not None:
+                yield Place(host=sent.host, segments=(sent.number,))
+            seen.add(key)
+
+
 FAULTS = (
     Fault(
         name="checksum-missing",
@@ -344,6 +361,15 @@ FAULTS = (
         needs=("data", "checksum"),
         find=data_places(_wrong_possible),
         edit=_summed(_off),
+    ),
+    Fault(
+        name="checksum-never-right",
+        meaning="All checksums of a host are wrong.",
+        v1=("8684-3.3.1-05",),
+        v0=("6824-3.3.1-13",),
+        needs=("data", "checksum"),
+        find=_first_wrong,
+        deviate=_never_right,
     ),
     Fault(
         name="checksum-of-short-number",
