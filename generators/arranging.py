@@ -15,7 +15,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "checksum": {"checksum": (True, True)},
         "no_checksum": {"checksum": (False, False)},
-        "syn_data": {"fast_open": 100},
+        "syn_data": {"fast_open": 60},
         "refused_syn": {"accepts": 2, "refuses_late": False},
         "refused_ack": {"accepts": 2, "refuses_late": True},
         "refused_join_reset": {"accepts": 2},

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from mptcp_oracle.generators import eras
 from mptcp_oracle.generators.case_files import Written, write_case
-from mptcp_oracle.generators.generating import Order, order
+from mptcp_oracle.generators.ordering import Order, order
 from mptcp_oracle.generators.summary import Tally
 
 from mptcp_oracle.errors import UsageError

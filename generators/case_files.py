@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mptcp_oracle.generators.emit import LICENSE, emit
-from mptcp_oracle.generators.generating import Case, Order, capture_case, guilty
+from mptcp_oracle.generators.generating import Case, capture_case, guilty
+from mptcp_oracle.generators.ordering import Order
 from mptcp_oracle.generators.summary import Tally, of_case
 
 from mptcp_oracle.facts import ROLES

@@ -17,9 +17,10 @@ from typing import Any
 
 from mptcp_oracle.generators.case_files import Written, about, planted, write_truth
 from mptcp_oracle.generators.emit import opening, records
-from mptcp_oracle.generators.generating import Order, trace_case
+from mptcp_oracle.generators.generating import trace_case
 from mptcp_oracle.generators.malformed import malform
 from mptcp_oracle.generators.moving import Shift, moved
+from mptcp_oracle.generators.ordering import Order
 from mptcp_oracle.generators.scenario import PLAIN, Scenario
 from mptcp_oracle.generators.summary import Tally, of_capture
 

@@ -162,7 +162,7 @@ def generate_command(
             "generating captures needs scapy", hint="pip install 'mptcp-oracle[generate]'"
         )
     from mptcp_oracle.generators import batch, summary
-    from mptcp_oracle.generators.generating import order
+    from mptcp_oracle.generators.ordering import order
 
     # Unlike other commands this one has no end in sight: what is dead has to go.
     gc.enable()

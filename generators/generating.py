@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from itertools import product
-from typing import TypeVar
 
 from mptcp_oracle.generators.arranging import arranged, inclined
 from mptcp_oracle.generators.malformed import malform
+from mptcp_oracle.generators.ordering import Order, Recipe
 from mptcp_oracle.generators.scenario import Scenario
 from mptcp_oracle.generators.scenarios import SCENARIOS
+from mptcp_oracle.generators.script import Script
 
 from mptcp_oracle.errors import OracleError, UsageError
-from mptcp_oracle.model.capture import FORMATS, VANTAGES, Capture, Frame, Layout
+from mptcp_oracle.model.capture import VANTAGES, Capture, Frame, Layout
 from mptcp_oracle.model.choices import Choices, Counted
 from mptcp_oracle.model.compose import capture_of
 from mptcp_oracle.model.drawing import (
@@ -28,17 +27,15 @@ from mptcp_oracle.model.drawing import (
 )
 from mptcp_oracle.model.driver import Policy, drive
 from mptcp_oracle.model.fault import Fault
-from mptcp_oracle.model.faults import FAULTS
 from mptcp_oracle.model.interleave import interleave
 from mptcp_oracle.model.policies import Wanderer
 from mptcp_oracle.model.policies_schedulers import SCHEDULERS, Scheduler
 from mptcp_oracle.model.settings import Settings, drawn
 from mptcp_oracle.model.trace import Trace
+from mptcp_oracle.model.turn import IllegalEvent
 from mptcp_oracle.model.vantage import Tap
 
-T = TypeVar("T")
-
-__all__ = ["Case", "Order", "Recipe", "capture_case", "guilty", "order", "trace_case"]
+__all__ = ["Case", "capture_case", "guilty", "trace_case"]
 
 MS = 1_000_000
 #: Most milliseconds between the beginnings of two connections of a case.
@@ -49,53 +46,6 @@ TRIES, STUBBORN = 4, 40
 NETS = 256
 #: Wherever weights of vantage points are not given.
 ANYWHERE = ((3, "middle"), (3, "initiator"), (3, "listener"), (2, "both"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What one case is made of; ``None`` leaves a thing to the scenario.
-
-    Attributes:
-        scenario: The scenario, ``named`` by the user or not.
-        fault: A fault to plant. version: Offered by the initiator. subflows: How many to open.
-        scheduler: A name of :data:`SCHEDULERS`. vantage: Where the tap is.
-    """
-
-    scenario: Scenario
-    named: bool = True
-    fault: Fault | None = None
-    version: int | None = None
-    subflows: int | None = None
-    scheduler: str | None = None
-    vantage: str | None = None
-
-    @property
-    def slug(self) -> str:
-        """What files of the case are called."""
-        words = [self.scenario.name] if self.named or self.fault is None else []
-        words += [self.scheduler.replace("_", "-")] if self.scheduler else []
-        words += [self.fault.name] if self.fault else []
-        return "-".join(words)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be generated.
-
-    Attributes:
-        seed: What everything follows from. recipes: Case ``n`` is made by recipe ``n`` modulo
-            their number.
-        malformed: Whether segments get malformed options. file: A file format, or ``None``.
-    """
-
-    seed: int
-    recipes: tuple[Recipe, ...]
-    malformed: bool = False
-    file: str | None = None
-
-    def recipe(self, number: int) -> Recipe:
-        """The recipe of a case."""
-        return self.recipes[number % len(self.recipes)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,114 +63,6 @@ class Case:
     scenario: Scenario
     capture: Capture
     told: bool = True
-
-
-def order(
-    *,
-    seed: int = 0,
-    scenarios: Sequence[str] = (),
-    faults: Sequence[str] = (),
-    versions: Sequence[int] = (),
-    subflows: Sequence[int] = (),
-    schedulers: Sequence[str] = (),
-    vantages: Sequence[str] = (),
-    malformed: bool = False,
-    file: str | None = None,
-) -> Order:
-    """An order, with a recipe for each combination of what is given.
-
-    Args:
-        seed: What everything follows from.
-        scenarios: Names of scenarios; here and below ``all`` stands for all of them.
-        faults: Names of faults to plant.
-        versions: MPTCP versions to offer.
-        subflows: How many to open.
-        schedulers: Names of schedulers.
-        vantages: Where the tap may be.
-        malformed: Whether segments get malformed options.
-        file: A file format.
-
-    Raises:
-        UsageError: A name is unknown, or no combination makes sense.
-    """
-    named = _names("scenario", scenarios, SCENARIOS)
-    wrong = _names("fault", faults, FAULTS)
-    busy = _names("scheduler", schedulers, SCHEDULERS)
-    for what, given, known in (
-        ("vantage", vantages, VANTAGES),
-        ("format", [file] if file else [], FORMATS),
-    ):
-        _names(what, given, known)
-    usual = "bulk" if busy and not wrong else "anything"
-    recipes = []
-    reasons: dict[str, None] = {}
-    for scenario, fault, scheduler, version, count, vantage in product(
-        named or [usual], _any(wrong), _any(busy), _any(versions),
-        _any(subflows), _any(vantages),
-    ):  # fmt: skip
-        recipe = Recipe(
-            scenario=SCENARIOS[scenario],
-            named=bool(named),
-            fault=None if fault is None else FAULTS[fault],
-            version=version,
-            subflows=count,
-            scheduler=scheduler,
-            vantage=vantage,
-        )
-        reason = _senseless(recipe)
-        if reason is None:
-            recipes.append(recipe)
-        else:
-            reasons[reason] = None
-    if not recipes:
-        raise UsageError(
-            next(iter(reasons)), hint="mptcp-oracle generate --list says what there is"
-        )
-    return Order(seed=seed, recipes=tuple(recipes), malformed=malformed, file=file)
-
-
-def _any(given: Sequence[T]) -> Sequence[T | None]:
-    """What was given, or ``None`` alone."""
-    return given or [None]
-
-
-def _names(what: str, given: Sequence[str], known: Collection[str]) -> list[str]:
-    """The names, each once; ``all`` for all of them.
-
-    Raises:
-        UsageError: One is unknown.
-    """
-    if "all" in given:
-        return list(known)
-    for name in given:
-        if name not in known:
-            near = (
-                get_close_matches(name, known, 3, 0.5)
-                or ([each for each in known if name in each][:3])
-            )
-            hint = f"did you mean {' or '.join(near)}?" if near else f"--list shows every {what}"
-            raise UsageError(f"there is no {what} {name!r}", hint=hint)
-    return list(dict.fromkeys(given))
-
-
-def _senseless(recipe: Recipe) -> str | None:
-    """Why a combination makes no sense, if it does not."""
-    scenario, fault = recipe.scenario, recipe.fault
-    random = isinstance(scenario.behaviour, Wanderer | Scheduler)
-    if recipe.version is not None and recipe.version not in scenario.versions:
-        return f"the scenario {scenario.name} is not one of version {recipe.version}"
-    if not random and (recipe.scheduler or recipe.subflows):
-        return f"the scenario {scenario.name} is a script, which has its own subflows and data"
-    if fault is None:
-        return None
-    versions = scenario.versions if recipe.version is None else (recipe.version,)
-    if not set(versions) & set(fault.versions):
-        offered = " and ".join(map(str, fault.versions))
-        return f"the fault {fault.name} is one of version {offered}"
-    seen = {where for places in fault.vantages.values() for where in places}
-    if recipe.vantage is not None and recipe.vantage not in seen:
-        return f"the fault {fault.name} is not sure to be seen from vantage {recipe.vantage}"
-    return None
 
 
 def capture_case(wanted: Order, number: int) -> Case:
@@ -322,8 +164,7 @@ def _traced(
     recipe: Recipe, scenario: Scenario, choices: Choices, index: int, *, crowd: bool
 ) -> Trace | None:
     """A trace with the fault in it, if there is one; ``None`` if it has no place."""
-    fault = recipe.fault
-    if fault is None:
+    if recipe.fault is None:
         weights = scenario.connections if crowd else (1,)
         count = choices.weighted([(weight, at) for at, weight in enumerate(weights, 1)])
         traces = [
@@ -332,6 +173,19 @@ def _traced(
         ]
         offsets = [0, *(choices.integer(0, LATEST) * MS for _ in traces[1:])]
         return interleave(traces, offsets)
+    try:
+        return _faulty(recipe, recipe.fault, scenario, choices, index)
+    except IllegalEvent:
+        # What is arranged for a fault may leave no room for the lines of a script.
+        if isinstance(scenario.behaviour, Script):
+            return None
+        raise
+
+
+def _faulty(
+    recipe: Recipe, fault: Fault, scenario: Scenario, choices: Choices, index: int
+) -> Trace | None:
+    """A trace with a fault in it, or ``None`` if it has no place."""
     host = choices.pick(fault.hosts)
     settings = arranged(_settings(recipe, scenario, choices, index), fault.needs)
     if fault.pair is not None or "two_connections" in fault.needs:

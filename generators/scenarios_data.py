@@ -37,9 +37,10 @@ def _long_mappings(pick: Choices, _: Settings) -> Sequence[Item]:
     play = Play(pick).open().join()
     for turn in range(3):
         flow = turn & 1
-        play.say(0, flow, 500, ahead=1500)
+        play.say(0, flow, 500, ahead=1500, rest=False)
         for part in (False, True, False):
-            play.do(Send(host=0, subflow=flow, octets=500, repeat=part), REST)
+            play.do(Send(host=0, subflow=flow, octets=500, repeat=part))
+        play.do(REST)
     return play.end(0, 1).lines
 
 

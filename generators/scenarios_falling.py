@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mptcp_oracle.generators.scenario import Play, Scenario, having
-from mptcp_oracle.generators.script import REST, Item, Script
+from mptcp_oracle.generators.script import QUIET, REST, Item, Script
 
 from mptcp_oracle.model.choices import Choices
-from mptcp_oracle.model.events import Alter, Connect, Copy, Event, Send
+from mptcp_oracle.model.events import Alter, Connect, Copy, Event, Reset, Send
 from mptcp_oracle.model.network import Network, Path
 from mptcp_oracle.model.settings import Settings
 from mptcp_oracle.model.world import World
@@ -46,6 +46,17 @@ def _reset(pick: Choices, _: Settings) -> Sequence[Item]:
     play.do(_damaged, REST)
     play.do(Copy(host=0, subflow=0, at=first, octets=octets, trigger="subflow_end"), REST)
     return play.talk(4).end(0).lines
+
+
+def _last_reset(pick: Choices, _: Settings) -> Sequence[Item]:
+    play = Play(pick).open().join().talk(2, 0, 1).until(700)
+    first = play.say(0, 1, 900, rest=False)
+    play.do(QUIET).wait(100).do(Reset(host=0, subflow=1), REST)
+    second = play.say(0, 0, 800, rest=False)
+    play.do(_damaged, REST).wait(500).join()
+    play.do(Copy(host=0, subflow=2, at=first, octets=900, trigger="subflow_end"), REST)
+    play.do(Copy(host=0, subflow=2, at=second, octets=800, trigger="subflow_end"), REST)
+    return play.talk(4, 2).end(2).lines
 
 
 def _unmapped(pick: Choices, _: Settings) -> Sequence[Item]:
@@ -128,6 +139,18 @@ FALLING = (
         "data goes over the other. No fallback.",
         behaviour=Script(write=_reset),
         settings=having(checksum=(True, True)),
+        vantage="listener",
+    ),
+    Scenario(
+        name="checksum-last-subflow-reset",
+        why="Data of a subflow that was reset is still missing when a checksum fails on the last "
+        "one. No fallback is possible then (RFC 8684 section 3.7): MP_FAIL goes on a RST, nothing "
+        "is left for half a second, and a new subflow carries all of it again.",
+        behaviour=Script(write=_last_reset),
+        settings=having(checksum=(True, True)),
+        network=Network(
+            paths=(Path(), Path(delay=25 * MS, outages=((690 * MS, 750 * MS),)), Path())
+        ),
         vantage="listener",
     ),
     Scenario(

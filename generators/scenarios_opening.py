@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mptcp_oracle.generators.scenario import Play, Scenario, having
-from mptcp_oracle.generators.script import REST, Item, Script
+from mptcp_oracle.generators.script import QUIET, REST, Item, Script
 
 from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.drawing import WRAPPING
@@ -48,6 +48,14 @@ def _syn_lost(pick: Choices, _: Settings) -> Sequence[Item]:
 
 def _synack_lost(pick: Choices, _: Settings) -> Sequence[Item]:
     play = Play(pick).do(Connect(), REST).wait(1000)
+    play.do(Retransmit(host=1, subflow=0), REST)
+    play.say(0)
+    play.say(1)
+    return play.end().lines
+
+
+def _third_lost(pick: Choices, _: Settings) -> Sequence[Item]:
+    play = Play(pick).do(Connect(), QUIET).wait(1000)
     play.do(Retransmit(host=1, subflow=0), REST)
     play.say(0)
     play.say(1)
@@ -152,6 +160,14 @@ OPENING = (
             paths=(Path(delay=10 * MS, outages=((5 * MS, 500 * MS),)), Path())
         ),
         vantage="listener",
+    ),
+    Scenario(
+        name="third-lost",
+        why="The third packet is lost. The listener repeats its SYN/ACK, the initiator answers "
+        "with the keys once more, and only then data may flow: the listener cannot compute "
+        "anything before that, nor can a tap beside it.",
+        behaviour=Script(write=_third_lost),
+        network=Network(paths=(Path(outages=((15 * MS, 500 * MS),)), Path())),
     ),
     Scenario(
         name="unanswered",
