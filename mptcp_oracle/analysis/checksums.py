@@ -22,9 +22,9 @@ SAME = 0x30
 def _carriers(plane: DataPlane, half: int) -> memoryview | array[int]:
     """The rows that carried a half's octets first, by their sequence numbers.
 
-    None if its initial sequence number is not known: then nobody knows which mapping they fill.
+    None if nobody knows which octets its mappings cover.
     """
-    if not plane.isn_from[half]:
+    if not plane.placed[half]:
         return array("I")
     begin = plane.fresh_first[half]
     fresh = memoryview(plane.fresh)[begin : begin + plane.fresh_count[half]]

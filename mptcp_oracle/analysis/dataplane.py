@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from mptcp_oracle.analysis import origins
 from mptcp_oracle.analysis.entities import Connection, Host, Mismatch
 from mptcp_oracle.engine import loops
 from mptcp_oracle.facts import CLASSES
@@ -26,8 +27,6 @@ RANGE = 65536
 #: Kinds of triggers, by their numbers in the loop.
 KINDS = ("end", "regular", "backup")
 SPLITS = 1 << 16
-#: Codes of the stream loop for an initial sequence number that is not or not surely known.
-UNSURE = (0, 4)
 #: A first DSN farther than this from the IDSN was counted from another number.
 FAR = 1 << 40
 
@@ -61,8 +60,8 @@ class DataPlane:
         block_low: Per half: where its highest run of captured octets begins. acked: the highest
             acknowledgment of its octets.
         isn_from: Per half: how the initial sequence number is known: 0 not, 1 to 3 handshake, 4
-            from mappings. vague: 1 where there are mappings that do not prove it: they have no
-            place then.
+            from mappings. placed: whether it is known which octets mappings cover. vague: whether
+            there are mappings that do not say so.
     """
 
     def __init__(self, wire: Wire, directions: int) -> None:
@@ -76,6 +75,8 @@ class DataPlane:
         self.shift = _zeros("q", halves)
         self.vague = _zeros("B", halves)
         self.skew = _zeros("q", halves)
+        self.first_skew = _zeros("q", halves)
+        self.placed = _zeros("B", halves)
         self.piece_first = _zeros("I", halves + 1)
         self.pieces = Columns({"start": "q", "end": "q", "map": "I"})
         self.map_first = _zeros("I", halves + 1)
@@ -132,8 +133,7 @@ def analyze(
         for subflow in connection.subflows:
             for role, half in subflow.sides():
                 plane.direction[half] = 2 * index + role
-                plane.skew[half] = subflow.syn_data[role]
-    _initial_sequence_numbers(engine, plane)
+    origins.find(plane, connections)
     contradicted: list[tuple[Connection, int, int]] = []
     for index, connection in enumerate(connections):
         for role in (0, 1):
@@ -143,7 +143,7 @@ def analyze(
     engine.mappings.absolute(
         rows.rows, maps.rows, *rows.of("half", "sequence", "dss", "data_ack"),
         *maps.of("row", "half", "dsn", "ssn", "length", "flags", "start"),
-        plane.direction, plane.shift, plane.skew, plane.base,
+        plane.direction, plane.shift, plane.skew, plane.first_skew, plane.base,
         _zeros("q", len(plane.base)),
     )  # fmt: skip
     _pieces(engine, plane)
@@ -151,45 +151,6 @@ def analyze(
         _name_contradiction(plane, connection.hosts[role], connection, half)
     _transmissions(engine, plane, connections, list(triggers), progress)
     return plane
-
-
-def _initial_sequence_numbers(engine: Any, plane: DataPlane) -> None:
-    """Where each half's relative numbers begin: the handshake, else what mappings imply."""
-    wire, halves = plane.wire, plane.wire.halves
-    wanted, hinted = _zeros("B", halves.rows), _zeros("B", halves.rows)
-    missing = False
-    for half in range(halves.rows):
-        if plane.direction[half] < 0:
-            continue
-        known = halves["isn_from"][half]
-        if known:
-            offset = (halves["base"][half] - halves["isn"][half]) & 0xFFFFFFFF
-            plane.shift[half] = offset - (1 << 32) if offset >> 31 else offset
-        if known in UNSURE:
-            plane.isn_from[half] = 0
-            wanted[half] = halves["seen"][half]
-            hinted[half] = known
-            missing = True
-    if not missing:
-        return
-    rows, maps = wire.segments, wire.mappings
-    inferred = _zeros("q", halves.rows)
-    engine.mappings.infer(
-        rows.rows, maps.rows, *rows.of("half", "sequence", "length", "mapping"),
-        *maps.of("half", "ssn", "length", "flags"),
-        _zeros("q", maps.rows), _zeros("q", maps.rows), wanted, plane.shift, hinted, inferred,
-        _zeros("i", halves.rows),
-    )  # fmt: skip
-    for half in range(halves.rows):
-        if wanted[half] == 2:
-            plane.shift[half] = inferred[half]
-            plane.isn_from[half] = 4
-            isn = (halves["base"][half] - inferred[half]) & 0xFFFFFFFF
-            halves["isn"][half] = isn
-        elif wanted[half]:
-            plane.vague[half] = wanted[half] > 2
-            plane.shift[half] = 0
-            halves["isn"][half] = halves["base"][half]
 
 
 def signed64(value: int) -> int:
@@ -280,7 +241,7 @@ def _pieces(engine: Any, plane: DataPlane) -> None:
     pieces.reserve(2 * maps.rows)
     pieces.rows = engine.mappings.pieces(
         plane.map_first, plane.map_order, *maps.of("start", "length", "flags"),
-        plane.isn_from, spare,
+        plane.placed, spare,
         plane.piece_first, *pieces.of("start", "end", "map"),
     )  # fmt: skip
     pieces.trim()

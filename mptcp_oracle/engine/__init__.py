@@ -27,6 +27,7 @@ NAMES = (
     "options",
     "streams",
     "segments",
+    "origins",
     "mappings",
     "transmissions",
     "checksums",

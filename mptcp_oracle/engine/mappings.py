@@ -48,86 +48,6 @@ def mapped(flags: cython.int, length: cython.longlong) -> cython.longlong:
     return length - 1 if flags & 0x10 and length > 0 else length
 
 
-def infer(
-    rows: cython.Py_ssize_t,
-    maps: cython.Py_ssize_t,
-    half: cython.int[::1],
-    sequence: cython.longlong[::1],
-    length: cython.uint[::1],
-    mapping: cython.int[::1],
-    map_half: cython.int[::1],
-    map_ssn: cython.uint[::1],
-    map_length: cython.ushort[::1],
-    map_flags: cython.uchar[::1],
-    low: cython.longlong[::1],
-    high: cython.longlong[::1],
-    wanted: cython.uchar[::1],
-    hint: cython.longlong[::1],
-    hinted: cython.uchar[::1],
-    shift: cython.longlong[::1],
-    first: cython.int[::1],
-) -> None:
-    """Infer missing initial sequence numbers from mappings on the segments they came with.
-
-    A mapping need not lie on the segment that carries it: it may begin inside, after the rest of
-    the mapping before, and go on in the next segment. Where the segments that carry a mapping are
-    together as long as it is, it most likely begins and ends with them. That is taken for proof
-    if another mapping begins or ends with its segments at the same place, or a third packet of the
-    handshake says the same; and by itself on an MP_CAPABLE, before which there is no mapping. It
-    is none if another such mapping contradicts it.
-
-    Args:
-        rows, half ... mapping: The rows. maps, map_*: The mapping rows.
-        low, high: Work space, as long as the mapping rows: where the segments of a mapping begin,
-            and end, less where the mapping does.
-        wanted: Per half: 1 to infer; set to 2 where that was done, 3 where mappings were seen
-            that do not prove it, 4 where they contradict each other.
-        hint: Per half: what a third packet says ``shift`` should be. hinted: whether it does.
-        shift: Out: what to add to the sequence numbers of a half.
-        first: Work space, one a half: the first mapping that fits, plus 1.
-    """
-    i: cython.Py_ssize_t
-    h: cython.Py_ssize_t
-    m: cython.Py_ssize_t
-    before: cython.longlong
-    beyond: cython.longlong
-    for m in range(maps):
-        low[m] = ENDLESS
-        high[m] = -ENDLESS
-    for i in range(rows):
-        h = half[i]
-        if h < 0 or wanted[h] == 0 or length[i] == 0 or mapping[i] < 0:
-            continue
-        m = mapping[i]
-        if mapped(map_flags[m], map_length[m]) == 0:
-            continue
-        before = signed32(sequence[i] - map_ssn[m])
-        beyond = before + length[i] - mapped(map_flags[m], map_length[m])
-        if before < low[m]:
-            low[m] = before
-        if beyond > high[m]:
-            high[m] = beyond
-        if wanted[h] == 1:
-            wanted[h] = 3
-    for m in range(maps):
-        h = map_half[m]
-        if h < 0 or low[m] != high[m] or wanted[h] == 0:
-            continue
-        if first[h] == 0:
-            first[h] = m + 1
-            shift[h] = -low[m]
-            if map_flags[m] & 0x40 or (hinted[h] and hint[h] == shift[h]):
-                wanted[h] = 2
-        elif shift[h] != -low[m]:
-            wanted[h] = 4
-    for m in range(maps):
-        h = map_half[m]
-        if h < 0 or wanted[h] != 3 or first[h] == 0 or map_ssn[m] == map_ssn[first[h] - 1]:
-            continue
-        if low[m] == -shift[h] or high[m] == -shift[h]:
-            wanted[h] = 2
-
-
 def absolute(
     rows: cython.Py_ssize_t,
     maps: cython.Py_ssize_t,
@@ -145,6 +65,7 @@ def absolute(
     direction: cython.int[::1],
     shift: cython.longlong[::1],
     skew: cython.longlong[::1],
+    first_skew: cython.longlong[::1],
     idsn: cython.longlong[::1],
     reference: cython.longlong[::1],
 ) -> None:
@@ -158,7 +79,8 @@ def absolute(
         map_start: Out: first subflow sequence number of each mapping.
         direction: Per half: ``2 * connection + sender``, or -1 outside MPTCP.
         shift: Per half: added to the sequence numbers, so that the SYN is 0.
-        skew: Per half: octets of SYN data that lie outside the data sequence space.
+        skew: Per half: octets of SYN data that subflow sequence numbers do not count. first_skew:
+            those before the octet that an MP_CAPABLE's mapping begins with.
         idsn: Per direction: the IDSN as a signed number. reference: Per direction: highest
             relative DSN known so far; changed.
     """
@@ -179,7 +101,8 @@ def absolute(
         while m < maps and map_row[m] < i:
             m += 1
         while m < maps and map_row[m] == i:
-            map_start[m] = sequence[i] + signed32(map_ssn[m] + skew[h] - sequence[i])
+            value = first_skew[h] if map_flags[m] & 0x40 else skew[h]
+            map_start[m] = sequence[i] + signed32(map_ssn[m] + value - sequence[i])
             value = map_dsn[m]
             if map_flags[m] & 0x40:
                 pass

@@ -30,6 +30,8 @@ class Handshake:
             SYN unless octets of a SYN are known by their acknowledgment only; ``None`` if
             nothing gives it exactly.
         origin_from: By role: ``handshake`` or ``mappings``.
+        placed: By role: whether it is known which octets mappings cover. After data on a SYN,
+            filled mappings have to tell whether subflow sequence numbers count it.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -43,10 +45,12 @@ class Handshake:
         self.first_synack: Seen | None = None
         self.origin: list[int | None] = [None, None]
         self.origin_from: list[str | None] = [None, None]
+        self.placed = [False, False]
         for seen in flow.fresh:
             self._heed(seen)
         for role in (0, 1):
             self._find_origin(role)
+            self.placed[role] = self.origin[role] is not None and self._is_placed(role)
 
     def _heed(self, seen: Seen) -> None:
         flags = seen.segment.flags
@@ -86,9 +90,34 @@ class Handshake:
             if found is not None:
                 self.origin[role], self.origin_from[role] = found, "handshake"
                 return
-        found = _filled(seen for seen in self.flow.fresh if seen.segment.host == role)
+        found = _filled(self._sent_by(role))
         if found is not None:
             self.origin[role], self.origin_from[role] = found, "mappings"
+
+    def _sent_by(self, role: int) -> list[Seen]:
+        return [seen for seen in self.flow.fresh if seen.segment.host == role]
+
+    def _is_placed(self, role: int) -> bool:
+        frames = self._sent_by(role)
+        syns = [seen for seen in frames if seen.segment.flags & SYN]
+        offered = next((len(seen.segment.payload) for seen in syns if seen.segment.payload), 0)
+        alone = self.kind == "initial" and role == self.opener and not syns
+        if not offered and not (alone and self.origin_from[role] == "handshake"):
+            return True
+        origin = self.origin[role] or 0
+        filled = [(run.capable, (run.low or 0) - origin) for run in _runs(frames) if run.filled]
+        shown = {low for capable, low in filled if not capable}
+        first = {low for capable, low in filled if capable}
+        if not offered:
+            return not shown or 0 in shown or len(shown) == 1
+        if self.first_synack is not None:
+            accepted = syn_data(self, role)
+            return not accepted or len(shown & {0, accepted}) == 1
+        shown, first = (
+            {low for low in each if 0 <= low <= offered}
+            for each in (shown or first, first or shown)
+        )
+        return len(shown) == len(first) == 1
 
     def _told(self, seen: Seen, role: int) -> int | None:
         """What a SYN/ACK or a third packet tells of a host's initial sequence number."""
@@ -110,19 +139,11 @@ class Handshake:
         return None
 
 
-def _filled(frames: Iterable[Seen]) -> int | None:
-    """The origin that mappings give, if they prove it.
-
-    A mapping is filled if a run of segments with it is together as long as it is. A filled mapping
-    on an MP_CAPABLE is proof; else another mapping has to begin or end with its segments at the
-    same place, or a third packet to say the same. No other filled mapping may contradict it.
-    """
+def _runs(frames: Iterable[Seen]) -> list[_Run]:
+    """Segments in a row that carry the same mapping."""
     runs: list[_Run] = []
-    hint: int | None = None
     for seen in frames:
         for option in seen.whole:
-            if isinstance(option, MpCapable) and not seen.segment.payload and hint is None:
-                hint = seen.segment.sequence - 1 if option.receiver_key is not None else None
             said = _said(option)
             if said is None or seen.mapping is None:
                 continue
@@ -131,11 +152,30 @@ def _filled(frames: Iterable[Seen]) -> int | None:
                 runs.append(_Run(said, ssn or 0, seen.mapping.octets))
             if seen.segment.payload and seen.mapping.octets:
                 runs[-1].widen(seen.start, seen.start + len(seen.segment.payload))
-    filled = [run for run in runs if run.low is not None and run.low == run.high]
+    return runs
+
+
+def _filled(frames: list[Seen]) -> int | None:
+    """The origin that mappings give, if they prove it.
+
+    A mapping is filled if a run of segments with it is together as long as it is. A filled mapping
+    on an MP_CAPABLE is proof; else another mapping has to begin or end with its segments at the
+    same place, or a third packet to say the same. No other filled mapping may contradict it.
+    """
+    hints = (
+        seen.segment.sequence - 1
+        for seen in frames
+        for option in seen.whole
+        if isinstance(option, MpCapable)
+        and option.receiver_key is not None
+        and not seen.segment.payload
+    )
+    runs = _runs(frames)
+    filled = [run for run in runs if run.filled]
     if len({run.low for run in filled}) != 1:
         return None
     first = filled[0]
-    if first.low == hint or any(run.capable for run in filled[:1]):
+    if first.capable or first.low == next(hints, None):
         return first.low
     agrees = any(run.ssn != first.ssn and first.low in (run.low, run.high) for run in runs)
     return first.low if agrees else None
@@ -163,6 +203,11 @@ class _Run:
         self.said, self.ssn, self.octets = said, ssn, octets
         self.low: int | None = None
         self.high: int | None = None
+
+    @property
+    def filled(self) -> bool:
+        """Whether the segments are together as long as the mapping."""
+        return self.low is not None and self.low == self.high
 
     @property
     def capable(self) -> bool:

@@ -73,7 +73,7 @@ class Payload:
     def __init__(self, group: Group, frames: list[Seen], shakes: dict[int, Handshake]) -> None:
         self.group = group
         self.halves = {
-            (flow.id, role): Half(shakes[flow.id].origin[role] is not None)
+            (flow.id, role): Half(shakes[flow.id].placed[role])
             for flow in group.flows
             for role in (0, 1)
         }

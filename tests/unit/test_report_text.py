@@ -160,6 +160,7 @@ def test_octets_without_a_mapping_are_told(joined: bool, words: str) -> None:
     if joined:
         talk.joined()
     flow.segment(0, 0x10, payload=b"plain")
+    flow.segment(1, 0x10)
     text = " ".join(" ".join(lines(talk)).split())
     assert f"other octets by the initiator: 5 {words}" in text
 
