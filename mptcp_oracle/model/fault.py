@@ -36,6 +36,7 @@ NEEDS = {
     "join_initial": "a joined subflow to the peer's address and port of the initial one",
     "two_joins": "two joined subflows",
     "join_data": "data on a joined subflow from the host that opened it",
+    "open": "subflows that nobody ends",
     "refused_syn": "a join that is answered by a RST",
     "refused_ack": "a join whose third packet is answered by a RST",
     "refused_join_reset": "a RST with MP_TCPRST that ends a join before it is established",

@@ -245,13 +245,10 @@ def _alone(where: Callable[[Trace, Sent], bool]) -> Find:
 
 def _not_joined(trace: Trace, sent: Sent) -> bool:
     """Whether a segment announces an address under an Address ID that no join of its host has."""
-    option, connection = option_of(sent, AddAddr), trace.subflows[sent.subflow].connection
-    if option is None or option.echo:
-        return False
-    joined = {
-        truth.address_ids[sent.host] for truth in trace.subflows if truth.connection == connection
-    }
-    return option.address_id not in joined
+    option, of = option_of(sent, AddAddr), trace.subflows[sent.subflow].connection
+    flows = [truth for truth in trace.subflows if truth.connection == of]
+    joined = {truth.address_ids[sent.host] for truth in flows}
+    return option is not None and not option.echo and option.address_id not in joined
 
 
 def _other_address(draft: Draft, place: Place) -> None:

@@ -162,7 +162,8 @@ def _counted_from(derive: Derive) -> Find:
                 if first is None or first.mapping is None or not subflow_of(trace, first).initial:
                     continue
                 option = option_of(first, Dss)
-                if option is not None and option.dsn_size == 8 and first.mapping.dsn == 1:
+                wide = option is not None and option.dsn_size == 8
+                if wide and first.mapping.dsn == 1 and first.mapping.octets:
                     yield Place(host=host, segments=(first.number,))
 
     return find

@@ -305,7 +305,7 @@ FAULTS = (
         meaning="A host removes the address of a subflow that works, and never ends it.",
         v1=("8684-3.4.2-09",),
         v0=("6824-3.4.2-15",),
-        needs=("join_data",),
+        needs=("join_data", "open"),
         find=_in_use,
         edit=_removed_in_use,
     ),

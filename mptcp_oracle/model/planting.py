@@ -40,6 +40,8 @@ NEEDED: dict[str, dict[str, Any]] = {
     "syn_data": {"fast_open": 30, "ssn_after_fast_open": True},
     "fast_open": {"fast_open": 5},
     "join_initial": {"c_flag": (False, False)},
+    "refused_syn": {"accepts": 2},
+    "refused_join_reset": {"accepts": 2},
     "fail": {"checksum": (True, False), "subflows": 1},
     "fail_reset": {"checksum": (True, False), "subflows": 1},
     "infinite": {"checksum": (True, False), "subflows": 1, "buffers": (65_535, 65_535)},
@@ -57,7 +59,11 @@ ROADS: dict[str, dict[str, Any]] = {
 }
 """What all paths of the network are like, likewise."""
 
+_JOINING = {**_STIRRED, "Join": 60, "Announce": 0, "Withdraw": 0}
+
 HABITS: dict[str, dict[str, Any]] = {
+    "two_joins": {"data": _JOINING, "subflows": (4,)},
+    "open": {"ends": ((1, "stop"),)},
     "fail": {"subflows": (1,)},
     "infinite": {"subflows": (1,), "ends": ((1, "stop"),)},
     "fail_reset": {"subflows": (1,), "length": (50, 90)},
