@@ -301,18 +301,19 @@ MISTAKES = (
     # ------------------------------------------------------------------ mappings
     Mistake(
         "SYN data counted in the data sequence space",
-        "Who treats TCP Fast Open as ordinary early data (RFC 8684 appendix B).",
-        (Edit(ABSOLUTE, "signed32(map_ssn[m] + skew[h] -", "signed32(map_ssn[m] -"),),
+        "Who takes SYN data for the first mapped octets (RFC 8684 appendix B).",
+        (
+            Edit(
+                ABSOLUTE,
+                "value = first_skew[h] if map_flags[m] & 0x40 else skew[h]",
+                "value = 0",
+            ),
+        ),
     ),
     Mistake(
         "MP_CAPABLE with data is no mapping",
         "Who knows version 0, where only a DSS maps data.",
         (Edit(APPEND, "if payload == 0:", "if payload >= 0:"),),
-    ),
-    Mistake(
-        "only the first DSS of a segment counts",
-        "Who stops at the first option of its kind, as nearly every TCP option allows.",
-        (Edit(APPEND, "at = b_second_dss[i]", "at = -1"),),
     ),
     Mistake(
         "one mapping for a whole segment",

@@ -29,6 +29,7 @@ __all__ = [
     "disagreement",
     "engines_of",
     "facts_of",
+    "failures",
     "plan_of",
     "samples",
 ]
@@ -97,9 +98,14 @@ def check(sample: Sample, name: str = "equal") -> None:
             raise DisagreementError("\n".join(said))
 
 
+def failures() -> Path:
+    """Where failing captures are written."""
+    return Path(os.environ.get("MPTCP_ORACLE_FAILURES") or "build/failures")
+
+
 def _kept(sample: Sample, name: str) -> str:
     """Write a sample, and say where."""
-    folder = Path(os.environ.get("MPTCP_ORACLE_FAILURES") or "build/failures")
+    folder = failures()
     for before in folder.glob(f"{name}.pcap*"):
         before.unlink()
     capture, truth = sample.write(folder, name)

@@ -121,12 +121,12 @@ PLANTED: dict[str, tuple[tuple[Event | None, ...], Callable[[Step], Step]]] = {
 }
 #: Changes of the world before the step, where the step itself is as it was.
 BEFORE: dict[str, Callable[[World], World]] = {
-    "fourth packet": lambda world: _half(
-        Step(world=world, sent=(), transitions=()), 0, state="PRE_ESTABLISHED"
-    ).world,
-    "plain TCP": lambda world: _host(
-        Step(world=world, sent=(), transitions=()), 0, state="TCP"
-    ).world,
+    "fourth packet": lambda world: (
+        _half(Step(world=world, sent=(), transitions=()), 0, state="PRE_ESTABLISHED").world
+    ),
+    "plain TCP": lambda world: (
+        _host(Step(world=world, sent=(), transitions=()), 0, state="TCP").world
+    ),
 }
 
 

@@ -56,7 +56,7 @@ def grown(fault: Fault, seed: int) -> tuple[Trace, Trace]:
 
 def captured(trace: Trace, vantage: str) -> Capture:
     """All that a tap sees of a trace."""
-    return capture_of(trace, Tap(vantage=vantage), (), Layout(), Counted(0))
+    return capture_of(trace, Tap(vantage=vantage, lost_beyond=0), (), Layout(), Counted(0))
 
 
 def where(faulty: Trace) -> str:
@@ -129,6 +129,14 @@ def test_an_edit_changes_the_facts_where_it_says(fault: Fault) -> None:
         elif not new & frames:
             # A copy of a lawful segment is new only by its number.
             assert len(list(bodies(theirs))) > len(list(bodies(ours)))
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_evidence_is_seen_from_where_it_says(fault: Fault) -> None:
+    """From each vantage that a fault names a tap sees evidence, even if all losses are near."""
+    for _, faulty in seeds(fault):
+        for vantage in fault.vantages[faulty.planted[-1].host]:
+            assert evidence(captured(faulty, vantage)), vantage
 
 
 DEVIATIONS = [fault for fault in FAULTS.values() if fault.deviate is not None]

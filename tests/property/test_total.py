@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis.strategies import DrawFn, SearchStrategy, composite
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import DrawFn, composite
 from mptcp_oracle.generators import Drawn, Sample
 from mptcp_oracle.generators.damage import damaged
 from mptcp_oracle.generators.malformed import malform
@@ -74,15 +74,17 @@ def spoilt(choices: Choices, plan: Plan) -> bytes:
     return in_file(Sample(capture).octets, choices)
 
 
+class File(bytes):
+    """The octets of a file, shown by their number; a failing one is kept."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} octets>"
+
+
 @composite
-def files(draw: DrawFn, plan: Plan) -> bytes:
+def files(draw: DrawFn, plan: Plan) -> File:
     """Spoilt capture files."""
-    return spoilt(Drawn(draw), plan)
-
-
-def anything() -> SearchStrategy[bytes]:
-    """Spoilt files of short captures."""
-    return files(SMALL)
+    return File(spoilt(Drawn(draw), plan))
 
 
 def outcome(octets: bytes, kind: str) -> object:
@@ -94,18 +96,28 @@ def outcome(octets: bytes, kind: str) -> object:
 
 
 def check_total(octets: bytes) -> object:
-    """Facts or an error, the same under both engines; of some files everything is used."""
-    found = outcome(octets, "plain")
-    if engine.available():
-        assert outcome(octets, "compiled") == found
-        if zlib.crc32(octets) % WHOLE_SHARE == 0:
-            _, different = compare(octets)
-            assert not different
+    """Facts or an error, the same under both engines; of some files everything is used.
+
+    A file that fails is written beside the failures of the other properties.
+    """
+    try:
+        found = outcome(octets, "plain")
+        if engine.available():
+            assert outcome(octets, "compiled") == found
+            if zlib.crc32(octets) % WHOLE_SHARE == 0:
+                _, different = compare(octets)
+                assert not different
+    except BaseException as error:
+        folder = equal.failures()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "total.capture").write_bytes(octets)
+        error.add_note(f"the file is {folder / 'total.capture'}")
+        raise
     return found
 
 
 @settings(max_examples=examples("total"), suppress_health_check=list(HealthCheck))
-@given(octets=anything())
+@given(octets=files(SMALL))
 def test_spoilt_captures_give_facts_or_a_clean_error(octets: bytes) -> None:
     """Whatever was done to a capture, there are facts or a CaptureError, in both engines alike."""
     check_total(octets)
@@ -121,8 +133,12 @@ def test_spoilt_captures_are_mostly_read() -> None:
     assert isinstance(check_total(Sample(compose(Counted(1), SMALL)).octets[:7]), str)
 
 
-def test_what_escapes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_escapes_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """The property can fail: an analyzer that raises on one kind of option is found out."""
+    folder = tmp_path_factory.mktemp("failures")
+    monkeypatch.setenv("MPTCP_ORACLE_FAILURES", str(folder))
     right = equal.facts_of
 
     def fragile(octets: bytes, kind: str = "") -> list[dict[str, object]]:
@@ -136,11 +152,16 @@ def test_what_escapes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(equal, "facts_of", fragile)
 
     @settings(
-        max_examples=100, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+        max_examples=100, database=None, derandomize=True, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(octets=anything())
+    @given(octets=files(SMALL))
     def holds(octets: bytes) -> None:
         check_total(octets)
 
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError) as caught:
         holds()
+    kept = folder / "total.capture"
+    assert f"the file is {kept}" in caught.value.__notes__
+    with pytest.raises(IndexError):
+        check_total(kept.read_bytes())
