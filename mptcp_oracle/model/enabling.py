@@ -42,6 +42,7 @@ from mptcp_oracle.model.world import (
     ALIVE,
     CAN_SEND,
     DATA_OUT,
+    JOINING,
     LISTENS,
     MPTCP,
     PLAIN,
@@ -129,8 +130,9 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
         held = [carried(world, number, role) for number in range(len(halves))]
     for number, half in enumerate(halves):
         state = half.state
-        if state in ("SYN_SENT", "SYN_RCVD", "PRE_ESTABLISHED"):
-            events.append(_simple(Retransmit, role, number))
+        if state in JOINING:
+            if not number or host.state not in PLAIN:
+                events.append(_simple(Retransmit, role, number))
             if early(world, role, number) and half.ahead is None:
                 octets = min(settings.unit, host.limit - host.snd_nxt, half.limit - half.snd_nxt)
                 if octets > 0:

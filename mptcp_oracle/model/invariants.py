@@ -16,7 +16,7 @@ from mptcp_oracle.model.settings import content
 from mptcp_oracle.model.step import Step
 from mptcp_oracle.model.tables import TRANSITIONS
 from mptcp_oracle.model.trace import SYN, Mapping, Range, Sent
-from mptcp_oracle.model.world import DATA_OUT, LISTENS, MPTCP, Half, World
+from mptcp_oracle.model.world import DATA_OUT, LISTENS, MPTCP, PLAIN, Half, World, added
 from mptcp_oracle.options import MpCapable, MpJoinSyn, MpTcprst
 
 __all__ = ["INVARIANTS", "Invariant", "violations"]
@@ -194,8 +194,7 @@ def _mapped(before: World, outcome: Step) -> Iterator[str]:
             low = max(piece.sequence, mapping.sequence)
             high = min(piece.sequence + piece.octets, mapping.sequence + mapping.octets)
             if low < high and (
-                piece.dsn is None
-                or piece.dsn - piece.sequence != mapping.dsn - mapping.sequence
+                piece.dsn is None or piece.dsn - piece.sequence != mapping.dsn - mapping.sequence
             ):
                 yield f"segment {segment.number} is labelled otherwise than it is mapped"
 
@@ -213,11 +212,15 @@ def _acknowledged(before: World, outcome: Step) -> Iterator[str]:
 def _new_data(before: World, outcome: Step) -> Iterator[str]:
     for segment in outcome.sent:
         host = outcome.world.hosts[segment.host]
+        plain = host.state in PLAIN
+        half = outcome.world.subflows[segment.subflow].halves[segment.host]
+        if plain and half.limit and segment.sequence + len(segment.payload) > half.limit:
+            yield f"segment {segment.number} goes beyond the window of its subflow"
         for piece in segment.ranges:
             if piece.cause != "new" or piece.dsn is None:
                 continue
             end = piece.dsn + piece.octets
-            if end > host.limit:
+            if end > host.limit and not plain:
                 yield f"segment {segment.number} goes beyond the window, to {end} of {host.limit}"
             if end > host.snd_nxt:
                 yield f"segment {segment.number} carries {end}, yet only {host.snd_nxt} is taken"
@@ -229,17 +232,23 @@ def _once(before: World, outcome: Step) -> Iterator[str]:
     """New octets lie above all that was sent, unless a mapping had announced them."""
     for segment in outcome.sent:
         old = before.hosts[segment.host]
-        promised = old.orphans
+        if old.state in PLAIN:
+            # What was announced and not sent before the fallback goes on its only subflow now.
+            start = before.subflows[segment.subflow].halves[segment.host].snd_nxt
+            if any(each.cause == "new" and each.sequence < start for each in segment.ranges):
+                yield f"segment {segment.number} calls old octets of its subflow new"
+            continue
+        promised = added(old.orphans, old.snd_nxt, outcome.world.hosts[segment.host].snd_nxt)
         for subflow in before.subflows:
-            ahead = subflow.halves[segment.host].ahead
-            if ahead is not None:
-                promised = (*promised, (ahead.dsn, ahead.dsn + ahead.octets))
+            half = subflow.halves[segment.host]
+            if half.ahead is not None:
+                shift = half.ahead.dsn - half.ahead.sequence
+                promised = added(promised, half.snd_nxt + shift, half.ahead.dsn + half.ahead.octets)
         for piece in segment.ranges:
             if piece.cause != "new" or piece.dsn is None:
                 continue
             first, last = piece.dsn, piece.dsn + piece.octets
-            held = any(low <= first and last <= high for low, high in promised)
-            if first < old.snd_nxt and not held:
+            if not any(low <= first and last <= high for low, high in promised):
                 yield f"segment {segment.number} calls old data {first} new"
 
 
@@ -271,6 +280,8 @@ def _silent(before: World, outcome: Step) -> Iterator[str]:
     for segment in outcome.sent:
         if before.hosts[segment.host].state != "TCP":
             continue
+        if segment.mapping is not None and segment.mapping.infinite:
+            continue  # TCP sends the segment that carried it again
         if any(not isinstance(each, MpCapable | MpTcprst) for each in segment.options):
             yield f"segment {segment.number} has MPTCP options after the fallback"
 

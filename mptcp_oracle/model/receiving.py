@@ -6,7 +6,7 @@ from mptcp_oracle.model import aborting, closing, falling, handshake, joining, s
 from mptcp_oracle.model.events import Deliver, Lose, Repeat
 from mptcp_oracle.model.trace import FIN, RST, SYN, Mapping, Sent
 from mptcp_oracle.model.turn import Turn
-from mptcp_oracle.model.world import DATA_OUT, ENDED, MPTCP, Half, added, changed
+from mptcp_oracle.model.world import DATA_OUT, ENDED, JOINING, MPTCP, PLAIN, Half, added, changed
 from mptcp_oracle.options import Dss, MpCapable, MpFail, MpJoinAck
 
 __all__ = ["deliver", "lose", "repeat"]
@@ -71,6 +71,8 @@ def _syn_again(turn: Turn, segment: Sent) -> None:
     """A SYN or SYN/ACK that was answered before."""
     subflow, role = segment.subflow, 1 - segment.host
     state = turn.halves[subflow][role].state
+    if subflow and state in JOINING and turn.hosts[role].state in PLAIN:
+        return  # a connection that fell back is not joined any more
     if segment.ack is None:
         if state == "SYN_RCVD" and subflow:
             joining.synack(turn, subflow)

@@ -9,7 +9,7 @@ from mptcp_oracle.model.events import Retransmit
 from mptcp_oracle.model.sending import emit
 from mptcp_oracle.model.trace import Mapping, Range
 from mptcp_oracle.model.turn import IllegalEvent, Turn
-from mptcp_oracle.model.world import Half, Record
+from mptcp_oracle.model.world import JOINING, PLAIN, Half, Record
 
 __all__ = ["retransmit"]
 
@@ -20,6 +20,8 @@ def retransmit(turn: Turn, event: Retransmit) -> None:
     """What a host sent last and got no answer for, or payload."""
     role, number = event.host, event.subflow
     half = turn.halves[number][role]
+    if number and half.state in JOINING and turn.hosts[role].state in PLAIN:
+        raise IllegalEvent("a connection that fell back is not joined any more")
     if half.state == "SYN_SENT":
         if event.plain:
             if number or turn.hosts[0].state == "TCP":

@@ -17,6 +17,7 @@ __all__ = [
     "CAN_SEND",
     "DATA_OUT",
     "ENDED",
+    "JOINING",
     "LISTENS",
     "MPTCP",
     "PLAIN",
@@ -51,6 +52,9 @@ DATA_OUT = frozenset(("M_ESTAB_NEW", "M_ESTAB", "M_CLOSE_WAIT"))
 
 PLAIN = frozenset(("M_INF", "TCP"))
 """States of a host that has left MPTCP; in ``M_INF`` its next data says so."""
+
+JOINING = frozenset(("SYN_SENT", "SYN_RCVD", "PRE_ESTABLISHED"))
+"""States of a half whose handshake goes on."""
 
 CAN_SEND = frozenset(("ESTABLISHED", "CLOSE_WAIT"))
 """States of a host's half of a subflow in which it may send new payload."""

@@ -84,7 +84,9 @@ class Row:
 def rows_of(page: str) -> list[str]:
     """The lines of a page's table of exploration."""
     part = page.partition("## Explored")[2]
-    return [line for line in part.splitlines() if re.match(r"\| [^|]+ \| [^|]+ \| [A-Z][a-z]", line)]
+    return [
+        line for line in part.splitlines() if re.match(r"\| [^|]+ \| [^|]+ \| [A-Z][a-z]", line)
+    ]
 
 
 def written(rows: Iterable[Row] | Iterable[str]) -> str:
