@@ -64,7 +64,7 @@ NEEDS = {
     "reinjection": "data that is mapped on a second subflow",
     "short_dsn": "a DSN of 4 octets",
     "shared_mapping": "two segments under one mapping that stands on both",
-    "fast_open": "payload on the SYN, accepted or not",
+    "plain_first": "first data of the initiator under a DSS, since a DATA_ACK came before it",
     "window": "a receive window that is nearly full",
     "lost": "data that was lost",
     "ahead": "data under a mapping that only an earlier segment has",
@@ -138,12 +138,19 @@ class Fault:
         return replace(settings, deviations=(wrong, second) if host == 0 else (first, wrong))
 
     def places(self, trace: Trace) -> tuple[Place, ...]:
-        """Where in a trace it can be planted (a deviation: where it shows), in order."""
-        return tuple(
+        """Where in a trace it can be planted (a deviation: where it shows), in order.
+
+        Something at each place arrives, unless a tap at the host to blame is asked for anyway.
+        """
+        places = tuple(
             place
             for place in self.find(trace)
             if place.host in self.hosts and self.requirements(_version(trace, place))
         )
+        if self.at_sender or not places:
+            return places
+        arrived = {each.segment.number for each in trace.deliveries}
+        return tuple(place for place in places if not arrived.isdisjoint(place.segments))
 
     def plant(self, trace: Trace, choices: Choices, *, place: Place | None = None) -> Trace:
         """The trace with the fault in it, at a place that ``choices`` pick if none is given.

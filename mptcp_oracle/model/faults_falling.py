@@ -92,7 +92,13 @@ def _silent(draft: Draft, place: Place) -> None:
     truth = draft.connection_of(place.segments[0])
     shown = tuple(each for each in truth.fallback_shown if not each & set(place.segments))
     if not shown:
-        shown = tuple(frozenset({key}) for key in place.segments)
+        shown = tuple(
+            frozenset({key})
+            for key in draft.order
+            if (draft.sent(key).subflow, draft.sent(key).host) == (first.subflow, first.host)
+            and key >= place.segments[0]
+            and any(part.dsn is None for part in draft.sent(key).ranges)
+        )
         draft.connection(truth.number, fallback="no_mapping")
     draft.connection(truth.number, fallback_shown=shown)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault
@@ -9,6 +10,7 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     checked,
     data_places,
+    mptcp_only,
     remapped,
     whole,
 )
@@ -78,13 +80,17 @@ def _first_inside(trace: Trace, sent: Sent) -> bool:
     )
 
 
-def _opened_fast(trace: Trace, sent: Sent) -> bool:
-    return _first_inside(trace, sent) and subflow_of(trace, sent).syn_data[0] > 0
-
-
-def _opened_fast_unchecked(trace: Trace, sent: Sent) -> bool:
-    fast = _opened_fast(trace, sent) and len(sent.payload) > 1
-    return fast and not checked(connection_of(trace, sent))
+def _opened_fast(trace: Trace) -> Iterator[Place]:
+    """The first data after a SYN with data that was accepted, without checksums."""
+    for sent in trace.segments:
+        if (
+            _first_inside(trace, sent)
+            and mptcp_only(trace, sent)
+            and subflow_of(trace, sent).syn_data[0] > 0
+            and not checked(connection_of(trace, sent))
+            and len(sent.payload) > 1
+        ):
+            yield Place(host=0, segments=(sent.number,))
 
 
 def _misplaced(draft: Draft, place: Place) -> None:
@@ -126,8 +132,8 @@ FAULTS = (
         name="first-mapping-misplaced",
         meaning="After a SYN with data the first mapping begins amid the data it goes with.",
         v1=("8684-B-02",),
-        needs=("syn_data", "no_checksum"),
-        find=data_places(_opened_fast_unchecked),
+        needs=("syn_data", "no_checksum", "plain_first"),
+        find=_opened_fast,
         edit=_misplaced,
     ),
 )

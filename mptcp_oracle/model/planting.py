@@ -38,7 +38,6 @@ NEEDED: dict[str, dict[str, Any]] = {
     "no_checksum": {"checksum": (False, False)},
     "fallback_synack": {"answers": None},
     "syn_data": {"fast_open": 30, "ssn_after_fast_open": True},
-    "fast_open": {"fast_open": 5},
     "join_initial": {"c_flag": (False, False)},
     "refused_syn": {"accepts": 2},
     "refused_join_reset": {"accepts": 2},
@@ -72,6 +71,7 @@ HABITS: dict[str, dict[str, Any]] = {
     "closed": {"ends": ((1, "close"),)},
     "data_fin": {"ends": ((1, "close"),)},
     "lost": {"data": _STIRRED | {"Copy": 40, "Retransmit": 0}, "subflows": (3,)},
+    "plain_first": {"data": _STIRRED | {"Send": 12, "Acknowledge": 90}},
     "window": {"data": _STIRRED | {"Send": 80, "Stall": 10, "Read": 10}},
 }
 """How the hosts behave, likewise."""
