@@ -214,7 +214,7 @@ def append(
         ip_id = ip_id & LOW_32
         if b_ip_id[i] > 0:
             # Equal headers of different packets each have a place of their own.
-            hashed = ((hashed ^ ip_id) * 16777619) & LOW_32
+            hashed = ((hashed ^ (ip_id * 40503)) * 16777619) & LOW_32
             hashed = hashed ^ (hashed >> 15)
         # Four places where it may stand; the one not used for longest is given up.
         bucket = ((hashed ^ h) * 16) & cache_mask

@@ -136,9 +136,14 @@ def test_checksums_without_any_handshake_are_checked_by_the_mappings():
     flow = talk.flows[0]
     flow.data(0, BLOCK)
     with analyze(talk.tape.pcap()) as trace:
+        # Which octets a lone mapping covers is not sure.
+        (subflow,) = trace.unattached
+        assert subflow.connection.checksums == (0, 0, 1)
+    flow.data(0, BLOCK)
+    with analyze(talk.tape.pcap()) as trace:
         (subflow,) = trace.unattached
         assert subflow.connection.checksum is None
-        assert subflow.connection.checksums == (1, 0, 0)
+        assert subflow.connection.checksums == (2, 0, 0)
 
 
 def test_checksums_without_any_handshake_need_the_upper_half():
@@ -167,3 +172,17 @@ def test_zero_payload_of_an_anonymiser_accuses_nobody():
         assert [note.code for note in trace.connections[0].notes] == ["anonymised"]
         assert trace.connections[0].mismatches == []
         assert trace.connections[0].state == "open"
+
+
+@pytest.mark.parametrize("fin", [False, True])
+def test_mappings_without_checksum_are_passed_over(fin):
+    """One that has none, or stands for no octet, ends nothing: those behind it are checked."""
+    talk = Conversation(checksum=True)
+    flow = talk.opened()
+    bare = talk.dss(0, Mapping(dsn=1, ssn=1, dll=5), dack=1)
+    flow.data(0, b"first", bare, mapping=None, dack=None)
+    flow.data(0, b"right", dsn=6)
+    wrong = talk.mapping(0, b"wrong", dsn=11, ssn=11, checksum=1, fin=fin)
+    flow.data(0, b"wrong", mapping=wrong, fin=fin)
+    with analyze(talk.tape.pcap()) as trace:
+        assert _checksums(trace)[:2] == (1, 1)

@@ -68,6 +68,7 @@ def test_octets_out_of_order_after_a_fallback_at_the_third_packet() -> None:
     flow.data(0, b"CCCC", mapping=None, dack=None, seq=9)
     flow.data(0, b"BBBB", mapping=None, dack=None, seq=5)
     flow.data(0, b"DDDD", mapping=None, dack=None)
+    flow.segment(1, ACK)
     with analyze(talk.tape.pcap()) as trace:
         assert text(trace) == b"AAAABBBBCCCCDDDD"
         assert sums(trace) == {"unmapped": 16}
@@ -99,6 +100,7 @@ def test_retransmission_with_other_octets_after_a_fallback_changes_nothing() -> 
     flow.data(0, b"AAAABBBB", mapping=None, dack=None)
     flow.data(0, b"XXXX", mapping=None, dack=None, seq=3)
     flow.data(0, b"CCCC", mapping=None, dack=None)
+    flow.segment(1, ACK)
     with analyze(talk.tape.pcap()) as trace:
         assert text(trace) == b"AAAABBBBCCCC"
 
