@@ -53,7 +53,7 @@ def register() -> None:
     settings.register_profile(
         "mutation",
         settings.get_profile("ci"),
-        max_examples=12,
+        max_examples=40,
         database=None,
         phases=[Phase.explicit, Phase.generate],
     )

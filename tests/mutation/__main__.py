@@ -44,6 +44,11 @@ def options() -> argparse.ArgumentParser:
         "--tier", nargs="*", default=None, metavar="FILE", help="other tests than the tier's"
     )
     parser.add_argument(
+        "--despite",
+        action="store_true",
+        help="leave out tests that fail without a mutant; the gate fails in any case",
+    )
+    parser.add_argument(
         "--output", type=Path, default=Path("build/mutation"), help="folder (build/mutation)"
     )
     return parser
@@ -72,15 +77,20 @@ def named(modules: dict[str, list[Module]], name: str) -> dict[str, list[Mutant]
 
 
 class Progress:
-    """A line on standard error now and then."""
+    """A line on standard error now and then, and each survivor in a file at once."""
 
-    def __init__(self, wanted: int) -> None:
-        self.wanted, self.began = wanted, time.monotonic()
+    def __init__(self, wanted: int, file: Path) -> None:
+        self.wanted, self.file, self.began = wanted, file, time.monotonic()
         self.said = self.began
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
 
-    def __call__(self, done: int) -> None:
-        """Say it if it is time."""
+    def __call__(self, done: int, mutant: Mutant, outcome: Outcome) -> None:
+        """A mutant was tried."""
         now = time.monotonic()
+        if not outcome.killed:
+            with self.file.open("a") as file:
+                file.write(_shown(mutant, outcome))
         if now - self.said >= EVERY:
             self.said = now
             rest = (now - self.began) / done * (self.wanted - done)
@@ -101,19 +111,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sample = draw(modules, given.sample, given.seed)
     tests = list(FILES) if given.tier is None else given.tier
     wanted = sum(map(len, sample.values()))
+    broken: list[str] = []
     results: dict[str, list[tuple[Mutant, Outcome]]]
     if not tests:
         results = {name: [(m, Outcome(status="survived")) for m in sample[name]] for name in STRATA}
         seconds = 0.0
     else:
         try:
-            campaign = Campaign(tests, given.jobs)
+            campaign = Campaign(tests, given.jobs, given.despite)
         except BrokenTierError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         seconds = campaign.seconds
+        broken = [f"left out: {each.splitlines()[0]}" for each in campaign.broken]
         print(f"{len(campaign.seen)} tests, {seconds:.1f} s; {wanted} mutants", file=sys.stderr)
-        found = campaign.run(_mixed(sample), Progress(wanted))
+        progress = Progress(wanted, given.output / "survivors.txt")
+        found = campaign.run(_mixed(sample), progress)
         campaign.close()
         results = {name: [(m, found[m]) for m in sample[name]] for name in STRATA}
     if given.mutant:
@@ -122,20 +135,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(difference(mutant), outcome, sep="\n")
         return int(not wanted)
     wrong = judge(modules, results, wanted=given.sample, floor=given.floor)
+    wrong += broken
     elapsed = time.monotonic() - began
     settings = {"sample": given.sample, "seed": given.seed, "floor": given.floor, "tests": tests}
     body = to_json(modules, results, wrong, **settings, seconds=round(elapsed, 1))
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / "report.json").write_text(json.dumps(body, indent=1) + "\n")
     text = lines(modules, results, wrong)
-    survivors = [each for each in body["mutants"] if "diff" in each]
-    (given.output / "survivors.txt").write_text(
-        "\n\n".join(f"# {each['name']}\n# in {each['function'] or 'the module'}\n{each['diff']}"
-                    for each in survivors) + "\n"
-    )  # fmt: skip
     print("\n".join(text))
     print(f"{elapsed:.0f} s with {given.jobs} processes; survivors: {given.output}/survivors.txt")
     return int(bool(wrong))
+
+
+def _shown(mutant: Mutant, outcome: Outcome) -> str:
+    where = mutant.function or "the module"
+    return f"# {mutant.name}: {outcome.status}\n# in {where}\n{difference(mutant)}\n\n"
 
 
 def _mixed(sample: dict[str, list[Mutant]]) -> list[Mutant]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import wait
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from tests.mutation.child import Outcome, Seen
 from tests.mutation.population import ROOT, STRATA, Mutant, files
-from tests.mutation.server import Job, Server, start
+from tests.mutation.server import SCOUT, Job, Server, start
 
 __all__ = ["BrokenTierError", "Campaign"]
 
@@ -29,12 +28,13 @@ class Campaign:
     Args:
         tests: The files with the tests.
         jobs: Mutants at a time.
+        despite: Whether tests that fail without a mutant are left out, and not an error.
 
     Attributes:
-        seen: What each test of the tier does.
+        seen: What each test of the tier does. broken: Names and messages of those that fail.
     """
 
-    def __init__(self, tests: Sequence[str], jobs: int) -> None:
+    def __init__(self, tests: Sequence[str], jobs: int, despite: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="mptcp-oracle-mutation-")
         scratch = Path(self._folder.name)
         mutated = [ROOT / path for stratum in STRATA for path in files(stratum)]
@@ -46,13 +46,19 @@ class Campaign:
             for slot in range(jobs)
         ]
         self._early: set[tuple[str, str]] = set()
-        self.seen: list[Seen] = []
         for slot in self._slots:
-            early, seen = _hello(slot["warm"])
+            early = slot["warm"].line.recv()
+            if isinstance(early, str):
+                raise BrokenTierError(early)
             self._early |= early
-            self.seen = seen
+        scout = self._slots[0]["warm"].line
+        scout.send(SCOUT)
+        self.seen: list[Seen] = scout.recv()
+        if not isinstance(self.seen, list):
+            raise BrokenTierError(f"the tier did not run: {self.seen}")
         broken = [f"{each.name}: {each.failed}" for each in self.seen if each.failed]
-        if broken:
+        self.broken = broken
+        if broken and not despite:
             self.close()
             raise BrokenTierError("these fail without a mutant:\n" + "\n".join(broken[:5]))
         self._names = [each.name for each in self.seen]
@@ -83,7 +89,7 @@ class Campaign:
     def run(
         self,
         mutants: Iterable[Mutant],
-        progress: Callable[[int], None] = lambda done: None,
+        progress: Callable[[int, Mutant, Outcome], None] = lambda *_: None,
     ) -> dict[Mutant, Outcome]:
         """Try each mutant."""
         found: dict[Mutant, Outcome] = {}
@@ -105,7 +111,7 @@ class Campaign:
                     continue
                 found[mutant] = outcome
                 self._learn(mutant, outcome)
-                progress(len(found))
+                progress(len(found), mutant, outcome)
         return found
 
     def _job(self, mutant: Mutant) -> Job:
@@ -114,7 +120,7 @@ class Campaign:
         first = self._reach.get((file, mutant.outer)) if mutant.outer else self._touch.get(file)
         kills = self._kills.get(mutant.path, Counter())
         order = sorted(
-            range(len(self.seen)),
+            (index for index, each in enumerate(self.seen) if not each.failed),
             key=lambda index: (
                 index not in (first or ()),
                 -kills[index] / (0.01 + self.seen[index].seconds),
@@ -151,16 +157,3 @@ class Campaign:
             for server in slot.values():
                 server.stop()
         self._folder.cleanup()
-
-
-def _hello(server: Server) -> tuple[set[tuple[str, str]], list[Seen]]:
-    early = server.line.recv()
-    if isinstance(early, str):
-        raise BrokenTierError(early)
-    began = time.monotonic()
-    seen = server.line.recv()
-    if not isinstance(seen, list):
-        raise BrokenTierError(
-            f"the tier did not run: {seen} after {time.monotonic() - began:.0f} s"
-        )
-    return early, seen

@@ -25,8 +25,8 @@ __all__ = ["Outcome", "Seen", "Suite", "supervise", "with_parent"]
 
 #: Octets of address space for one mutant: a loop that only appends ends with a MemoryError.
 MOST_MEMORY = 4 << 30
-#: Seconds after which a mutant that uses no processor time is given up.
-LONGEST_WAIT = 180.0
+#: Seconds after which a child that uses no processor time is given up.
+LONGEST_WAIT = 1800.0
 PR_SET_PDEATHSIG = 1
 #: Processor seconds for importing and collecting.
 IMPORTING = 60.0

@@ -30,10 +30,13 @@ from tests.mutation.population import ROOT, Mutant, mutate
 from tests.mutation.swap import Importer, Living, Watch, compiled
 from tests.mutation.tier import ARGUMENTS, LEFT_OUT
 
-__all__ = ["Job", "Server", "start"]
+__all__ = ["SCOUT", "Job", "Server", "start"]
 
 
 LEFT = re.compile("|".join(LEFT_OUT))
+SCOUT = "scout"
+"""Asks a warm server what each test does; it answers with a list of :class:`Seen`."""
+
 #: What a cold server imports beforehand: what the project and its tests use of others.
 OUTSIDE = ("click", "cython", "hypothesis.strategies", "hypothesis.extra.numpy", "numpy")
 
@@ -154,8 +157,10 @@ class _Warm(_Loop):
         gc.collect()
         gc.freeze()
         self._line.send(self._watch.seen)
-        self._line.send(supervise(lambda: suite.scout(self._files), names, self._place))
         while (job := self._line.recv()) is not None:
+            if job == SCOUT:
+                self._line.send(supervise(lambda: suite.scout(self._files), names, self._place))
+                continue
             self._line.send(supervise(lambda: self._try(suite, living, job), names, self._place))
         os._exit(0)
 
@@ -211,6 +216,5 @@ def _once() -> None:
 
 def block_compiled() -> None:
     """Let the compiled form of the engine be absent: it is not mutated, and knows the answers."""
-    for name in ("records", "packets", "options", "streams", "segments", "mappings",
-                 "transmissions", "checksums"):  # fmt: skip
-        sys.modules[f"mptcp_oracle.engine.compiled.{name}"] = None  # type: ignore[assignment]
+    for path in (ROOT / "mptcp_oracle" / "engine").glob("*.py"):
+        sys.modules[f"mptcp_oracle.engine.compiled.{path.stem}"] = None  # type: ignore[assignment]

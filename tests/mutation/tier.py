@@ -11,6 +11,8 @@ from __future__ import annotations
 __all__ = ["ARGUMENTS", "FILES", "LEFT_OUT", "SETTINGS"]
 
 FILES = (
+    "tests/unit/test_engine_numbers.py",
+    "tests/property/test_number_loops.py",
     "tests/unit/test_crypto.py",
     "tests/unit/test_vectors.py",
     "tests/unit/test_mptcp.py",
