@@ -23,10 +23,10 @@ from mptcp_oracle.generators import Sample
 from mptcp_oracle.model.tables import TRANSITIONS
 from tests.proof.equal import check, plan_of, samples
 
-__all__ = ["BATCH", "Tally", "batch", "volume"]
+__all__ = ["BATCH", "Tally", "batch", "sizing", "volume"]
 
-BATCH = 500
-"""Captures of one run of Hypothesis."""
+BATCH = 1_000
+"""Captures of one run of Hypothesis, which begins with fifty that are as simple as can be."""
 
 
 @dataclass(slots=True)
@@ -158,25 +158,32 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
             begin = at + 1
 
 
+def sizing(count: int) -> tuple[int, int]:
+    """How many batches, all of one size, make at least so many captures; and that size."""
+    batches = max(1, -(-count // BATCH))
+    return batches, -(-count // batches)
+
+
 def batch(seed: int, count: int, profile: str, *, shrink: bool = True) -> Tally:
     """So many captures under one seed; the first failure ends it.
 
     Args:
         seed: Of Hypothesis.
-        count: How many captures.
+        count: How many captures; another number gives other captures.
         profile: ``quick`` or ``deep``: what they are like.
         shrink: Whether to make a failing capture small, which runs the batch again.
     """
     tally, began = Tally(seeds={os.getpid(): [seed]}), time.process_time()
     try:
         _run(seed, count, profile, tally, [Phase.generate])
-    except Exception:
+    except Exception as error:
+        found: Exception = error
         if shrink:
             try:
                 _run(seed, count, profile, Tally(), [Phase.generate, Phase.shrink])
             except Exception as smaller:
-                error = smaller
-        tally.failures[seed] = "".join(traceback.format_exception(error)[-6:])
+                found = smaller
+        tally.failures[seed] = "".join(traceback.format_exception(found)[-6:])
     tally.seconds = time.process_time() - began
     tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return tally
@@ -203,7 +210,7 @@ def volume(
 
     Args:
         seed: Where the batches' seeds begin; run ``n`` of it begins at ``n * 1_000_000``.
-        count: Captures in all.
+        count: Captures in all, at least.
         jobs: Processes.
         profile: ``quick`` or ``deep``.
         every: Seconds between two tallies.
@@ -211,12 +218,12 @@ def volume(
     Yields:
         The tally so far, now and then, and last the whole one.
     """
-    sizes = [BATCH] * (count // BATCH) + ([count % BATCH] if count % BATCH else [])
+    batches, size = sizing(count)
     total, said = Tally(), time.monotonic()
     with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
         waiting = [
-            pool.submit(batch, 1_000_000 * seed + turn, size, profile)
-            for turn, size in enumerate(sizes)
+            pool.submit(batch, 1_000_000 * seed + turn, size, profile, shrink=False)
+            for turn in range(batches)
         ]
         for done in as_completed(waiting):
             total.merge(done.result())
