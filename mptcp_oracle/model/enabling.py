@@ -101,7 +101,10 @@ def fates(world: World) -> tuple[Event, ...]:
 def acts(world: World, roles: tuple[int, ...] = (0, 1)) -> tuple[Event, ...]:
     """What the hosts in these roles may do of their own accord."""
     if not world.subflows:
-        return _within(world, [Connect()])
+        opened = [Connect()]
+        if world.settings.fast_open:
+            opened.append(Connect(data=world.settings.unit))
+        return _within(world, [*opened])
     events: list[Event] = []
     for role in roles:
         _of_host(world, role, events)

@@ -156,6 +156,8 @@ def _bound(name: str, text: str, settings: Settings | None = None, **counts: int
 
 UNITS = Settings(unit=2)
 V0 = Settings(version=0, unit=2)
+BOXED = Settings(unit=2, middlebox=True)
+SUMMED = Settings(unit=2, middlebox=True, checksum=(True, False))
 
 SMALL: tuple[Bound, ...] = (
     _bound("handshake", "a handshake over a network that loses, doubles and reorders",
@@ -170,6 +172,8 @@ SMALL: tuple[Bound, ...] = (
     _bound("fast close", "MP_FASTCLOSE from one host or both", UNITS, Send=1, FastClose=2),
     _bound("addresses", "an address announced, echoed, withdrawn", UNITS,
            Send=1, Announce=1, Echo=1, Withdraw=1),
+    _bound("stripped", "a middlebox takes the options from one segment", BOXED, Send=1, Alter=1),
+    _bound("corrupted", "a middlebox changes data under checksums", SUMMED, Send=2, Alter=1),
 )  # fmt: skip
 """Bounds that take seconds."""
 
@@ -191,5 +195,11 @@ BOUNDS: tuple[Bound, ...] = (
     _bound("priority", "a join and changed priorities", UNITS, Join=1, Prioritise=1, Send=1),
     _bound("window", "a closed window, probes", Settings(unit=2, buffers=(4, 4)),
            Send=2, Stall=1, Read=1, Probe=1),
+    _bound("fast open", "data on the SYN, losses", Settings(unit=2, fast_open=2),
+           Send=1, Lose=1, Retransmit=1),
+    _bound("stripped, two subflows", "a join under a middlebox that takes options away", BOXED,
+           Send=1, Join=1, Alter=1),
+    _bound("corrupted, two subflows", "the same under one that changes data", SUMMED,
+           Send=2, Join=1, Alter=1),
 )  # fmt: skip
 """Bounds of the full exploration."""
