@@ -22,6 +22,7 @@ from mptcp_oracle.model.choices import Choices
 from mptcp_oracle.model.compose import DEEP, SMALL, Plan, compose
 from tests.common.agreement import differences
 from tests.common.hostile import engine_form
+from tests.common.watched import watched
 
 __all__ = [
     "DisagreementError",
@@ -49,12 +50,16 @@ def plan_of(profile: str) -> Plan:
 
 
 def samples(plan: Plan) -> SearchStrategy[Sample]:
-    """Captures of a plan."""
+    """Captures of a plan; every step of the model keeps its invariants, or an error is raised."""
     return drawn(_sampler(plan))
 
 
 def _sampler(plan: Plan) -> Callable[[Choices], Sample]:
-    return lambda choices: Sample(compose(choices, plan))
+    def composed(choices: Choices) -> Sample:
+        with watched():
+            return Sample(compose(choices, plan))
+
+    return composed
 
 
 def facts_of(octets: bytes, engine: str = "") -> list[Fact]:

@@ -7,6 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from mptcp_oracle.model import invariants
+from mptcp_oracle.model.choices import Counted
+from mptcp_oracle.model.compose import DEEP, compose
 from mptcp_oracle.model.events import Connect, Deliver, Event, Finish, Join, Send
 from mptcp_oracle.model.exploration import SMALL, Bound, explore
 from mptcp_oracle.model.invariants import INVARIANTS, Invariant, violations
@@ -15,6 +18,7 @@ from mptcp_oracle.model.step import Step, step
 from mptcp_oracle.model.trace import Mapping
 from mptcp_oracle.model.world import World, changed, opening
 from mptcp_oracle.options import MpJoinSyn
+from tests.common.watched import BrokenInvariantError, watched
 from tests.exploration.page import PAGE, Row, rows_of, written
 
 
@@ -140,3 +144,20 @@ def test_every_invariant_can_be_broken(invariant: Invariant) -> None:
     before = BEFORE.get(name, lambda world: world)(before)
     found = [sentence.partition(":")[0] for sentence in violations(before, tamper(outcome))]
     assert name in found
+
+
+def test_generated_runs_keep_every_invariant() -> None:
+    """No step of a few hundred composed captures breaks an invariant."""
+    with watched():
+        for number in range(150):
+            compose(Counted(11, f"watched {number}"), DEEP)
+
+
+def test_a_watched_run_stops_at_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose SYN/ACK breaks an invariant does not go on."""
+    silent = replace(
+        INVARIANTS[0], broken=lambda before, outcome: iter(["no"] * bool(outcome.sent))
+    )
+    monkeypatch.setattr(invariants, "INVARIANTS", (silent,))
+    with watched(), pytest.raises(BrokenInvariantError, match="stream: no; Connect"):
+        compose(Counted(11, "watched"), DEEP)
