@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import resource
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -183,7 +182,8 @@ def batch(seed: int, count: int, profile: str, *, shrink: bool = True) -> Tally:
                 _run(seed, count, profile, Tally(), [Phase.generate, Phase.shrink])
             except Exception as smaller:
                 found = smaller
-        tally.failures[seed] = "".join(traceback.format_exception(found)[-6:])
+        notes = getattr(found, "__notes__", [])
+        tally.failures[seed] = "\n".join([f"{type(found).__name__}: {found}", *notes])
     tally.seconds = time.process_time() - began
     tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return tally
