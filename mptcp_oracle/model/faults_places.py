@@ -172,7 +172,7 @@ def _ends(sent: Sent) -> bool:
 
 
 def quiet(where: Test = anything, *, option: Option | None = None) -> Find:
-    """Pure ACKs on established subflows, before anything in the connection comes to its end.
+    """Pure ACKs that arrive on established subflows, before anything comes to its end.
 
     Args:
         where: What else must hold.
@@ -181,6 +181,7 @@ def quiet(where: Test = anything, *, option: Option | None = None) -> Find:
 
     def find(trace: Trace) -> Iterator[Place]:
         over = {each.number for each in trace.connections if each.fallback is not None}
+        arrived = {each.segment.number for each in trace.deliveries}
         for sent in trace.segments:
             subflow = trace.subflows[sent.subflow]
             if _ends(sent):
@@ -189,6 +190,7 @@ def quiet(where: Test = anything, *, option: Option | None = None) -> Find:
                 sent.flags == ACK
                 and not sent.payload
                 and subflow.connection not in over
+                and sent.number in arrived
                 and subflow.outcome == "established"
                 and not has(sent, *HANDSHAKE)
                 and has(sent, Dss)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from mptcp_oracle.generators.emit import emit
@@ -24,9 +25,6 @@ from tests.proof.equal import facts_of
 
 OPEN: dict[str, str] = {
     "synack-hmac-keys-swapped": "its roles are taken for exchanged, as if the token were wrong",
-    "syn-data-counted": "where data after TCP Fast Open lies is under discussion",
-    "syn-data-resent-unmapped": "where data after TCP Fast Open lies is under discussion",
-    "synack-without-key": "a malformed option on the SYN/ACK is not taken for none",
     **{
         name: "the frame of a DATA_FIN is taken for the first with a DSN"
         for name in FAULTS
@@ -41,9 +39,15 @@ UNTOLD: dict[str, str] = {
 }
 """Faults that change a capture and no fact of it, and why."""
 
+UNNAMED = {
+    "syn-data-counted": "the octets before the first may have gone over another subflow",
+}
+"""Deviations that the analyzer does not call a mismatch, and why."""
+
 PLACES = ("frame", "time", "previous", "copies", "subflow", "connection", "announced")
 
 
+@cache
 def grown(fault: Fault, seed: int) -> tuple[Trace, Trace]:
     """A trace with a place for a fault, and the trace with the fault in it."""
     choices = Counted(seed, fault.name)
@@ -103,8 +107,6 @@ def test_facts_of_a_faulty_trace_equal_its_truth(fault: Fault) -> None:
             # What the clean trace already has is no matter of the fault.
             known = differences(facts_of(emit(before)), observable(before))
             found = [] if known else found
-        if found and any(truth.syn_data != (0, 0) for truth in faulty.subflows):
-            pytest.xfail(OPEN["syn-data-counted"])
         if found and fault.name in OPEN:
             pytest.xfail(OPEN[fault.name])
         assert not found, "\n".join(found)
@@ -139,7 +141,9 @@ def test_evidence_is_seen_from_where_it_says(fault: Fault) -> None:
             assert evidence(captured(faulty, vantage)), vantage
 
 
-DEVIATIONS = [fault for fault in FAULTS.values() if fault.deviate is not None]
+DEVIATIONS = [
+    fault for fault in FAULTS.values() if fault.deviate is not None and fault.name not in UNNAMED
+]
 
 
 @pytest.mark.parametrize("fault", DEVIATIONS, ids=lambda fault: fault.name)

@@ -40,7 +40,8 @@ def grounds(each: Fault, version: int) -> Iterator[Trace]:
         yield trace
     made = 0
     for seed in range(0 if found else 400):
-        trace = soil(replace(each, **{f"v{1 - version}": ()}), Counted(seed, each.name))
+        alone = replace(each, v0=()) if version else replace(each, v1=())
+        trace = soil(alone, Counted(seed, each.name))
         if each.places(trace):
             made += 1
             yield trace
