@@ -80,11 +80,14 @@ def generate(
             eras.vantage(wanted)
             played = []
             numbers = eras.eras(count)
-            with _workers(wish, jobs, len(numbers)) as spread:
-                for era in spread(_era, numbers, (count, folder)):
-                    played.append(era)
-                    watch(min(count, len(played) * eras.ERA), count)
-            written = eras.join(wanted, played, folder)
+            try:
+                with _workers(wish, jobs, len(numbers)) as spread:
+                    for era in spread(_era, numbers, (count, folder)):
+                        played.append(era)
+                        watch(min(count, len(played) * eras.ERA), count)
+                written = eras.join(wanted, played, folder)
+            finally:
+                eras.sweep(folder, numbers)
             index.write(_line(written))
             return written.tally
         with _workers(wish, jobs, count) as spread:

@@ -34,7 +34,7 @@ from mptcp_oracle.model.interleave import interleave
 from mptcp_oracle.model.observable import observable
 from mptcp_oracle.model.vantage import Tap
 
-__all__ = ["ERA", "Era", "eras", "join", "play_era", "vantage"]
+__all__ = ["ERA", "Era", "eras", "join", "play_era", "sweep", "vantage"]
 
 #: Cases in an era, and nanoseconds between the beginnings of two; no connection lives as long.
 ERA, SPAN = 64, 600_000_000_000
@@ -176,7 +176,7 @@ def _part(fact: Fact) -> str:
 
 
 def join(wanted: Order, played: Sequence[Era], folder: Path) -> Written:
-    """Join eras to one capture with one truth, and remove what they were written to.
+    """Join eras to one capture with one truth.
 
     Raises:
         OSError: A file cannot be written.
@@ -212,13 +212,17 @@ def join(wanted: Order, played: Sequence[Era], folder: Path) -> Written:
     truth = None if wanted.malformed else f"{name}-all.truth.jsonl"
     if truth:
         write_truth(folder / truth, _facts(folder, played), file.name, digest.hexdigest(), origin)
-    for era in played:
-        for part in ("records", *PARTS):
-            _spool(folder, era.number, part).unlink(missing_ok=True)
     line = {"capture": file.name, "truth": truth, "sha256": digest.hexdigest(),
             "octets": tally.octets, "frames": tally.frames, "connections": tally.connections,
             "subflows": tally.subflows, **origin}  # fmt: skip
     return Written(line=line, tally=tally)
+
+
+def sweep(folder: Path, numbers: Iterable[int]) -> None:
+    """Remove what eras were written to, whether or not they were joined."""
+    for number in numbers:
+        for part in ("records", *PARTS):
+            _spool(folder, number, part).unlink(missing_ok=True)
 
 
 def _pieces(folder: Path, played: Iterable[Era]) -> Iterator[bytes]:

@@ -167,19 +167,30 @@ def _traced(
     if recipe.fault is None:
         weights = scenario.connections if crowd else (1,)
         count = choices.weighted([(weight, at) for at, weight in enumerate(weights, 1)])
-        traces = [
-            _drive(recipe, scenario, choices, _settings(recipe, scenario, choices, index + at))
-            for at in range(count)
-        ]
+        try:
+            traces = [
+                _drive(recipe, scenario, choices, _settings(recipe, scenario, choices, index + at))
+                for at in range(count)
+            ]
+        except IllegalEvent as error:
+            raise _defect(error) from error
         offsets = [0, *(choices.integer(0, LATEST) * MS for _ in traces[1:])]
         return interleave(traces, offsets)
     try:
         return _faulty(recipe, recipe.fault, scenario, choices, index)
-    except IllegalEvent:
+    except IllegalEvent as error:
         # What is arranged for a fault may leave no room for the lines of a script.
         if isinstance(scenario.behaviour, Script):
             return None
-        raise
+        raise _defect(error) from error
+
+
+def _defect(error: IllegalEvent) -> OracleError:
+    return OracleError(
+        "the model refuses an event of its own",
+        cause=error.message,
+        hint="this is a defect of mptcp-oracle: please report the command, and try another seed",
+    )
 
 
 def _faulty(

@@ -26,6 +26,7 @@ MEANINGS = {
     "after_loss": "What a subflow had in flight at a TCP time-out goes over another one.",
     "opportunistic": "Data that keeps the window closed is repeated on a quicker subflow.",
     "subflow_end": "A subflow is reset half way; what it held goes over another one.",
+    "address_removed": "An address is withdrawn half way; what its subflow held goes elsewhere.",
 }
 """What each scheduler does, in a sentence."""
 

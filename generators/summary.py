@@ -67,7 +67,8 @@ class Tally:
 
     def missing(self, subject: str) -> list[str]:
         """What there is of a subject and was not met."""
-        return [each for each in KNOWN.get(subject, ()) if not self.counts[subject][each]]
+        found = self.counts.get(subject, {})
+        return [each for each in KNOWN.get(subject, ()) if each not in found]
 
 
 def of_case(case: Case, octets: int) -> Tally:
