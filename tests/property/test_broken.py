@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from types import CodeType
@@ -15,6 +16,7 @@ from mptcp_oracle.model.choices import Counted
 from mptcp_oracle.model.compose import SMALL, compose
 from tests.common.agreement import differences
 from tests.common.broken import MISTAKES, Edit, Mistake, broken, function_at
+from tests.common.checkout import ROOT
 from tests.common.profiles import EXAMPLES
 from tests.proof.equal import DisagreementError, disagreement, facts_of, samples
 
@@ -106,6 +108,15 @@ def test_a_mistake_follows_the_analyzer() -> None:
     gone = Mistake("gone", "Nobody.", (Edit(f"{CONNECTIONS}:_begin", "no such text", ""),))
     with pytest.raises(AssertionError, match="gone: 0 times"), broken(gone):
         pass
+
+
+def test_the_page_lists_every_mistake() -> None:
+    """The table in the documentation has each mistake, who would make it, and a count."""
+    page = (ROOT / "docs" / "proof.md").read_text()
+    rows = re.findall(r"^\| (.+) \| (Who .+) \| (\d+) \|$", page, re.MULTILINE)
+    assert [row[:2] for row in rows] == [(each.name, each.who) for each in MISTAKES]
+    assert all(0 < int(row[2]) <= QUICK for row in rows)
+    assert f"has {len(MISTAKES)} analyzers" in page
 
 
 def test_mistakes_are_told_apart() -> None:
