@@ -7,6 +7,7 @@ A missing option proves nothing by itself, for the frame that had it may be miss
 - Else the first payload of a host goes without any option, on the only subflow that was
   established, and the other host acknowledges it. It is called ``third_packet`` if nothing of the
   initiator has an option after its SYN, else ``no_mapping``.
+- ``no_mapping``, too: later payload does so, and no MPTCP comes from either host after it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mptcp_oracle.model.observed_groups import Group
 from mptcp_oracle.model.observed_handshakes import Handshake, syn_data
 from mptcp_oracle.model.observed_joins import established
 from mptcp_oracle.model.observed_payload import Payload
+from mptcp_oracle.model.observed_spans import Spans
 from mptcp_oracle.model.trace import ACK, RST, SYN
 from mptcp_oracle.options import MpCapable
 
@@ -46,7 +48,40 @@ def fallback_of(
             return "third_packet", own[0].number
     if infinite:
         return "infinite_mapping", infinite[0]
+    if not plain and len(lone) == 1:
+        later = (_plain_from(lone[0], shakes[lone[0].id], payload, host) for host in (0, 1))
+        plain = [seen for seen in later if seen is not None]
     return ("no_mapping", min(seen.number for seen in plain)) if plain else None
+
+
+def _plain_from(flow: Flow, shake: Handshake, payload: Payload, host: int) -> Seen | None:
+    """The frame of the first payload without mapping, if both hosts are plain TCP from there on.
+
+    All payload before it has to be in the capture, and the other host has to acknowledge it.
+    """
+    if shake.origin_from[host] != "handshake":
+        return None
+    sent = [
+        seen
+        for seen in flow.fresh
+        if seen.segment.host == host and seen.segment.payload and not _is_sign(seen)
+    ]
+    held: Spans[bool] = Spans()
+    for seen in sent:
+        held.put(seen.start, seen.start + len(seen.segment.payload), True)
+    begin = next(
+        (seen for seen in sent if any(under is None for _, _, under in payload.ranges(seen))), None
+    )
+    if begin is None or begin.cut:
+        return None
+    first = 1 + syn_data(shake, host)
+    acknowledged = max(
+        (seen.segment.ack or 0 for seen in flow.fresh if seen.segment.host != host), default=0
+    )
+    goes_on = any(seen.marked and seen.number >= begin.number for seen in flow.fresh)
+    end = max(seen.start + len(seen.segment.payload) for seen in sent)
+    whole = held.holds(min(first, end), end)
+    return begin if whole and acknowledged > begin.start and not goes_on else None
 
 
 def _is_sign(seen: Seen) -> bool:
