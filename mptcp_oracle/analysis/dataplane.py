@@ -216,7 +216,10 @@ def _base(
 
 def _name_contradiction(plane: DataPlane, host: Host, connection: Connection, half: int) -> None:
     """Say that a host's first DSN does not follow from its key."""
-    row = plane.wire.mappings["row"][plane.map_order[plane.map_first[half]]]
+    row = min(
+        plane.wire.mappings["row"][plane.map_order[at]]
+        for at in range(plane.map_first[half], plane.map_first[half + 1])
+    )
     connection.mismatches.append(
         Mismatch(
             what="idsn",

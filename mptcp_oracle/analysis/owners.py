@@ -132,7 +132,12 @@ class Owners:
         # HMACs, or addresses, say that the joiner put in its own token.
         if not verified:
             right = owner_by_hmac(shake, connection, role)
-            if right or (right is None and self._backwards(shake, connection, role)):
+            backwards = self._backwards(shake, connection, role)
+            if (
+                backwards
+                if right is None
+                else right and not self._forwards(shake, connection, role)
+            ):
                 return Found(connection, role, "the token is the joiner's own")
         return Found(connection, 1 - role)
 
@@ -203,6 +208,12 @@ class Owners:
             self._addresses[connection.id].of[1 - role],
         )
         return destination not in own and (source in own or destination in other)
+
+    def _forwards(self, shake: Handshake, connection: Connection, role: int) -> bool:
+        """Whether the SYN went *to* the host that owns its token, going by addresses."""
+        source, destination = shake.subflow.source.address, shake.subflow.destination.address
+        own = self._addresses[connection.id].of[role]
+        return destination in own and source not in own
 
     # ------------------------------------------------------------------ by slip or HMAC
 

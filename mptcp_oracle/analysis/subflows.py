@@ -86,7 +86,6 @@ def _read(wire: Wire, signals: Signals, shake: Handshake) -> Handshake:
     for raw in signals.options.get(stream, ()):
         if raw.subtype > 1:
             continue
-        with_option.add(raw.row)
         option = raw.decode(None)
         if (
             isinstance(option, Malformed)
@@ -99,6 +98,7 @@ def _read(wire: Wire, signals: Signals, shake: Handshake) -> Handshake:
         kind = "initial" if isinstance(option, MpCapable) else "joined"
         if not isinstance(option, MpCapable | MpJoinSyn | MpJoinSynAck | MpJoinAck):
             continue
+        with_option.add(raw.row)
         if subflow.kind is None:
             subflow.kind = kind
         elif subflow.kind != kind:

@@ -76,12 +76,14 @@ def _ssn(seen: Seen) -> int:
 
 
 def _contents(fresh: list[Seen]) -> dict[tuple[int, int], Spans[tuple[int, bytes]]]:
-    """The octets of each half as they were captured first."""
+    """The octets of each half as they were sent first, as far as they were captured."""
     contents: dict[tuple[int, int], Spans[tuple[int, bytes]]] = {}
     for seen in fresh:
-        if seen.captured and not seen.segment.flags & RST:
+        octets = seen.segment.payload
+        if octets and not seen.segment.flags & RST:
             spans = contents.setdefault((seen.flow.id, seen.segment.host), Spans())
-            spans.fill(seen.start, seen.start + seen.captured, (seen.start, seen.segment.payload))
+            held = (seen.start, octets[: seen.captured])
+            spans.fill(seen.start, seen.start + len(octets), held)
     return contents
 
 
@@ -102,7 +104,7 @@ def _check(
             return "incomplete"
         first = mapping.sequence
         for low, high, piece in held.parts(first, first + mapping.octets):
-            if piece is None:
+            if piece is None or high - piece[0] > len(piece[1]):
                 return "incomplete"
             pieces.append(piece[1][low - piece[0] : high - piece[0]])
     right = crypto.dss_checksum(
