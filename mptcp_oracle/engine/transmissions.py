@@ -500,7 +500,7 @@ class Classifier:
                 self.mptcp_row[h] = i
                 self.unmapped_row[h] = -1
             # What this segment says about the other half's data.
-            if self.flags[i] & 0x0010:
+            if self.flags[i] & 0x0014 == 0x0010:
                 value = self.acked[h ^ 1]
                 value = value + signed32(self.ack[i] - self.isn[h ^ 1] - value)
                 if value > self.acked[h ^ 1]:

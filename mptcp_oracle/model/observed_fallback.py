@@ -19,7 +19,7 @@ from mptcp_oracle.model.observed_joins import established
 from mptcp_oracle.model.observed_payload import Payload
 from mptcp_oracle.model.observed_spans import Spans
 from mptcp_oracle.model.trace import ACK, RST, SYN
-from mptcp_oracle.options import MpCapable
+from mptcp_oracle.options import MpCapable, MpJoinSyn, MpJoinSynAck, Option
 
 __all__ = ["fallback_of"]
 
@@ -75,9 +75,7 @@ def _plain_from(flow: Flow, shake: Handshake, payload: Payload, host: int) -> Se
     if begin is None or begin.cut:
         return None
     first = 1 + syn_data(shake, host)
-    acknowledged = max(
-        (seen.segment.ack or 0 for seen in flow.fresh if seen.segment.host != host), default=0
-    )
+    acknowledged = _acknowledged(flow, host)
     goes_on = any(seen.marked and seen.number >= begin.number for seen in flow.fresh)
     end = max(seen.start + len(seen.segment.payload) for seen in sent)
     whole = held.holds(min(first, end), end)
@@ -88,6 +86,23 @@ def _is_sign(seen: Seen) -> bool:
     return bool(seen.segment.flags & (SYN | RST))
 
 
+def _sets_up(option: Option) -> bool:
+    """Whether an option sets up a subflow; a malformed one is ignored."""
+    return isinstance(option, MpCapable | MpJoinSyn | MpJoinSynAck)
+
+
+def _acknowledged(flow: Flow, host: int) -> int:
+    """The highest acknowledgment of what a host sent; that of a RST is no consent."""
+    return max(
+        (
+            seen.segment.ack or 0
+            for seen in flow.fresh
+            if seen.segment.host != host and not seen.segment.flags & RST
+        ),
+        default=0,
+    )
+
+
 def _in_handshake(flow: Flow, shake: Handshake) -> tuple[str, int] | None:
     """A SYN/ACK without MP_CAPABLE, and perhaps a SYN without it."""
     if shake.synack is not None or shake.ack is not None:
@@ -95,7 +110,7 @@ def _in_handshake(flow: Flow, shake: Handshake) -> tuple[str, int] | None:
     bare = [
         seen
         for seen in flow.fresh
-        if seen.segment.flags & SYN and not seen.cut and not seen.segment.options
+        if seen.segment.flags & SYN and not seen.cut and not any(map(_sets_up, seen.whole))
     ]
     answers = [seen for seen in bare if seen.segment.flags & ACK]
     offers = [seen for seen in bare if not seen.segment.flags & ACK]
@@ -109,9 +124,7 @@ def _plain_begin(flow: Flow, shake: Handshake, payload: Payload, host: int) -> S
     if shake.origin_from[host] != "handshake":
         return None
     first = 1 + syn_data(shake, host)
-    acknowledged = max(
-        (seen.segment.ack or 0 for seen in flow.fresh if seen.segment.host != host), default=0
-    )
+    acknowledged = _acknowledged(flow, host)
     sent = [seen for seen in flow.fresh if seen.segment.host == host and seen.segment.payload]
     ((_, _, under),) = payload.halves[flow.id, host].maps.parts(first, first + 1)
     begin = next(
