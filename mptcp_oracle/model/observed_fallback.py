@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from mptcp_oracle.model.observed_frames import Flow, Seen
 from mptcp_oracle.model.observed_groups import Group
-from mptcp_oracle.model.observed_handshakes import Handshake, syn_data
+from mptcp_oracle.model.observed_handshakes import Handshake, sets_up, syn_data
 from mptcp_oracle.model.observed_joins import established
 from mptcp_oracle.model.observed_payload import Payload
 from mptcp_oracle.model.observed_spans import Spans
 from mptcp_oracle.model.trace import ACK, RST, SYN
-from mptcp_oracle.options import MpCapable, MpJoinSyn, MpJoinSynAck, Option
+from mptcp_oracle.options import MpCapable
 
 __all__ = ["fallback_of"]
 
@@ -86,11 +86,6 @@ def _is_sign(seen: Seen) -> bool:
     return bool(seen.segment.flags & (SYN | RST))
 
 
-def _sets_up(option: Option) -> bool:
-    """Whether an option sets up a subflow; a malformed one is ignored."""
-    return isinstance(option, MpCapable | MpJoinSyn | MpJoinSynAck)
-
-
 def _acknowledged(flow: Flow, host: int) -> int:
     """The highest acknowledgment of what a host sent; that of a RST is no consent."""
     return max(
@@ -110,7 +105,7 @@ def _in_handshake(flow: Flow, shake: Handshake) -> tuple[str, int] | None:
     bare = [
         seen
         for seen in flow.fresh
-        if seen.segment.flags & SYN and not seen.cut and not any(map(_sets_up, seen.whole))
+        if seen.segment.flags & SYN and not seen.cut and not any(map(sets_up, seen.whole))
     ]
     answers = [seen for seen in bare if seen.segment.flags & ACK]
     offers = [seen for seen in bare if not seen.segment.flags & ACK]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from mptcp_oracle import crypto
 from mptcp_oracle.model.observed_frames import Flow
-from mptcp_oracle.model.observed_handshakes import Handshake
+from mptcp_oracle.model.observed_handshakes import Handshake, sets_up
 from mptcp_oracle.model.trace import ACK, RST, SYN, ConnectionTruth, Trace
 from mptcp_oracle.options import Dss, MpCapable, MpJoinSyn
 
@@ -128,7 +128,9 @@ def _answered(flow: Flow) -> bool:
     MPTCP is there.
     """
     if any(
-        seen.segment.flags & (SYN | ACK) == SYN | ACK and not seen.cut and not seen.segment.options
+        seen.segment.flags & (SYN | ACK) == SYN | ACK
+        and not seen.cut
+        and not any(map(sets_up, seen.whole))
         for seen in flow.fresh
     ):
         return False

@@ -14,7 +14,7 @@ from mptcp_oracle.model.observed_frames import Flow, Seen
 from mptcp_oracle.model.trace import ACK, RST, SYN
 from mptcp_oracle.options import Dss, MpCapable, MpJoinAck, MpJoinSyn, MpJoinSynAck, Option
 
-__all__ = ["Handshake", "syn_data"]
+__all__ = ["Handshake", "sets_up", "syn_data"]
 
 
 class Handshake:
@@ -228,3 +228,8 @@ def syn_data(shake: Handshake, host: int) -> int:
         return 0
     accepted = (synack.segment.ack or 0) - 1
     return accepted if 0 <= accepted <= len(syn.segment.payload) else 0
+
+
+def sets_up(option: Option) -> bool:
+    """Whether an option sets up a subflow; a malformed one is ignored."""
+    return isinstance(option, MpCapable | MpJoinSyn | MpJoinSynAck)

@@ -6,7 +6,7 @@ from mptcp_oracle import crypto
 from mptcp_oracle.facts import Fact
 from mptcp_oracle.model.observed_frames import Flow
 from mptcp_oracle.model.observed_groups import Group
-from mptcp_oracle.model.observed_handshakes import Handshake
+from mptcp_oracle.model.observed_handshakes import Handshake, sets_up
 from mptcp_oracle.model.trace import RST, SYN
 from mptcp_oracle.options import MpJoinAck, MpJoinSyn, MpJoinSynAck
 
@@ -67,7 +67,8 @@ def _refused(flow: Flow, shake: Handshake) -> bool:
     """
     owner = [seen for seen in flow.fresh if seen.segment.host != flow.truth.opener]
     if shake.synack is None and any(
-        seen.segment.flags & SYN and not seen.segment.options and not seen.cut for seen in owner
+        seen.segment.flags & SYN and not any(map(sets_up, seen.whole)) and not seen.cut
+        for seen in owner
     ):
         return True
     return any(seen.segment.flags & RST for seen in owner) and not _went_on(flow)
