@@ -12,13 +12,14 @@ import mmap
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cosmic_ray.ast import get_ast
@@ -34,6 +35,8 @@ __all__ = ["SCOUT", "Job", "Server", "start"]
 
 
 LEFT = re.compile("|".join(LEFT_OUT))
+#: A cold child first collects the files of so many tests, and so many files at most.
+FIRST_TESTS, FIRST_FILES = 40, 3
 SCOUT = "scout"
 """Asks a warm server what each test does; it answers with a list of :class:`Seen`."""
 
@@ -110,7 +113,7 @@ def _serve(
         for name in OUTSIDE:
             import_module(name)
         while (job := line.recv()) is not None:
-            line.send(supervise(lambda: _cold(job, place, arguments), job.names, place))
+            line.send(_in_two(job, place, arguments[: -len(tests)], tests))
 
 
 class _Loop:
@@ -191,6 +194,28 @@ class _Cold(_Loop):
         self.outcome = suite.run(order, [limits.get(index, 10.0) for index in range(len(at))])
 
 
+def _in_two(job: Job, place: mmap.mmap, arguments: Sequence[str], tests: Sequence[str]) -> Outcome:
+    """Try the most promising files of tests alone, and all of them if nothing was noticed."""
+    promising = Counter(_file(job.names[index]) for index in job.order[:FIRST_TESTS])
+    names = [name for name, _ in promising.most_common(FIRST_FILES)]
+    chosen = [test for test in tests if _file(test) in names]
+    first = replace(job, order=[i for i in job.order if _file(job.names[i]) in names])
+    outcome: Outcome = supervise(
+        lambda: _cold(first, place, [*arguments, *chosen]), job.names, place
+    )
+    if outcome.status != "survived":
+        return outcome
+    return cast(
+        "Outcome",
+        supervise(lambda: _cold(job, place, [*arguments, *tests]), job.names, place),
+    )
+
+
+def _file(name: str) -> str:
+    """The name of the file that a node id or a path is about, without its folder."""
+    return Path(name.partition("::")[0]).name
+
+
 def _cold(job: Job, place: mmap.mmap, arguments: Sequence[str]) -> Outcome:
     block_compiled()
     if job.mutant is not None:
@@ -198,9 +223,12 @@ def _cold(job: Job, place: mmap.mmap, arguments: Sequence[str]) -> Outcome:
         sys.meta_path.insert(0, Importer(file, mutate(job.mutant)))
     loop = _Cold(place, job)
     status: Any = pytest.main(list(arguments), plugins=[loop])
-    if loop.outcome is None:
-        return Outcome(status="killed", by="import", why=f"pytest could not collect: {status!r}")
-    return loop.outcome
+    if loop.outcome is not None:
+        return loop.outcome
+    # A test file, or what conftest.py needs, could not be imported.
+    noticed = status in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    word = "killed" if noticed else "error"
+    return Outcome(status=word, by="import", why=f"pytest could not collect: {status!r}")
 
 
 def _once() -> None:
