@@ -23,7 +23,7 @@ from mptcp_oracle.model.trace import (
     SubflowTruth,
     Trace,
 )
-from mptcp_oracle.options import Option
+from mptcp_oracle.options import Dss, Option
 
 __all__ = ["Draft", "Place", "fits"]
 
@@ -240,6 +240,19 @@ class Draft:
         hosts = self.connections[number].hosts
         changed = replace(hosts[role], **fields)
         self.connection(number, hosts=(changed, hosts[1]) if role == 0 else (hosts[0], changed))
+
+    def acknowledge(self, key: int, data_ack: int) -> None:
+        """Put another relative DATA_ACK into the DSS of a segment that has one."""
+        base = self.hosts_of(key)[1].base
+
+        def changed(option: Option) -> Option:
+            if not isinstance(option, Dss) or option.data_ack is None:
+                return option
+            mask = (1 << 8 * option.data_ack_size) - 1
+            return replace(option, data_ack=(base + data_ack) & mask)
+
+        self.options(key, changed)
+        self.set(key, data_ack=data_ack)
 
     def recount(self, number: int, role: int, base: int) -> None:
         """Let the relative DSNs of a host count from another number; the wire stays as it is."""

@@ -218,17 +218,8 @@ def _first_data_ack(trace: Trace) -> Iterator[Place]:
 
 def _idsn_acked(draft: Draft, place: Place) -> None:
     """A DATA_ACK of the peer's IDSN itself, which is one less than the smallest that is valid."""
-    key = place.segments[0]
-
-    def lower(option: Option) -> Option:
-        if not isinstance(option, Dss) or option.data_ack is None:
-            return option
-        mask = (1 << 8 * option.data_ack_size) - 1
-        return replace(option, data_ack=(option.data_ack - 1) & mask)
-
-    draft.options(key, lower)
-    draft.set(key, data_ack=0)
-    draft.blame(key)
+    draft.acknowledge(place.segments[0], 0)
+    draft.blame(place.segments[0])
 
 
 def _first_data_acked(trace: Trace) -> Iterator[Place]:
@@ -251,17 +242,9 @@ def _never_acked(draft: Draft, place: Place) -> None:
     """The listener's DATA_ACK stays where it was, seconds after the subflow's ACK has moved on."""
     last = place.segments[0]
     draft.cut(last)
-
-    def stuck(option: Option) -> Option:
-        if not isinstance(option, Dss) or option.data_ack is None:
-            return option
-        peer = draft.connection_of(last).hosts[0]
-        return replace(option, data_ack=(peer.base + 1) & (1 << 8 * option.data_ack_size) - 1)
-
     for key in draft.order:
         if draft.sent(key).host == 1 and (draft.sent(key).data_ack or 0) > 1:
-            draft.options(key, stuck)
-            draft.set(key, data_ack=1)
+            draft.acknowledge(key, 1)
             draft.blame(key)
     draft.blame(draft.insert(last, draft.sent(last), gap=5_000_000_000))
 

@@ -183,16 +183,48 @@ def _counting_syn_data(trace: Trace) -> Iterator[Place]:
         idsn = crypto.idsn(keys[host], version)
         return (idsn + accepted.get(idsn, 0)) & (1 << 64) - 1
 
-    return (place for place in _counted_from(derive)(trace) if place.host == 0)
+    for place in _counted_from(derive)(trace):
+        early = trace.segments[: place.segments[0]]
+        if place.host == 0 and len({sent.subflow for sent in early}) == 1:
+            yield place
 
 
-def _from_true_idsn(draft: Draft, place: Place) -> None:
-    """Count the DSNs of the host from its IDSN again: the first octet now has 0, not 1."""
+def _recounted(draft: Draft, place: Place) -> None:
+    """Count the DSNs of the host from its IDSN, as its peer does."""
     connection = draft.connection_of(place.segments[0])
-    truth = connection.hosts[place.host]
-    idsn = crypto.idsn(truth.key, connection.version)
-    draft.recount(connection.number, place.host, idsn)
+    key = connection.hosts[place.host].key
+    draft.recount(connection.number, place.host, crypto.idsn(key, connection.version))
+
+
+def _first_is_0(draft: Draft, place: Place) -> None:
+    """The first octet has DSN 0; before it came, the peer had asked for 1."""
+    _recounted(draft, place)
+    _ask_for_1(draft, place, lambda asked: asked < 1)
     draft.blame(*place.segments)
+
+
+def _first_is_late(draft: Draft, place: Place) -> None:
+    """The first octet comes after those of the SYN; the peer goes on to ask for 1.
+
+    There the trace ends, for the connection has got stuck.
+    """
+    draft.cut(place.segments[0])
+    _recounted(draft, place)
+    _ask_for_1(draft, place, lambda asked: asked > 1)
+    draft.blame(*place.segments)
+
+
+def _ask_for_1(draft: Draft, place: Place, wrong: Callable[[int], bool]) -> None:
+    number = draft.connection_of(place.segments[0]).number
+    for key in draft.order:
+        sent = draft.sent(key)
+        if (
+            sent.host != place.host
+            and sent.data_ack is not None
+            and draft.connection_of(key).number == number
+            and wrong(sent.data_ack)
+        ):
+            draft.acknowledge(key, 1)
 
 
 def _with_key(settings: Settings, key: int, host: int) -> Settings:
@@ -364,7 +396,8 @@ FAULTS = (
             v0=("6824-3.1-12", "6824-3.1-23", *old),
             needs=("data",),
             find=_counted_from(derive),
-            edit=_from_true_idsn if derive is _idsn_as_first else None,
+            edit=_first_is_0 if derive is _idsn_as_first else None,
+            arranges=derive is _idsn_as_first,
             deviate=_based(derive),
         )
         for name, what, derive, more, old in IDSNS
@@ -375,7 +408,8 @@ FAULTS = (
         v1=("8684-B-01", "8684-3.1-32", "8684-3.3.1-23"),
         needs=("syn_data",),
         find=_counting_syn_data,
-        edit=_from_true_idsn,
+        edit=_first_is_late,
+        arranges=True,
         deviate=lambda settings, host: Deviations(
             base=(crypto.idsn(settings.keys[host], spoken(settings)) + settings.fast_open)
             & (1 << 64) - 1
