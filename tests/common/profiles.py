@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.common.machine import in_ci
 
-__all__ = ["EXAMPLES", "examples", "profile", "register"]
+__all__ = ["EXAMPLES", "SHARE", "examples", "profile", "register", "shares"]
 
 EXAMPLES: dict[str, dict[str, int]] = {
     "equal": {"quick": 300, "deep": 20_000, "hunting": 1_000_000},
@@ -23,6 +23,9 @@ EXAMPLES: dict[str, dict[str, int]] = {
 }
 """Examples of each property over generated captures; profiles not named here take *quick*'s."""
 
+SHARE = 1_000
+"""Most examples of one run of Hypothesis over generated captures."""
+
 
 def profile() -> str:
     """The profile's name."""
@@ -30,7 +33,19 @@ def profile() -> str:
 
 
 def examples(what: str) -> int:
-    """How many examples a property tries under this profile."""
+    """How many examples one share of a property tries under this profile."""
+    return min(_whole(what), SHARE)
+
+
+def shares(what: str) -> range:
+    """The shares of a property's examples: runs of Hypothesis of their own.
+
+    Hypothesis remembers every choice of a run, so a run of very many captures takes gigabytes.
+    """
+    return range(-(-_whole(what) // SHARE))
+
+
+def _whole(what: str) -> int:
     table = EXAMPLES[what]
     return table.get(profile(), table["quick"])
 

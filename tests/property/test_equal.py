@@ -14,16 +14,17 @@ from mptcp_oracle.generators import Sample
 from mptcp_oracle.model.choices import Counted
 from mptcp_oracle.model.compose import SMALL, compose
 from tests.common.agreement import differences
-from tests.common.profiles import examples, profile
+from tests.common.profiles import examples, profile, shares
 from tests.proof import equal
 from tests.proof.equal import DisagreementError, check, facts_of, plan_of, samples
 
 FOLDER = "MPTCP_ORACLE_FAILURES"
 
 
+@pytest.mark.parametrize("share", shares("equal"))
 @settings(max_examples=examples("equal"), suppress_health_check=list(HealthCheck))
 @given(sample=samples(plan_of(profile())))
-def test_facts_equal_the_observable_truth(sample: Sample) -> None:
+def test_facts_equal_the_observable_truth(share: int, sample: Sample) -> None:
     """What the analyzer finds in a capture is what its frames let one know, no less and no more."""
     check(sample)
 

@@ -12,7 +12,7 @@ from mptcp_oracle.generators import Drawn, Sample
 from mptcp_oracle.model.capture import Capture
 from mptcp_oracle.model.choices import Choices, Counted
 from mptcp_oracle.model.compose import SMALL, Plan, compose
-from tests.common.profiles import examples, profile
+from tests.common.profiles import examples, profile, shares
 from tests.common.renaming import (
     RENAMINGS,
     Renaming,
@@ -61,9 +61,10 @@ def cases(plan: Plan) -> SearchStrategy[tuple[str, Sample, Renaming]]:
     return renamed(plan)
 
 
+@pytest.mark.parametrize("share", shares("invariant"))
 @settings(max_examples=examples("invariant"), suppress_health_check=list(HealthCheck))
 @given(case=cases(plan_of(profile())))
-def test_facts_do_not_depend_on_names(case: tuple[str, Sample, Renaming]) -> None:
+def test_facts_do_not_depend_on_names(share: int, case: tuple[str, Sample, Renaming]) -> None:
     """Renamed, shifted, written otherwise or among strangers, a capture has the same facts."""
     name, sample, renaming = case
     before, after = both(sample, renaming)

@@ -18,7 +18,7 @@ from mptcp_oracle.model.capture import Capture
 from mptcp_oracle.model.choices import Choices, Counted
 from mptcp_oracle.model.compose import SMALL, Plan, compose
 from tests.common.hostile import compare
-from tests.common.profiles import examples
+from tests.common.profiles import examples, shares
 from tests.proof import equal
 
 #: One file of so many is used in every way that the package offers, under both engines.
@@ -116,9 +116,10 @@ def check_total(octets: bytes) -> object:
     return found
 
 
+@pytest.mark.parametrize("share", shares("total"))
 @settings(max_examples=examples("total"), suppress_health_check=list(HealthCheck))
 @given(octets=files(SMALL))
-def test_spoilt_captures_give_facts_or_a_clean_error(octets: bytes) -> None:
+def test_spoilt_captures_give_facts_or_a_clean_error(share: int, octets: bytes) -> None:
     """Whatever was done to a capture, there are facts or a CaptureError, in both engines alike."""
     check_total(octets)
 
