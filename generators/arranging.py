@@ -21,6 +21,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "refused_join_reset": {"accepts": 2},
         "join_initial": {"c_flag": (False, False)},
         "fallback_synack": {"answers": None},
+        "window": {"buffers": (5_600, 5_600)},
     }
 )
 """What settings a need of a fault asks for."""
@@ -41,6 +42,7 @@ LIKINGS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "remove_addr": {"Withdraw": 15, "Join": 60},
         "prio": {"Prioritise": 25, "Join": 60},
         "backup": {"Prioritise": 15, "Join": 60},
+        "window": {"Stall": 15, "Read": 15, "Send": 90},
         "tcprst": {"Reset": 12, "Join": 60},
         "reinjection": {"Copy": 30, "Join": 60},
         "retransmission": {"Retransmit": 20},
@@ -50,7 +52,14 @@ LIKINGS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 
 
 ENDS: Mapping[str, str] = MappingProxyType(
-    {"closed": "close", "data_fin": "close", "fastclose": "abort"}
+    {
+        "closed": "close",
+        "data_fin": "close",
+        "data_fin_on_data": "close",
+        "fastclose": "abort",
+        "fastclose_reset": "abort",
+        "open": "stop",
+    }
 )
 """How a connection has to end for a need."""
 

@@ -78,6 +78,7 @@ def write_case(wanted: Order, number: int, folder: Path) -> Written:
         defects=list(capture.defects),
         planted=planted(capture),
     )
+    facts = list(observable(capture)) if case.told else []
     octets = emit(capture, comment=_comment(wanted, case))
     digest = sha256(octets).hexdigest()
     name = f"{case.recipe.slug}-{number}"
@@ -86,7 +87,7 @@ def write_case(wanted: Order, number: int, folder: Path) -> Written:
     truth = None
     if case.told:
         truth = f"{name}.truth.jsonl"
-        write_truth(folder / truth, observable(capture), file.name, digest, origin)
+        write_truth(folder / truth, facts, file.name, digest, origin)
     line = {"capture": file.name, "truth": truth, "sha256": digest, "octets": len(octets),
             "frames": len(capture.frames), "connections": len(capture.trace.connections),
             "subflows": len(capture.trace.subflows), **origin}  # fmt: skip
