@@ -39,7 +39,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--floor", type=float, default=0.85, help="least lower bound (0.85)")
     parser.add_argument("--only", default="", help="sites whose path:function contain this text")
-    parser.add_argument("--mutant", help="try this one, and show what it is")
+    parser.add_argument("--mutant", nargs="+", help="try these, and show what they are")
     parser.add_argument(
         "--tier", nargs="*", default=None, metavar="FILE", help="other tests than the tier's"
     )
@@ -62,15 +62,15 @@ def chosen(modules: dict[str, list[Module]], text: str) -> None:
             module.functions = [f for f in module.functions if text in f"{f.path}:{f.name}"]
 
 
-def named(modules: dict[str, list[Module]], name: str) -> dict[str, list[Mutant]]:
-    """The mutant of a name."""
+def named(modules: dict[str, list[Module]], names: Sequence[str]) -> dict[str, list[Mutant]]:
+    """The mutants of some names."""
     return {
         stratum: [
             mutant
             for module in held
             for site in module.sites
             for mutant in site.mutants
-            if mutant.name == name
+            if mutant.name in names
         ]
         for stratum, held in modules.items()
     }
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for held in results.values():
             for mutant, outcome in held:
                 print(difference(mutant), outcome, sep="\n")
-        return int(not wanted)
+        return int(wanted < len(given.mutant))
     wrong = judge(modules, results, wanted=given.sample, floor=given.floor)
     wrong += broken
     elapsed = time.monotonic() - began

@@ -55,7 +55,7 @@ LEFT_OUT = {
     r"test_tables\.py::.*\[(fallback|infinite|joined|options|tcp-fast|zero)": "seconds of counting",
     r"test_tables\.py::test_whether_copies": "seconds of counting",
     r"test_lookups\.py::test_octets_of_a_recording": "seconds of counting",
-    r"test_facts_trace\.py::test_segments_agree_with_the_lookups": "seconds of looking up",
+    r"test_facts_trace\.py::test_segments_agree_with_the_lookups\[(?!seed)": "seconds",
     r"test_facts_trace\.py::test_(every_attribute|large_numbers)": "many recordings",
     r"test_packets_damage\.py::test_a_snap_length_may_cut_anywhere": "thousands of cuts",
     r"test_first_copy\.py::.*thousands_of_frames": "thousands of frames",

@@ -30,6 +30,8 @@ from tests.common.conversation import Conversation
 
 KERNEL = ROOT / "corpus" / "kernel"
 RECORDINGS = sorted(path.name for path in KERNEL.glob("*.pcap*"))
+MADE = ROOT / "tests" / "data" / "generated"
+GENERATED = sorted(path.name for path in MADE.glob("*.pcap*"))
 
 #: Attributes whose keys have other names: how to find their value in a fact.
 ELSEWHERE: dict[type, dict[str, Any]] = {
@@ -67,8 +69,8 @@ INNER = {"teller", "_events"}
 
 @cache
 def told(name: str) -> tuple[list[facts.Fact], Trace]:
-    """A recording's facts and its trace."""
-    trace = analyze(KERNEL / name)
+    """The facts of a recording, or of a generated capture, and its trace."""
+    trace = analyze((MADE if name in GENERATED else KERNEL) / name)
     return list(trace.facts()), trace
 
 
@@ -209,7 +211,7 @@ def test_subflows_are_told_by_their_ends(name: str) -> None:
             assert fact["end"]["how"] in facts.ENDS
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("name", RECORDINGS + GENERATED)
 def test_segments_agree_with_the_lookups(name: str) -> None:
     """A segment's fact is what looking its frame up gives."""
     _, trace = told(name)
