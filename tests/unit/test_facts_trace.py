@@ -228,6 +228,8 @@ def test_segments_agree_with_the_lookups(name: str) -> None:
         assert fact["ack"] in (None, view.ack)
         assert fact["previous"] == max((each.frame for each in view.previous), default=None)
         assert sum(part["octets"] for part in fact["ranges"]) == view.payload
+        if any(part["sequence"] is None for part in fact["ranges"]):
+            continue  # not told: where the subflow began is not known
         shown = [
             (part["sequence"] + at, part["announced"], part["dsn"] and part["dsn"] + at)
             for part in fact["ranges"]
