@@ -233,9 +233,10 @@ def probes(plane: DataPlane, parts: Parts) -> NDArray[np.bool_]:
     again = np.flatnonzero(
         (parts.kind == CLASSES.index("tcp_retransmission")) & (parts.end - parts.start == 1)
     )
-    if probe.any() and len(again):
+    if len(again):
         sent = set(zip(half[parts.row[probe]], parts.start[probe], strict=True))
-        probe[again] = [
-            place in sent for place in zip(half[parts.row[again]], parts.start[again], strict=True)
-        ]
+        places = zip(half[parts.row[again]], parts.start[again], strict=True)
+        # The classifier gives no carrier to what is sent again alone while the window is closed.
+        bare = column(plane.wire.segments["previous"])[parts.row[again]] == 0
+        probe[again] = [place in sent or alone for place, alone in zip(places, bare, strict=True)]
     return probe

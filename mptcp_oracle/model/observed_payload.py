@@ -124,7 +124,6 @@ class Payload:
         half = self.halves[seen.flow.id, role]
         carriers = self._carriers[role]
         parts: list[Part] = []
-        mine: list[tuple[int, int]] = []
         before: set[Seen] = set()
         latest: Seen | None = None
         for low, high, under in self.ranges(seen):
@@ -135,20 +134,18 @@ class Payload:
                     parts.append(Part(start, end, under, "tcp_retransmission" if again else name))
                     continue
                 delta = under.delta
-                for first, last, who in carriers.parts(start + delta, end + delta):
-                    if who is not None:
-                        before.update(who)
-                        if latest is None or who[-1].number > latest.number:
-                            latest = who[-1]
+                for first, last, who in list(carriers.parts(start + delta, end + delta)):
+                    others = [each for each in who or () if each is not seen]
+                    if others:
+                        before.update(others)
+                        if latest is None or others[-1].number > latest.number:
+                            latest = others[-1]
+                    carriers.put(first, last, (*others, seen))
                     name = "tcp_retransmission" if again else _class(seen, who)
                     parts += [
                         Part(begin, stop, under, meant)
                         for begin, stop, meant in _by_cause(seen, first - delta, last - delta, name)
                     ]
-                mine.append((start + delta, end + delta))
-        for start, end in mine:
-            for first, last, who in list(carriers.parts(start, end)):
-                carriers.put(first, last, (*(who or ()), seen))
         half.sent.put(seen.start, seen.start + len(seen.segment.payload), True)
         for part in parts:
             half.octets[part.name] += part.high - part.low

@@ -137,7 +137,9 @@ def _order(place: tuple[str, Any]) -> tuple[int, Any]:
     kinds = ("connection", "subflow", "segment", "transmission")
     kind, at = place
     at = at if isinstance(at, tuple) else (at, -1)
-    return (kinds.index(kind) if kind in kinds[:2] else 2, at)
+    # A wrong fact may have anything for a number.
+    typed = tuple((type(each).__name__, each) for each in at)
+    return (kinds.index(kind) if kind in kinds[:2] else 2, typed)
 
 
 def _name(place: tuple[str, Any]) -> str:
