@@ -48,7 +48,7 @@ def fallback_of(
             return "third_packet", own[0].number
     if infinite:
         return "infinite_mapping", infinite[0]
-    if not plain and len(lone) == 1:
+    if not plain and len(lone) == 1 and group.id >= 0:
         later = (_plain_from(lone[0], shakes[lone[0].id], payload, host) for host in (0, 1))
         plain = [seen for seen in later if seen is not None]
     return ("no_mapping", min(seen.number for seen in plain)) if plain else None

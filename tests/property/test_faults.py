@@ -23,20 +23,6 @@ from tests.common.agreement import canonical, differences
 from tests.common.profiles import examples
 from tests.proof.equal import facts_of
 
-MALFORMED = "whether a malformed MP_CAPABLE in the handshake is one at all is under discussion"
-OPEN: dict[str, str] = {
-    "key-on-syn": MALFORMED,
-    "syn-without-key": MALFORMED,
-    "synack-without-key": MALFORMED,
-    "synack-hmac-keys-swapped": "its roles are taken for exchanged, as if the token were wrong",
-    **{
-        name: "the frame of a DATA_FIN is taken for the first with a DSN"
-        for name in FAULTS
-        if name.startswith("idsn-")
-    },
-}
-"""Faults over which facts and truth may still differ, and why."""
-
 UNTOLD: dict[str, str] = {
     "copy-of-other-octets": "facts do not hold the octets of the payload",
     "retransmission-of-other-octets": "facts do not hold the octets of the payload",
@@ -111,8 +97,6 @@ def test_facts_of_a_faulty_trace_equal_its_truth(fault: Fault) -> None:
             # What the clean trace already has is no matter of the fault.
             known = differences(facts_of(emit(before)), observable(before))
             found = [] if known else found
-        if found and fault.name in OPEN:
-            pytest.xfail(OPEN[fault.name])
         assert not found, "\n".join(found)
 
 
@@ -174,6 +158,4 @@ def test_a_wrong_value_is_a_mismatch(fault: Fault) -> None:
         wrong = any(fact["notes"] for fact in facts if fact["fact"] == "connection") or any(
             fact["checksums"]["wrong"] for fact in facts if fact["fact"] == "connection"
         )
-        if not named & shown and not wrong and fault.name in OPEN:
-            pytest.xfail(OPEN[fault.name])
         assert named & shown or wrong
