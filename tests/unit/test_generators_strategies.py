@@ -156,6 +156,7 @@ def test_spoilt_captures_are_readable() -> None:
         lambda: malformed_options(versions=[3]),
         lambda: faults(names=["no-such-fault"]),
         lambda: faults(names=[]),
+        lambda: faults(names=["prio-names-address"], versions=[0]),
     ],
 )
 def test_what_there_is_not_is_refused_at_once(make: Callable[[], object]) -> None:
