@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from mptcp_oracle.analysis.closing import lone_subflow
 from mptcp_oracle.analysis.dataplane import DataPlane
 from mptcp_oracle.analysis.entities import ROLES, Connection, Subflow
+from mptcp_oracle.analysis.fallback import lone_subflow
 from mptcp_oracle.errors import UsageError
 
 __all__ = ["stream"]
