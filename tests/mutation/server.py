@@ -190,8 +190,9 @@ class _Cold(_Loop):
             # Tests are made of what the project says of itself: some are gone.
             self.outcome = Outcome(status="killed", by="import", why="tests are missing")
             return
-        limits = {at[name]: limit for name, limit in zip(names, self._job.limits, strict=True)}
-        self.outcome = suite.run(order, [limits.get(index, 10.0) for index in range(len(at))])
+        known = dict(zip(names, self._job.limits, strict=True))
+        limits = [known.get(name, 10.0) for name in suite.names]
+        self.outcome = suite.run(order, limits)
 
 
 def _in_two(job: Job, place: mmap.mmap, arguments: Sequence[str], tests: Sequence[str]) -> Outcome:
