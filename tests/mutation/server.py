@@ -186,10 +186,9 @@ class _Cold(_Loop):
         at = {name: index for index, name in enumerate(suite.names)}
         names = self._job.names
         order = [at[names[index]] for index in self._job.order if names[index] in at]
-        if len(order) < len(self._job.order):
-            # Tests are made of what the project says of itself: some are gone.
-            self.outcome = Outcome(status="killed", by="import", why="tests are missing")
-            return
+        # A mutant may take away tests that are made of what the project says of itself, or
+        # bring others: that alone is not noticed.
+        order += [index for name, index in at.items() if name not in set(names)]
         known = dict(zip(names, self._job.limits, strict=True))
         limits = [known.get(name, 10.0) for name in suite.names]
         self.outcome = suite.run(order, limits)
