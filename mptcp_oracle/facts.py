@@ -187,7 +187,9 @@ KEYS: dict[str, dict[str, str]] = {
         "octets": "octets", "share": "share*", "why": "text", "lags": "[lag]",
         "thresholds": "thresholds", "unknown": "unknown",
     },
-    "thresholds": {"redundant_share": "share", "single_share": "share", "least_octets": "octets"},
+    "thresholds": {
+        "redundant_share": "share", "redundant_octets": "octets", "least_octets": "octets",
+    },
 }  # fmt: skip
 """The keys of every object and the forms of their values: one of :data:`FORMS` or an object.
 

@@ -275,11 +275,15 @@ def _transmissions(
         total += halves["count"][half]
     plane.fresh = _zeros("I", total)
     round_trip, at_sender = _zeros("q", count), _zeros("B", count)
+    quick = _zeros("q", directions)
     for connection in connections:
         for subflow in connection.subflows:
             for role, half in subflow.sides():
-                round_trip[half] = subflow.round_trip
+                round_trip[half] = took = subflow.round_trip
                 at_sender[half] = subflow.captured_at(role)
+                known = quick[plane.direction[half]]
+                if took and (not known or took < known):
+                    quick[plane.direction[half]] = took
     low = plane.block_low = _zeros("q", count)
     acked = plane.acked = _zeros("q", count)
     classifier = plane.classifier = engine.transmissions.Classifier()
@@ -303,7 +307,7 @@ def _transmissions(
     )  # fmt: skip
     classifier.bind_directions(
         plane.dsn_top, plane.dack_top, _zeros("B", directions), _zeros("i", directions),
-        plane.totals, plane.lags,
+        quick, plane.totals, plane.lags,
     )  # fmt: skip
     scratch = Columns({"row": "I", "start": "q", "end": "q", "kind": "B"})
     scratch.reserve(SPLITS)

@@ -18,7 +18,7 @@ from mptcp_oracle.analysis.entities import (
     Mismatch,
     Subflow,
 )
-from mptcp_oracle.analysis.schedulers import LEAST_OCTETS, REDUNDANT_SHARE, SINGLE_SHARE
+from mptcp_oracle.analysis.schedulers import LEAST_OCTETS, REDUNDANT_OCTETS, REDUNDANT_SHARE
 from mptcp_oracle.facts import Fact
 from mptcp_oracle.wire.notes import Note
 
@@ -200,7 +200,7 @@ def _observed(trace: Trace, item: Connection, role: int, host: Host) -> Iterator
     scheduler["lags"] = [list(lag) for lag in seen.lags]
     scheduler["thresholds"] = {
         "redundant_share": REDUNDANT_SHARE,
-        "single_share": SINGLE_SHARE,
+        "redundant_octets": REDUNDANT_OCTETS,
         "least_octets": LEAST_OCTETS,
     }
     yield unknown(scheduler, value=seen.why, share=no_data)

@@ -1,8 +1,9 @@
 """What a capture shows of each host's scheduler: an observation with its evidence.
 
 A scheduler is called redundant only at the sender's vantage, where the order of sending is what
-was captured, and only if a good part of the new octets was copied to another subflow before
-anything could be known about the original. Reinjections answer an event and do not count.
+was captured, and only if octets were copied to another subflow before anything could be known
+about the original. Reinjections answer an event and do not count. A scheduler is called not
+redundant if nothing was copied, or, at the sender, if nothing was copied without a reason.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from mptcp_oracle.analysis.entities import Connection, Host, Scheduler
 
 __all__ = ["observe"]
 
-#: Part of the new octets that must have been copied proactively to call a scheduler redundant.
-REDUNDANT_SHARE = 0.1
-#: Part up to which it is called not redundant.
-SINGLE_SHARE = 0.01
+#: Part of the new octets that must have been copied proactively to call a scheduler redundant:
+#: a slow path that skips what is DATA_ACKed carries only a few hundredths.
+REDUNDANT_SHARE = 0.02
+#: Octets that must have been copied proactively, lest one segment decides.
+REDUNDANT_OCTETS = 4_000
 #: Octets below which nothing is said.
 LEAST_OCTETS = 10_000
 
@@ -64,34 +66,32 @@ def _scheduler(
     )
     used = [subflow for subflow in connection.subflows if subflow.established]
     at_sender = all(subflow.captured_at(role) for subflow in used)
-    proactive = sums["redundant"] / new
+    proactive, doubtful = sums["redundant"], sums["unclassified"]
+    carried = f"{share:.1%} of {new} octets were carried by two subflows or more"
     redundant: bool | None = None
     if len(used) < 2:
         redundant, why = False, "one subflow only"
     elif new < LEAST_OCTETS:
         why = f"{new} octets are too few to tell"
-    elif share <= SINGLE_SHARE:
-        redundant = False
-        why = f"{share:.1%} of {new} octets were carried by two subflows or more"
+    elif not shared:
+        redundant, why = False, carried
     elif not at_sender:
-        why = (
-            f"{share:.1%} of {new} octets were carried by two subflows or more; "
-            "which copy was sent first shows only at the sender"
-        )
-    elif proactive >= REDUNDANT_SHARE:
+        why = f"{carried}; which copy was sent first shows only at the sender"
+    elif proactive >= max(REDUNDANT_OCTETS, REDUNDANT_SHARE * new):
         redundant = True
         why = (
-            f"{proactive:.1%} of {new} octets were copied to another subflow within one "
+            f"{proactive / new:.1%} of {new} octets were copied to another subflow within one "
             "round trip, before anything was known about the first copy"
         )
-    elif sums["unclassified"] * 2 <= sums["reinjection"]:
+    elif proactive:
+        why = f"{proactive} octets were copied before anything was known about the first copy"
+    elif doubtful * 2 <= sums["reinjection"]:
         redundant = False
         why = (
-            f"{share:.1%} of {new} octets were carried by two subflows or more, "
-            f"{sums['reinjection']} of them after a loss, a time-out or a subflow's end"
+            f"{carried}, {sums['reinjection']} of them after a loss, a time-out or a subflow's end"
         )
     else:
-        why = f"{sums['unclassified']} octets were copied without a visible reason"
+        why = f"{doubtful} octets were copied without a visible reason"
     return Scheduler(
         redundant=redundant,
         share=share,

@@ -191,9 +191,12 @@ def _time(wire: Wire, signals: Signals, shake: Handshake) -> None:
     told = bool(places)
     if len(places) == 1:
         subflow.vantage = (places.pop(), True)
+    tries = [0, 0]
     for raw in signals.events.get(subflow.stream, ()):
         if raw.flags & RST and raw.half == subflow.halves[1] and shake.refused is None:
             shake.refused = raw.row
+        elif raw.flags & SYN and not wire.segments["flags"][raw.row] & FLAG_BITS["duplicate"]:
+            tries[bool(raw.flags & ACK)] += 1
     if shake.syn_row is None or shake.synack_row is None:
         return
     third = shake.ack[0].row if shake.ack is not None else None
@@ -204,7 +207,8 @@ def _time(wire: Wire, signals: Signals, shake: Handshake) -> None:
     if whole <= 0:
         return
     subflow.round_trip = whole
-    if not told:
+    if not told and tries == [1, 1]:
+        # A handshake message that was sent again may have waited for that at any place.
         if far * 10 >= whole * 8:
             subflow.vantage = ("source", False)
         elif far * 10 <= whole * 2:

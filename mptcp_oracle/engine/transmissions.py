@@ -39,6 +39,11 @@ CLASSES = (
 MOST_PIECES = 256
 
 
+# Least time after which silence is a reason to reinject: TCP's least retransmission time-out.
+SILENCE = cython.declare(cython.longlong, 200000000)
+# No timer is as short as this: what is copied sooner was copied when it was sent.
+AT_ONCE = cython.declare(cython.longlong, 1000000)
+
 # Octets that a DATA_ACK cannot be ahead of the one before it.
 ABSURD = cython.declare(cython.longlong, 0x10000000000)
 
@@ -266,6 +271,8 @@ class Classifier:
     isn: cython.uint[::1]
     rtt: cython.longlong[::1]
     at_sender: cython.uchar[::1]
+    timed_end: cython.longlong[::1]
+    timed_from: cython.longlong[::1]
     fresh_first: cython.uint[::1]
     fresh_count: cython.uint[::1]
     fresh: cython.uint[::1]
@@ -286,6 +293,9 @@ class Classifier:
     dack_top: cython.longlong[::1]
     shut: cython.uchar[::1]
     regulars: cython.int[::1]
+    quick: cython.longlong[::1]
+    shown: cython.longlong[::1]
+    answer: cython.longlong[::1]
     totals: cython.longlong[::1]
     lags: cython.longlong[::1]
     split_row: cython.uint[::1]
@@ -379,11 +389,15 @@ class Classifier:
         self.unmapped_row = unmapped_row
         self.mptcp_row = mptcp_row
         self.plain_finger = array("I", bytes(4 * len(direction)))
+        self.timed_end = array("q", bytes(8 * len(direction)))
+        self.timed_from = array("q", bytes(8 * len(direction)))
+        self.answer = array("q", bytes(8 * len(direction)))
 
-    def bind_directions(self, dsn_top, dack_top, shut, regulars, totals, lags) -> None:
+    def bind_directions(self, dsn_top, dack_top, shut, regulars, quick, totals, lags) -> None:
         """State of each direction of a connection.
 
-        ``totals`` has four counters a direction: octets carried by two subflows or more, new
+        ``quick`` is the shortest round trip of its subflows so far, 0 if none is known. ``totals``
+        has four counters a direction: octets carried by two subflows or more, new
         octets below the highest DSN so far, new octets on a backup subflow while a regular one
         was alive, and copies. ``lags`` has 32: octets of copies by the binary logarithm of their
         lag behind the previous carrier in microseconds.
@@ -392,6 +406,8 @@ class Classifier:
         self.dack_top = dack_top
         self.shut = shut
         self.regulars = regulars
+        self.quick = quick
+        self.shown = array("q", bytes(8 * len(quick)))
         self.totals = totals
         self.lags = lags
 
@@ -505,6 +521,8 @@ class Classifier:
                 value = value + signed32(self.ack[i] - self.isn[h ^ 1] - value)
                 if value > self.acked[h ^ 1]:
                     self.acked[h ^ 1] = value
+                    if 0 < self.timed_end[h ^ 1] <= value:
+                        self.clock(h ^ 1, d ^ 1, self.time[i] - self.timed_from[h ^ 1])
             # A window stays shut, whatever updates say, until more data is acknowledged.
             if self.dss[i] & 0x01:
                 # A number absurdly far beyond the last acknowledges nothing.
@@ -524,6 +542,9 @@ class Classifier:
                 self.fresh_top[h] = end
                 self.fresh[self.fresh_first[h] + self.fresh_count[h]] = i
                 self.fresh_count[h] = self.fresh_count[h] + 1
+                if self.timed_end[h] == 0 and x >= old_top:
+                    self.timed_end[h] = end
+                    self.timed_from[h] = self.time[i]
             p = self.piece[i]
             self.row = i
             self.prior = -1
@@ -682,6 +703,8 @@ class Classifier:
                     y = self.seen.start[node]
             if again:
                 self.loss_time[h] = self.time[self.row]
+                # Which copy an acknowledgment answers is not known: it times nothing.
+                self.timed_end[h] = 0
             if not again and x < old_top:
                 self.fills = True
             if m < 0:
@@ -755,6 +778,7 @@ class Classifier:
         stop: cython.longlong
         node: cython.Py_ssize_t
         behind: cython.Py_ssize_t
+        first: cython.Py_ssize_t
         finger: cython.Py_ssize_t
         owner: cython.int
         sole: cython.int
@@ -798,7 +822,14 @@ class Classifier:
                 elif map_.sole[node] == h:
                     kind = 2
                 else:
-                    kind = self.judge(h, d, behind, y - 1 - map_.delta[node], y - a)
+                    first = behind
+                    if map_.sole[node] < 0 or map_.content[node] != map_.owner[node]:
+                        first = self.carrier(map_.content[node], y - 1 - map_.shift[node])
+                        if first >= self.row:
+                            first = behind
+                    kind = self.judge(
+                        h, d, behind, first, y - 1 - map_.delta[node], a, y, finger != 0, runs
+                    )
                 if map_.sole[node] != h:
                     if map_.sole[node] >= 0 and not again:
                         self.totals[4 * d] = self.totals[4 * d] + (y - a)
@@ -881,39 +912,93 @@ class Classifier:
 
     @cython.cfunc
     @cython.exceptval(-1)
+    def clock(
+        self, h: cython.Py_ssize_t, d: cython.Py_ssize_t, took: cython.longlong
+    ) -> cython.int:
+        """The octets that were timed on half ``h`` are acknowledged: a round trip at most."""
+        self.timed_end[h] = 0
+        if self.at_sender[h] and 0 < took and (self.quick[d] == 0 or took < self.quick[d]):
+            self.quick[d] = took
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
     def judge(
         self,
         h: cython.Py_ssize_t,
         d: cython.Py_ssize_t,
         before: cython.Py_ssize_t,
+        first: cython.Py_ssize_t,
         at: cython.longlong,
-        octets: cython.longlong,
+        a: cython.longlong,
+        b: cython.longlong,
+        follows: cython.bint,
+        runs: cython.bint,
     ) -> cython.Py_ssize_t:
-        """The class of a copy of what row ``before`` carried on another subflow.
+        """The class of a copy ``[a, b)`` of what row ``before`` carried on another subflow.
 
-        A trigger makes it a reinjection: the other subflow ended, TCP had to retransmit on it
-        since, or its segment stayed unacknowledged for longer than a minimal retransmission
-        time-out and two round trips. A copy sent within one round trip cannot answer anything
-        about its original: it is redundant, which only the sender's vantage can tell. The rest
-        stays unclassified.
+        A reason for a reinjection is that the other subflow ended, that TCP had to retransmit on
+        it since, or that its segment stayed unacknowledged for longer than a minimal
+        retransmission time-out and two round trips; at the sender also that the octets were the
+        first without DATA_ACK and older than the quickest round trip, and that the subflow that
+        carries the copy had carried data before.
+
+        A copy sent within the quickest round trip cannot answer anything about its original. At
+        the sender's vantage it is redundant if it continues what its subflow carried, behind the
+        first octets without DATA_ACK (those may be sent again because the window is full or the
+        sender is impatient), or if it follows the newest octets at once. A run of copies that
+        began with older octets may answer a timer, which strikes at any age: it shows nothing
+        until it has caught up with the newest octets.
+
+        Where a direction has shown copies without a reason before, a reason proves nothing: what
+        is not redundant stays unclassified then.
+
+        Args:
+            h: The half that sends the copy. d: Its direction.
+            before: Row of the last carrier. first: Row of the first one.
+            at: The last octet's subflow sequence number in ``before``.
+            a, b: DSNs. follows: Whether the half sent the octets right before ``a`` last.
+            runs: Whether the row is the first with these subflow sequence numbers.
         """
         q: cython.Py_ssize_t = self.half[before]
-        lag: cython.longlong = self.time[self.row] - self.time[before]
+        now: cython.longlong = self.time[self.row]
+        lag: cython.longlong = now - self.time[before]
+        age: cython.longlong = now - self.time[first]
+        heard: cython.longlong = now if self.at_sender[h] else now - self.rtt[h]
+        reason: cython.bint = False
         bucket: cython.Py_ssize_t = 0
         shown: cython.longlong = lag // 1000 if lag > 0 else 0
         while shown > 1 and bucket < 31:
             shown = shown >> 1
             bucket += 1
-        self.lags[32 * d + bucket] = self.lags[32 * d + bucket] + octets
-        self.totals[4 * d + 3] = self.totals[4 * d + 3] + octets
-        if lag < 0:
+        self.lags[32 * d + bucket] = self.lags[32 * d + bucket] + (b - a)
+        self.totals[4 * d + 3] = self.totals[4 * d + 3] + (b - a)
+        if lag < 0 or age < 0:
             return 5
-        if self.end_time[q] >= 0 and self.end_time[q] <= self.time[self.row]:
+        if self.end_time[q] >= 0 and self.end_time[q] <= heard:
+            reason = True
+        elif self.time[before] <= self.loss_time[q] <= heard:
+            reason = True
+        elif lag >= SILENCE and lag // 2 >= self.rtt[q] and self.acked[q] <= at:
+            reason = True
+        if not self.at_sender[h]:
+            # A late original may pass after its copy, or a retransmission whose original is gone.
+            reason = reason and runs
+        else:
+            if not reason and 0 < self.quick[d]:
+                if age >= self.quick[d]:
+                    reason = a == self.dack_top[d] and self.fresh_count[h] > 1
+                elif (follows and self.dack_top[d] < a != self.answer[h]) or (
+                    b == self.dsn_top[d] and age < AT_ONCE
+                ):
+                    self.shown[d] = self.shown[d] + (b - a)
+                    return 4
+            if b == self.dsn_top[d]:
+                self.answer[h] = 0
+            elif age >= AT_ONCE or a == self.answer[h] or not (follows or a == self.dack_top[d]):
+                self.answer[h] = b
+        if reason and self.shown[d] == 0:
             return 3
-        if self.loss_time[q] >= self.time[before]:
-            return 3
-        if lag >= 200000000 and lag // 2 >= self.rtt[q] and self.acked[q] <= at:
-            return 3
-        if self.at_sender[h] and 0 < self.rtt[q] and lag < self.rtt[q]:
-            return 4
+        if not self.at_sender[h]:
+            self.shown[d] = self.shown[d] + (b - a)
         return 5

@@ -134,7 +134,7 @@ class _Scheduling(Transfer):
         super().__init__(settings, network, policy.octets, policy.joins)
         self.policy = policy
         self.turns = 0
-        self.head, self.stuck = 1, 0  # lowest DSN without DATA_ACK, and since when it is that
+        self.head, self.stuck = 1, 0  # lowest DSN without DATA_ACK, and since when it waits
         self.rescued: dict[str, int] = {}  # up to which DSN each trigger was answered
         self.owed: list[tuple[int, int, str]] = []  # DSNs to send again elsewhere, and why
         self.ended = False
@@ -142,7 +142,7 @@ class _Scheduling(Transfer):
     def schedule(self, world: World, now: int) -> Event | None:
         """What to send now, if windows allow anything."""
         host = world.hosts[SENDER]
-        if host.snd_una != self.head:
+        if host.snd_una != self.head or host.snd_una == host.snd_nxt:
             self.head, self.stuck = host.snd_una, now
         if host.state not in DATA_OUT or not self._started(world):
             return None

@@ -46,6 +46,7 @@ def _scheduler(trace, role=0):
 def test_copies_at_once_at_the_sender_are_a_redundant_scheduler(role, opener):
     """Every octet on both subflows within a round trip, seen at the sender: redundant."""
     talk = Conversation(Tape("sll"), captured_at=role)
+    talk.tape.step = 100_000
     one, two = _slow_handshake(talk), _slow_join(talk, opener)
     for at in range(20):
         one.data(role, BLOCK, dsn=1 + 1000 * at)
