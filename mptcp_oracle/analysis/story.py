@@ -60,6 +60,8 @@ class _Teller:
         self.rows = build.wire.segments
         self.triggers: list[Trigger] = []
         self.by_address_id: dict[tuple[int, int], list[Subflow]] = {}
+        # Without those whose address was withdrawn, so that nothing is withdrawn twice.
+        self.standing: dict[tuple[int, int], list[Subflow]] = {}
 
     def tell(self) -> list[Trigger]:
         entries: list[tuple[Raw, Subflow, Option]] = []
@@ -105,7 +107,8 @@ class _Teller:
                 subflow.backup[role] = message[1].backup
         for role, address_id in enumerate(subflow.address_ids):
             if address_id is not None:
-                self.by_address_id.setdefault((role, address_id), []).append(subflow)
+                for index in (self.by_address_id, self.standing):
+                    index.setdefault((role, address_id), []).append(subflow)
         self.accept_syn_data(subflow)
         if not subflow.established:
             return
@@ -230,15 +233,14 @@ class _Teller:
                 )
             )
             key = (role, address_id)
-            begun, later = self.begun(key, row)
+            begun, later = self.begun(self.standing.get(key, []), row)
             for other in begun:
                 self.triggers.append(Trigger(row=row, half=other.halves[role], kind="end"))
             if begun:
-                self.by_address_id[key] = later
+                self.standing[key] = later
 
-    def begun(self, key: tuple[int, int], row: int) -> tuple[list[Subflow], list[Subflow]]:
-        """Subflows of a host's Address ID that began before a row, and those that began later."""
-        flows = self.by_address_id.get(key, [])
+    def begun(self, flows: list[Subflow], row: int) -> tuple[list[Subflow], list[Subflow]]:
+        """Of subflows in order those that began before a row, and those that began later."""
         frame = self.rows["frame"][row]
         at = bisect_right(flows, frame, key=lambda flow: flow.first_frame)
         return flows[:at], flows[at:]
@@ -247,7 +249,8 @@ class _Teller:
         """B asks the peer, and applies to one subflow, or in version 0 to an Address ID."""
         touched = [subflow]
         if option.address_id is not None and self.connection.version == 0:
-            touched, _ = self.begun((role, option.address_id), row)
+            named = self.by_address_id.get((role, option.address_id), [])
+            touched, _ = self.begun(named, row)
             touched = touched[-MOST_TOUCHED:]
         for other in touched:
             other.backup[role] = option.backup

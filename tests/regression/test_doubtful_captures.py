@@ -15,7 +15,7 @@ from mptcp_oracle.facts import Fact
 from mptcp_oracle.model.capture import Capture, Frame, Layout
 from mptcp_oracle.model.observable import observable
 from mptcp_oracle.model.trace import ACK, FIN, PSH, RST, SYN, Mapping, Range
-from mptcp_oracle.options import Dss, MpCapable
+from mptcp_oracle.options import Dss, MpCapable, MpPrio, RemoveAddr
 from tests.common.agreement import differences
 from tests.common.labelled import KEYS, START, Script
 
@@ -204,3 +204,16 @@ def test_sequence_numbers_may_or_may_not_count_data_on_the_syn() -> None:
         )  # fmt: skip
         ranges = of(agreed(script.capture()), "segment", 3)["ranges"]
         assert [(each["sequence"], each["dsn"]) for each in ranges] == [(6, 1)]
+
+
+def test_priority_of_a_withdrawn_address_still_counts() -> None:
+    """A version 0 MP_PRIO may reach the tap after the REMOVE_ADDR of the address that it names."""
+    script = Script(version=0)
+    first = script.flow()
+    script.handshake(first)
+    script.data(first, 0, 10)
+    join = script.flow(address_ids=(255, 1))
+    script.join(join)
+    script.ack(first, 0, RemoveAddr(address_ids=(255,)))
+    script.ack(first, 0, MpPrio(backup=True, address_id=255))
+    assert of(agreed(script.capture()), "subflow", 1)["source"]["backup"] is True
