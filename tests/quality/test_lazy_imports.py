@@ -45,6 +45,13 @@ def test_analyze_does_not_import_what_only_generation_needs(tmp_path: Path) -> N
     assert not imported("-m", "mptcp_oracle.cli", "analyze", str(capture)) & HEAVY
 
 
+def test_the_generators_are_imported_when_they_are_asked_for() -> None:
+    """``import mptcp_oracle.generators`` alone imports neither scapy nor Hypothesis."""
+    assert not imported("-c", "import mptcp_oracle.generators") & HEAVY
+    asked = "from mptcp_oracle.generators import captures"
+    assert "hypothesis" in imported("-c", asked)
+
+
 @pytest.mark.parametrize("name", ["json", "hypothesis"])
 def test_an_import_is_seen(name: str) -> None:
     """The check can fail: an import that happens is in the set."""
