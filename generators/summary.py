@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from textwrap import wrap
 
@@ -67,7 +67,7 @@ class Tally:
 
     def missing(self, subject: str) -> list[str]:
         """What there is of a subject and was not met."""
-        found = self.counts.get(subject, {})
+        found: Mapping[str, int] = self.counts.get(subject, {})
         return [each for each in KNOWN.get(subject, ()) if each not in found]
 
 
