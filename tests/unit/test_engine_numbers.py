@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mptcp_oracle import engine
+from mptcp_oracle.analysis.dataplane import signed64
 from tests.common.numbers import signed
 
 EDGES = sorted({
@@ -70,6 +71,12 @@ def test_data_sequence_numbers_wrap_at_64_bits(plain: SimpleNamespace) -> None:
     """The difference of two 64-bit numbers has 64 bits."""
     for one, two in product(WIDE, WIDE):
         assert plain.mappings.minus64(one, two) == signed(one - two, 64)
+
+
+def test_relative_numbers_wrap_at_64_bits() -> None:
+    """The nearest number that is congruent modulo 2**64, whatever it is taken from."""
+    for one, two in product(WIDE, (-(2**63), -1, 0, 1, 2**63, 2**64)):
+        assert signed64(one + two) == signed(one + two, 64)
 
 
 def test_a_data_fin_is_no_payload(plain: SimpleNamespace) -> None:

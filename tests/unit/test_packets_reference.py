@@ -69,6 +69,14 @@ MORE = {
         c.RAW,
         c.ipv4(c.udp(bytes(8) + c.ethernet(PACKET4)), protocol=c.UDP),
     ),
+    "vxlan of other flags": (
+        c.RAW,
+        c.ipv4(c.udp(b"\xf7" + c.vxlan(c.ethernet(PACKET4))[1:]), protocol=c.UDP),
+    ),
+    "vxlan of all flags": (
+        c.RAW,
+        c.ipv4(c.udp(b"\xff" + c.vxlan(c.ethernet(PACKET4))[1:]), protocol=c.UDP),
+    ),
     "vxlan of a shorter datagram": (
         c.RAW,
         c.ipv4(c.udp(c.vxlan(c.ethernet(PACKET4)) + bytes(9), length=88), protocol=c.UDP),

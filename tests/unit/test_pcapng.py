@@ -78,7 +78,7 @@ def test_interfaces_are_described() -> None:
     assert read(c.section() + c.interface(options=c.option(13, b"\x04"))).interfaces[0].fcs == 4
 
 
-RESOLUTIONS = [0, 1, 3, 6, 9, 10, 12, 18, 27, 28, 100, 127]
+RESOLUTIONS = [0, 1, 3, 6, 9, 10, 12, 18, 19, 27, 28, 33, 34, 35, 63, 64, 97, 98, 100, 127]
 TICKS = [0, 1, 999, 10**9, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1]
 
 
