@@ -73,13 +73,17 @@ def _plain_begin(plane: DataPlane, initial: Subflow, role: int) -> int | None:
     first = 1 + initial.syn_data[role]
     if plane.isn_from[half] not in (1, 2, 3) or plane.acked[half] <= first:
         return None
-    begin = plane.fresh_first[half]
-    candidates = [*plane.fresh[begin : begin + min(1, plane.fresh_count[half])]]
-    candidates += plane.gap_fillers().get(half, [])
+    begin, sequence = plane.fresh_first[half], rows["sequence"]
+    candidates = plane.gap_fillers().get(half, [])
+    for at in range(begin, begin + plane.fresh_count[half]):
+        # Only what a SYN carried can lie before it.
+        if sequence[plane.fresh[at]] >= first:
+            candidates = [plane.fresh[at], *candidates]
+            break
     for row in candidates:
         flags = rows["flags"][row]
         if (
-            rows["sequence"][row] == first
+            sequence[row] == first
             and rows["kind"][row] & UNMAPPED
             and not flags & (SYN | OPTIONS_CUT | HAS_MPTCP)
             and plane.mptcp_row[half] < row

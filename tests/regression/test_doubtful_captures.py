@@ -217,3 +217,18 @@ def test_priority_of_a_withdrawn_address_still_counts() -> None:
     script.ack(first, 0, RemoveAddr(address_ids=(255,)))
     script.ack(first, 0, MpPrio(backup=True, address_id=255))
     assert of(agreed(script.capture()), "subflow", 1)["source"]["backup"] is True
+
+
+def test_plain_payload_after_data_on_the_syn_is_a_fallback() -> None:
+    """The first payload that a mapping could cover is the one behind the accepted SYN data."""
+    script = Script()
+    script.connection = replace(script.connection, fallback="third_packet")
+    flow = script.flow(syn_data=(5, 0))
+    early = (Range(sequence=1, octets=5, dsn=None, cause="unmapped"),)
+    script.send(flow, 0, SYN, options=(MpCapable(version=1),), payload=b"early", ranges=early)
+    script.send(flow, 1, SYN | ACK, options=(MpCapable(version=1, sender_key=KEYS[1]),))
+    script.send(flow, 0)
+    script.plain(flow, 0, 10, ranges=(Range(sequence=6, octets=10, dsn=None, cause="unmapped"),))
+    script.send(flow, 1)
+    connection = of(agreed(script.capture()), "connection")
+    assert (connection["fallback"], connection["state_frame"]) == ("third_packet", 3)
