@@ -176,3 +176,56 @@ def test_cooked_packet_types_tell_the_vantage(captured_at, expected):
         assert trace.subflows[0].vantage == expected
         assert trace.subflows[0].captured_at(captured_at)
         assert not trace.subflows[0].captured_at(1 - captured_at)
+
+
+def test_a_run_of_copies_from_the_oldest_octets_on_is_no_redundancy():
+    """All that is out, copied well within a round trip: a timer may have struck, as Linux's does.
+
+    Once the run has caught up with the newest octets, what goes on being copied is redundant.
+    """
+    talk = Conversation(Tape("sll"), captured_at=0)
+    talk.tape.step = 100_000
+    one, two = _slow_handshake(talk), _slow_join(talk)
+    for _ in range(20):
+        one.data(0, BLOCK)
+    talk.tape.wait(0.005)
+    for at in range(19):
+        two.data(0, BLOCK, dsn=1 + 1000 * at)
+    with analyze(talk.tape.pcap()) as trace:
+        assert trace.connections[0].initiator.transmissions["unclassified"] == 19_000
+        assert _scheduler(trace).redundant is None
+    two.data(0, BLOCK, dsn=19_001)
+    for at in range(20, 24):
+        one.data(0, BLOCK)
+        two.data(0, BLOCK, dsn=1 + 1000 * at)
+    with analyze(talk.tape.pcap()) as trace:
+        sums = trace.connections[0].initiator.transmissions
+        assert (sums["unclassified"], sums["redundant"]) == (20_000, 4_000)
+        assert _scheduler(trace).redundant is True
+
+
+def test_the_oldest_octets_sent_again_alone_are_a_reinjection():
+    """What waits for a DATA_ACK for longer than the quickest round trip and goes elsewhere."""
+    talk = Conversation(Tape("sll"), captured_at=0)
+    talk.tape.step = 100_000
+    one, two = _slow_handshake(talk), _slow_join(talk)
+    for flow in (one, two) * 10:
+        flow.data(0, BLOCK)
+    talk.tape.wait(0.06)
+    two.data(0, BLOCK, dsn=1)
+    with analyze(talk.tape.pcap()) as trace:
+        assert trace.connections[0].initiator.transmissions["reinjection"] == 1_000
+        assert _scheduler(trace).redundant is False
+
+
+def test_the_oldest_octets_sent_again_within_a_round_trip_are_unclassified():
+    """An impatient sender or one with a full window: nothing shows which, nor redundancy."""
+    talk = Conversation(Tape("sll"), captured_at=0)
+    talk.tape.step = 100_000
+    one, two = _slow_handshake(talk), _slow_join(talk)
+    for flow in (one, two) * 10:
+        flow.data(0, BLOCK)
+    two.data(0, BLOCK, dsn=1)
+    with analyze(talk.tape.pcap()) as trace:
+        assert trace.connections[0].initiator.transmissions["unclassified"] == 1_000
+        assert _scheduler(trace).redundant is None
