@@ -228,15 +228,12 @@ def probes(plane: DataPlane, parts: Parts) -> NDArray[np.bool_]:
     """
     import numpy as np
 
-    half = column(plane.wire.segments["half"])
     probe: NDArray[np.bool_] = parts.kind == CLASSES.index("zero_window_probe")
     again = np.flatnonzero(
         (parts.kind == CLASSES.index("tcp_retransmission")) & (parts.end - parts.start == 1)
     )
     if len(again):
-        sent = set(zip(half[parts.row[probe]], parts.start[probe], strict=True))
-        places = zip(half[parts.row[again]], parts.start[again], strict=True)
-        # The classifier gives no carrier to what is sent again alone while the window is closed.
-        bare = column(plane.wire.segments["previous"])[parts.row[again]] == 0
-        probe[again] = [place in sent or alone for place, alone in zip(places, bare, strict=True)]
+        # What is sent again alone while the window is closed is no carrier for the classifier
+        # either, and has none before it.
+        probe[again] = column(plane.wire.segments["previous"])[parts.row[again]] == 0
     return probe
