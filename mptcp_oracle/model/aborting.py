@@ -15,6 +15,9 @@ ABORTS = frozenset(
 )
 """States in which a host may abort the connection."""
 
+ANSWERS = frozenset(("M_ESTAB_NEW", "M_TIME_WAIT", "M_CLOSED", "M_FAIL_SENT"))
+"""Other states in which a host whose subflows live is aborted by its peer."""
+
 
 def fast_close(turn: Turn, event: FastClose) -> None:
     """A host aborts the connection, or repeats that it did."""
@@ -86,7 +89,7 @@ def fast_close_arrives(turn: Turn, segment: Sent) -> bool:
     waits = state == "M_FASTCLOSE_WAIT"
     if key_of(segment) != turn.settings.keys[role]:
         return False
-    if not waits and state not in ABORTS and state not in ("M_ESTAB_NEW", "M_TIME_WAIT"):
+    if not waits and state not in ABORTS and state not in ANSWERS:
         return False
     reset = bool(segment.flags & RST)
     for other in _living(turn, role):

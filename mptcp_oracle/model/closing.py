@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mptcp_oracle.model import plain, sending
 from mptcp_oracle.model.events import Close, Finish, Reset, Send
 from mptcp_oracle.model.sending import announced
 from mptcp_oracle.model.trace import ACK, FIN, RST, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
-from mptcp_oracle.model.world import ALIVE, CAN_SEND, DATA_OUT, ENDED, MPTCP, PLAIN, Host, added
+from mptcp_oracle.model.world import (
+    ALIVE,
+    BOTH_ENDED,
+    CAN_SEND,
+    DATA_OUT,
+    ENDED,
+    MPTCP,
+    PLAIN,
+    Half,
+    Host,
+    added,
+)
 from mptcp_oracle.options import MpTcprst
 
 __all__ = ["close", "data_fin_reached", "end", "fin", "fin_acknowledged", "fin_arrives",
-           "fin_reached", "finish", "may_end", "reset", "reset_arrives", "send",
-           "stray"]  # fmt: skip
+           "fin_reached", "finish", "may_combine", "may_end", "may_reset", "reset",
+           "reset_arrives", "send", "stray"]  # fmt: skip
 
 DONE = frozenset(("M_TIME_WAIT", "M_CLOSED"))
 """States in which the subflows are no longer needed."""
@@ -49,7 +62,8 @@ def finish(turn: Turn, event: Finish) -> None:
         turn.took("C22")
     flags = ACK
     if event.fin:
-        if half.state not in CAN_SEND or _outstanding_elsewhere(turn, number, role):
+        halves = [each[role] for each in turn.halves]
+        if half.state not in CAN_SEND or not may_combine(host, halves, number):
             raise IllegalEvent("a DATA_FIN goes with a FIN only if nothing else is outstanding")
         flags |= FIN
     assert host.fin is not None
@@ -62,10 +76,26 @@ def finish(turn: Turn, event: Finish) -> None:
         _fin_sent(turn, number, role)
 
 
-def _outstanding_elsewhere(turn: Turn, subflow: int, role: int) -> bool:
+def may_combine(host: Host, halves: Sequence[Half], number: int) -> bool:
+    """Whether a DATA_FIN may go with the FIN of a subflow (3.3.3).
+
+    Nothing may be outstanding on the host's other subflows; and nothing at all but the segment
+    itself, if no other one is left.
+    """
+    una, others = host.snd_una, [half for at, half in enumerate(halves) if at != number]
+    if any(_outstanding(half, una) for half in others):
+        return False
+    left = any(half.state in CAN_SEND for half in others)
+    return left or una >= (host.snd_nxt if host.fin is None else host.fin)
+
+
+def _outstanding(half: Half, una: int) -> bool:
+    if half.state not in ENDED:
+        return bool(half.records)
     return any(
-        number != subflow and halves[role].records and halves[role].state not in ENDED
-        for number, halves in enumerate(turn.halves)
+        each.dsn is not None and each.dsn + each.octets > una
+        for record in half.records
+        for each in record.ranges
     )
 
 
@@ -77,13 +107,28 @@ def may_end(host: Host, others: bool) -> bool:
     return host.snd_una >= done and not host.orphans
 
 
+def may_reset(host: Host, half: Half) -> bool:
+    """Whether a host may reset a subflow rather than close it by FIN, as far as DATA_FINs go.
+
+    After them only what has leftover data may be reset (3.3.3).
+    """
+    return (
+        host.state not in BOTH_ENDED
+        or half.state == "PRE_ESTABLISHED"
+        or any(each.end > half.snd_una for each in half.records)
+    )
+
+
 def send(turn: Turn, event: Send) -> None:
     """New data, perhaps on the FIN of its subflow."""
     if event.last:
         role, number = event.host, event.subflow
-        others = turn.others(number, role, CAN_SEND)
-        ends = event.fin and not _outstanding_elsewhere(turn, number, role)
-        if event.ahead or not (others or ends or turn.hosts[role].state in PLAIN):
+        if event.fin:
+            halves = [each[role] for each in turn.halves]
+            ends = may_combine(turn.hosts[role], halves, number)
+        else:
+            ends = turn.others(number, role, CAN_SEND)
+        if event.ahead or not (ends or turn.hosts[role].state in PLAIN):
             raise IllegalEvent("this is the last subflow, and its data would be outstanding")
     (plain.send if turn.hosts[event.host].state in PLAIN else sending.send)(turn, event)
     if event.last:
@@ -212,6 +257,8 @@ def reset(turn: Turn, event: Reset) -> None:
     others = state == "PRE_ESTABLISHED" or turn.others(number, role, CAN_SEND)
     if not may_end(turn.hosts[role], others):
         raise IllegalEvent("data is outstanding, and this is the last subflow")
+    if not may_reset(turn.hosts[role], turn.halves[number][role]):
+        raise IllegalEvent("once the DATA_FINs were exchanged, FINs end what has no data left")
     why = None
     if event.reason is not None:
         if not turn.version or turn.hosts[role].state in PLAIN:

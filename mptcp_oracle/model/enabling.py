@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mptcp_oracle.model.aborting import ABORTS
-from mptcp_oracle.model.closing import may_end
+from mptcp_oracle.model.closing import may_end, may_reset
 from mptcp_oracle.model.events import (
     EVENTS,
     Acknowledge,
@@ -35,11 +35,12 @@ from mptcp_oracle.model.events import (
 )
 from mptcp_oracle.model.joining import targets
 from mptcp_oracle.model.repeating import AGAIN
-from mptcp_oracle.model.sending import carried, early, fresh
+from mptcp_oracle.model.sending import carried, early, elsewhere, fresh
 from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.windows import may_keep_alive, may_probe
 from mptcp_oracle.model.world import (
     ALIVE,
+    BOTH_ENDED,
     CAN_SEND,
     DATA_OUT,
     JOINING,
@@ -166,7 +167,8 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
             if may_end(host, len(live) > (number in live)):
                 if state in CAN_SEND and half.ahead is None:
                     events.append(_simple(Close, role, number))
-                events.append(_simple(Reset, role, number))
+                if may_reset(host, half):
+                    events.append(_simple(Reset, role, number))
     speaking = [number for number, half in enumerate(halves) if half.state in SPEAKS]
     if mptcp and speaking:
         _signals(world, role, speaking, events)
@@ -194,7 +196,7 @@ def _signals(world: World, role: int, speaking: list[int], events: list[Event]) 
     if host.state in ABORTS:
         events.append(_simple(FastClose, role, first))
     free = next((number for number in speaking if _free(world, role, number)), None)
-    if free is not None:
+    if free is not None and host.state not in BOTH_ENDED:
         told = {index for index, _, _ in host.announced}
         for index in range(1, len(settings.addresses[role])):
             if index not in told:
@@ -241,7 +243,7 @@ def _new(world: World, role: int, number: int, half: Half, events: list[Event]) 
     host, most = world.hosts[role], half.limit - half.snd_nxt
     if half.ahead is not None:
         most = min(most, half.ahead.sequence + half.ahead.octets - half.snd_nxt)
-    elif host.state in DATA_OUT:
+    elif host.state in DATA_OUT and not elsewhere(world, role, number):
         most = min(most, fresh(host)[1])
     else:
         return

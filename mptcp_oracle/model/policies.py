@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mptcp_oracle.model.choices import Choices
+from mptcp_oracle.model.closing import may_combine
 from mptcp_oracle.model.driver import Agent, Policy, Turn
 from mptcp_oracle.model.enabling import acts
 from mptcp_oracle.model.events import (
@@ -250,10 +251,7 @@ def _extras(world: World, roles: tuple[int, ...], ending: bool) -> list[Event]:
         host = world.hosts[role]
         if host.state not in MPTCP:
             continue
-        busy = [
-            number for number, subflow in enumerate(world.subflows)
-            if subflow.halves[role].records and subflow.halves[role].state != "CLOSED"
-        ]  # fmt: skip
+        halves = [subflow.halves[role] for subflow in world.subflows]
         announced = any(subflow.halves[role].ahead for subflow in world.subflows)
         for number, subflow in enumerate(world.subflows):
             half = subflow.halves[role]
@@ -267,7 +265,7 @@ def _extras(world: World, roles: tuple[int, ...], ending: bool) -> list[Event]:
                 if not world.version and host.state in DATA_OUT and plain and octets > 0:
                     extras.append(Acknowledge(host=role, subflow=number, announce=octets))
             elif (
-                set(busy) <= {number}
+                may_combine(host, halves, number)
                 and not announced
                 and not host.orphans
                 and (host.state in DATA_OUT if host.fin is None else host.snd_una <= host.fin)

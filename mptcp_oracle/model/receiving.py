@@ -218,9 +218,13 @@ def _heard(turn: Turn, segment: Sent, *, wide: bool) -> None:
 
 
 def _all_said(turn: Turn, role: int) -> bool:
-    """Whether everything that reached a host has been DATA_ACKed."""
+    """Whether a host has DATA_ACKed all that reached it, and waits for no more of any mapping."""
     host = turn.hosts[role]
-    return host.said == host.rcv_nxt and not any(halves[role].received for halves in turn.halves)
+    return (
+        host.said == host.rcv_nxt
+        and not host.received
+        and not any(halves[role].received or halves[role].maps for halves in turn.halves)
+    )
 
 
 def _learn(turn: Turn, subflow: int, role: int, mapping: Mapping) -> None:

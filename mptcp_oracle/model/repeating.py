@@ -59,6 +59,8 @@ def _payload(turn: Turn, event: Retransmit, half: Half) -> None:
         raise IllegalEvent("a window probe is sent again alone")
     mapping = _mapping(half, records, event.sequence, end)
     if event.fin:
+        if records[0].last and not (mapping and mapping.fin):
+            raise IllegalEvent("the FIN went without the DATA_FIN")
         mapping = _with_fin(turn, event, mapping)
     ranges = tuple(
         _cut(each, event.sequence, end)
@@ -93,7 +95,7 @@ def _mapping(half: Half, records: list[Record], first: int, last: int) -> Mappin
     elif mapping is None and not half.confirmed:
         for record in half.records:
             other = record.mapping
-            if other is not None and _applies(other, first, last):
+            if other is not None and not other.infinite and _applies(other, first, last):
                 mapping = other
     return mapping
 

@@ -23,8 +23,8 @@ from mptcp_oracle.model.world import (
 )
 from mptcp_oracle.options import Option
 
-__all__ = ["acknowledge", "announced", "carried", "copy", "early", "emit", "first_data", "fresh",
-           "offered", "payload", "remap", "send", "shown"]  # fmt: skip
+__all__ = ["acknowledge", "announced", "carried", "copy", "early", "elsewhere", "emit",
+           "first_data", "fresh", "offered", "payload", "remap", "send", "shown"]  # fmt: skip
 
 
 def fresh(host: Host) -> tuple[int, int]:
@@ -199,6 +199,17 @@ def early(world: World | Turn, role: int, number: int) -> bool:
     return path.syn_data[0] > 0
 
 
+def elsewhere(world: World | Turn, role: int, number: int) -> bool:
+    """Whether the first data of a host has to go on another subflow, the initial one.
+
+    So it is until the initiator knows that its key arrived: MP_CAPABLE is on its first data then
+    (RFC 8684 section 3.1), though the listener may have joined already.
+    """
+    host = world.hosts[0]
+    first = role == 0 and number > 0 and world.version == 1 and host.snd_nxt == 1
+    return first and not host.peer_knows
+
+
 def _sender(turn: Turn, role: int, number: int) -> tuple[Host, Half]:
     host, half = turn.hosts[role], turn.halves[number][role]
     ready = half.state in CAN_SEND and host.state in MPTCP
@@ -212,6 +223,8 @@ def _mapped(turn: Turn, event: Send, sequence: int, octets: int) -> Mapping:
     role, host = event.host, turn.hosts[event.host]
     if host.state not in DATA_OUT and (event.fin or not early(turn, role, event.subflow)):
         raise IllegalEvent("no new data follows a DATA_FIN")
+    if elsewhere(turn, role, event.subflow):
+        raise IllegalEvent("the first data has MP_CAPABLE, which is of the initial subflow")
     dsn, room = fresh(host)
     whole = octets + event.ahead
     if whole > room:

@@ -8,7 +8,7 @@ from mptcp_oracle.model.closing import end
 from mptcp_oracle.model.events import Announce, Echo, Prioritise, Withdraw
 from mptcp_oracle.model.trace import ACK, Sent
 from mptcp_oracle.model.turn import IllegalEvent, Turn
-from mptcp_oracle.model.world import ALIVE, MPTCP, World
+from mptcp_oracle.model.world import ALIVE, BOTH_ENDED, MPTCP, World
 from mptcp_oracle.options import AddAddr, MpPrio, Option, RemoveAddr
 
 __all__ = ["SPEAKS", "announce", "echo", "prioritise", "signals_arrive", "unanswered", "withdraw"]
@@ -63,6 +63,8 @@ def announce(turn: Turn, event: Announce) -> None:
     """A host announces an address."""
     role, index, port = event.host, event.address, event.port
     host, settings = turn.hosts[role], turn.settings
+    if host.state in BOTH_ENDED:
+        raise IllegalEvent("no address is of use to a connection that is closed")
     if not 0 < index < len(settings.addresses[role]):
         raise IllegalEvent("there is no such further address")
     if port is not None and port not in settings.extra_ports[role]:
@@ -79,8 +81,8 @@ def announce(turn: Turn, event: Announce) -> None:
 def echo(turn: Turn, event: Echo) -> None:
     """A host echoes an ADD_ADDR."""
     role, host = event.host, turn.hosts[event.host]
-    if not host.echoes:
-        raise IllegalEvent("there is nothing to echo")
+    if not host.echoes or host.state in BOTH_ENDED:
+        raise IllegalEvent("there is nothing to echo, or no use for it any more")
     index, port = host.echoes[0]
     settings = turn.settings
     option = AddAddr(

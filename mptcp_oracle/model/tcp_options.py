@@ -6,8 +6,9 @@ holds the same octets, and so that one can tell how much of a segment a snap len
 - Every segment has its MPTCP options one after the other, without padding in between; NOPs fill
   the last word.
 - A SYN (with or without ACK) also has, as far as 40 octets reach and in this order of
-  preference: a maximum segment size of 1460 octets (IPv6: 1440), a window scale of 7, and
-  SACK-permitted, together with a timestamp if the layout wants timestamps.
+  preference: a maximum segment size of 1460 octets (IPv6: 1440), a window scale of 0 (windows
+  on the wire are the model's), and SACK-permitted, together with a timestamp if the layout
+  wants timestamps.
 - Any other segment has a timestamp if the layout wants timestamps and its MPTCP options leave 12
   octets (RFC 7323).
 
@@ -31,7 +32,7 @@ __all__ = ["OptionSpace"]
 
 MAXIMUM_SEGMENT_SIZE = {4: b"\x02\x04\x05\xb4", 6: b"\x02\x04\x05\xa0"}
 SACK_PERMITTED = b"\x04\x02"
-WINDOW_SCALE = b"\x01\x03\x03\x07"
+WINDOW_SCALE = b"\x01\x03\x03\x00"
 TIMESTAMP = struct.Struct(">BBII")
 NOPS = b"\x01\x01"
 MILLISECOND = 1_000_000

@@ -254,7 +254,8 @@ class Turn:
         wants = settings.checksum[role] or (form in ("ack", "data") and self.checksum)
         if wants:
             flags |= 0x80
-        if settings.c_flag[role] and self.version == 1:
+        version = settings.version if form == "syn" else self.version
+        if settings.c_flag[role] and version == 1:
             flags |= 0x20
         last = form in ("ack", "data")
         flip = settings.deviations[role].echoed_key_flip if last else 0
@@ -262,9 +263,9 @@ class Turn:
         if mapping is not None:
             checksum = self.checksum_of(role, mapping, self.ssn(mapping, 0, role))
         return MpCapable(
-            version=self.version,
+            version=version,
             flags=flags,
-            sender_key=None if form == "syn" and self.version == 1 else settings.keys[role],
+            sender_key=None if form == "syn" and version == 1 else settings.keys[role],
             receiver_key=settings.keys[1 - role] ^ flip if last else None,
             data_length=None if mapping is None else mapping.octets,
             checksum=checksum,

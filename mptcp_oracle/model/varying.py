@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mptcp_oracle.model.choices import Choices
+from mptcp_oracle.model.closing import may_combine
 from mptcp_oracle.model.events import (
     Acknowledge,
     Alter,
@@ -146,17 +147,23 @@ def _send(world: World, event: Send, choices: Choices) -> Event:
             ahead = min(choices.integer(1, 2 * settings.unit), room + left - octets)
         elif choices.chance(1, 12):
             fin = _may_finish(world, event)
+    repeat, dsn = not choices.chance(1, 2), choices.weighted(DSN)
+    data_ack, push = choices.weighted(DATA_ACK), not choices.chance(1, 3)
+    last = octets >= left and not ahead and _others(world, event) and choices.chance(1, 30)
+    if last and fin:
+        halves = [each.halves[role] for each in world.subflows]
+        last = may_combine(host, halves, event.subflow)
     return Send(
         host=role,
         subflow=event.subflow,
         octets=octets,
         ahead=ahead,
-        repeat=not choices.chance(1, 2),
-        dsn=choices.weighted(DSN),
-        data_ack=choices.weighted(DATA_ACK),
+        repeat=repeat,
+        dsn=dsn,
+        data_ack=data_ack,
         fin=fin,
-        push=not choices.chance(1, 3),
-        last=octets >= left and not ahead and _others(world, event) and choices.chance(1, 30),
+        push=push,
+        last=last,
     )
 
 
@@ -211,7 +218,7 @@ def _retransmit(world: World, event: Retransmit, choices: Choices) -> Event:
         kind < 4 and mapping is not None and host.fin == mapping.dsn + mapping.octets
         and (host.peer_knows or not mapping.by_capable)
     ):  # fmt: skip
-        fin = choices.chance(1, 2)
+        fin = choices.chance(1, 2) and not record.last
     return Retransmit(
         host=event.host,
         subflow=event.subflow,

@@ -14,6 +14,7 @@ from mptcp_oracle.model.trace import Endpoint, Mapping, Range, Sent
 
 __all__ = [
     "ALIVE",
+    "BOTH_ENDED",
     "CAN_SEND",
     "DATA_OUT",
     "ENDED",
@@ -49,6 +50,10 @@ LISTENS = frozenset(("M_ESTAB_NEW", "M_ESTAB", "M_FIN_WAIT_1", "M_FIN_WAIT_2", "
 
 DATA_OUT = frozenset(("M_ESTAB_NEW", "M_ESTAB", "M_CLOSE_WAIT"))
 """States of a host in which it may send new data: before its DATA_FIN."""
+
+BOTH_ENDED = frozenset(("M_CLOSING", "M_LAST_ACK", "M_TIME_WAIT", "M_CLOSED"))
+"""States of a host that has sent its DATA_FIN and received the peer's: for all it knows the
+connection is closed (RFC 8684 section 3.3.3)."""
 
 PLAIN = frozenset(("M_INF", "TCP"))
 """States of a host that has left MPTCP; in ``M_INF`` its next data says so."""

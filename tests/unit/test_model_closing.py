@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from mptcp_oracle.model.events import Acknowledge, Close, Copy, Finish, Reset, Retransmit, Send
+from mptcp_oracle.model.enabling import acts
+from mptcp_oracle.model.events import (
+    Acknowledge,
+    Announce,
+    Close,
+    Copy,
+    Deliver,
+    Echo,
+    FastClose,
+    Finish,
+    Lose,
+    Reset,
+    Retransmit,
+    Send,
+)
 from mptcp_oracle.model.step import truths
 from mptcp_oracle.model.trace import Mapping
 from mptcp_oracle.model.turn import IllegalEvent
@@ -127,3 +141,98 @@ def test_a_connection_survives_its_last_subflow() -> None:
     play.do(Send(host=1, subflow=number, octets=3))
     play.arrive()
     assert play.host(0).rcv_nxt == 4
+
+
+def test_a_fin_has_a_data_fin_only_if_nothing_else_is_outstanding() -> None:
+    """Not data of another subflow, even one that was reset; nor of its own if it is the last."""
+    play = Play().open()
+    last = Send(host=0, subflow=0, octets=5, fin=True, last=True)
+    play.do(Send(host=0, subflow=0, octets=7))
+    for event in (Finish(host=0, subflow=0, fin=True), last):
+        with pytest.raises(IllegalEvent):
+            play.do(event)
+    number = play.join()
+    play.do(Acknowledge(host=1, subflow=0))
+    play.arrive()
+    play.do(Send(host=0, subflow=number, octets=3))
+    with pytest.raises(IllegalEvent):
+        play.do(last)
+    play.do(Reset(host=0, subflow=number))
+    for event in (Finish(host=0, subflow=0, fin=True), last):
+        with pytest.raises(IllegalEvent):
+            play.do(event)
+
+
+def test_a_fin_without_data_fin_gains_none_when_sent_again() -> None:
+    """Its retransmission is what it was, but for the DATA_ACK."""
+    play = Play().open()
+    number = play.join()
+    play.do(Send(host=0, subflow=number, octets=5, last=True))
+    play.do(Finish(host=0, subflow=0))
+    with pytest.raises(IllegalEvent):
+        play.do(Retransmit(host=0, subflow=number, sequence=1, fin=True))
+
+
+def _ended(play: Play) -> Play:
+    """Both DATA_FINs were sent and acknowledged; all subflows are open."""
+    play.do(Finish(host=0, subflow=0))
+    play.arrive()
+    play.do(Acknowledge(host=1, subflow=0))
+    play.do(Finish(host=1, subflow=0))
+    play.arrive()
+    play.do(Acknowledge(host=0, subflow=0))
+    play.arrive()
+    assert _states(play) == ["M_TIME_WAIT", "M_CLOSED"]
+    return play
+
+
+def test_subflows_without_leftover_data_end_by_fin() -> None:
+    """After the DATA_FINs no RST ends them (section 3.3.3), and none is offered."""
+    play = _ended(Play().open())
+    for host in (0, 1):
+        with pytest.raises(IllegalEvent):
+            play.do(Reset(host=host, subflow=0))
+    assert not any(isinstance(each, Reset) for each in acts(play.world))
+
+
+def test_a_subflow_with_leftover_data_may_be_reset() -> None:
+    """Its data was acknowledged by way of another subflow (section 3.3.3)."""
+    play = Play().open()
+    number = play.join()
+    (lost,) = play.do(Send(host=0, subflow=number, octets=5))
+    play.do(Copy(host=0, subflow=0, at=11, octets=5, trigger="timeout"))
+    play.do(Deliver(number=lost.number + 1))
+    play.do(Lose(number=lost.number))
+    play.arrive()
+    _ended(play)
+    assert Reset(host=0, subflow=number) in acts(play.world)
+    play.do(Reset(host=0, subflow=number, reason=4))
+
+
+def test_a_closed_connection_announces_no_addresses() -> None:
+    """Neither ADD_ADDR nor its echo follows the DATA_FINs."""
+    play = Play().open()
+    play.do(Announce(host=1, subflow=0, address=1))
+    play.arrive()
+    _ended(play)
+    for event in (Announce(host=0, subflow=0, address=1), Echo(host=0, subflow=0)):
+        assert event not in acts(play.world)
+        with pytest.raises(IllegalEvent):
+            play.do(event)
+
+
+def test_a_host_that_is_done_answers_a_fast_close() -> None:
+    """Its peer lacks a DATA_ACK and aborts: all subflows get a RST (section 3.5)."""
+    play = Play().open()
+    play.do(Finish(host=0, subflow=0))
+    play.do(Finish(host=1, subflow=0))
+    play.arrive()
+    (late,) = play.do(Acknowledge(host=1, subflow=0))
+    play.do(Lose(number=late.number))
+    play.do(Acknowledge(host=0, subflow=0))
+    play.arrive()
+    assert _states(play) == ["M_CLOSING", "M_TIME_WAIT"]
+    play.do(FastClose(host=0, subflow=0))
+    play.arrive()
+    assert _states(play) == ["M_CLOSED", "M_CLOSED"]
+    assert play.sent[-1].flags & 4

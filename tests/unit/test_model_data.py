@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from mptcp_oracle import crypto
-from mptcp_oracle.model.events import Acknowledge, Copy, Deliver, Lose, Remap, Retransmit, Send
+from mptcp_oracle.model.enabling import acts
+from mptcp_oracle.model.events import (
+    Acknowledge,
+    Connect,
+    Copy,
+    Deliver,
+    Lose,
+    Remap,
+    Retransmit,
+    Send,
+)
 from mptcp_oracle.model.settings import Deviations, content
 from mptcp_oracle.model.trace import Mapping, Range
 from mptcp_oracle.model.turn import IllegalEvent
@@ -134,3 +144,37 @@ def test_wide_numbers_are_acknowledged_by_wide_numbers() -> None:
     (narrow,) = play.do(Acknowledge(host=0, subflow=0, data_ack=4))
     sizes = [each.options[0].data_ack_size for each in (wide, narrow)]  # type: ignore[union-attr]
     assert sizes == [8, 4]
+
+
+def test_data_that_waits_for_the_rest_is_acknowledged_as_it_was_numbered() -> None:
+    """A DATA_ACK has 8 octets also if a mapping with a DSN of 4 comes before it is due."""
+    play = Play(checksum=(True, True)).open()
+    play.do(Send(host=0, subflow=0, octets=5, ahead=5, dsn=8))
+    play.arrive()
+    play.do(Acknowledge(host=1, subflow=0, data_ack=4))
+    play.arrive()
+    play.do(Send(host=0, subflow=0, octets=10, dsn=4))
+    play.arrive()
+    (segment,) = play.do(Acknowledge(host=1, subflow=0, data_ack=4))
+    assert segment.data_ack == 26
+    (option,) = segment.options
+    assert isinstance(option, Dss)
+    assert option.data_ack_size == 8
+
+
+def test_first_data_of_the_initiator_is_on_the_initial_subflow() -> None:
+    """It has MP_CAPABLE as long as no DSS came, though the listener has joined already."""
+    play = Play()
+    play.do(Connect())
+    play.arrive()
+    play.do(Acknowledge(host=0, subflow=0))
+    play.arrive()
+    number = play.join(host=1)
+    assert not play.host(0).peer_knows
+    with pytest.raises(IllegalEvent):
+        play.do(Send(host=0, subflow=number, octets=3))
+    offered = [each for each in acts(play.world) if isinstance(each, Send) and each.host == 0]
+    assert [each.subflow for each in offered] == [0]
+    play.do(Send(host=0, subflow=0, octets=3))
+    assert play.sent[-1].mapping == Mapping(sequence=1, dsn=1, octets=3, by_capable=True)
+    play.do(Send(host=0, subflow=number, octets=3))

@@ -15,6 +15,7 @@ from mptcp_oracle.model.events import (
     Copy,
     Deliver,
     Event,
+    FastClose,
     Lose,
     Retransmit,
     Send,
@@ -154,6 +155,34 @@ def test_an_infinite_mapping_may_begin_with_the_last_intact_data() -> None:
     assert segment.ranges == (Range(sequence=20, octets=5, dsn=20),)
     play.arrive()
     assert _states(play) == ["TCP", "M_INF"]
+
+
+def test_only_the_segment_with_the_infinite_mapping_is_sent_again_with_it() -> None:
+    """What followed it had no MPTCP options, and has none when sent again (section 3.7)."""
+    play = Play(checksum=(True, False)).open()
+    (data,) = play.do(Send(host=1, subflow=0, octets=9))
+    play.do(Alter(number=data.number, octet=4))
+    play.arrive()
+    first = play.do(Send(host=1, subflow=0, octets=5, repeat=False))[0]
+    second = play.do(Send(host=1, subflow=0, octets=5))[0]
+    again = [
+        play.do(Retransmit(host=1, subflow=0, sequence=each.sequence))[0]
+        for each in (first, second)
+    ]
+    assert [each.options for each in again] == [first.options, ()]
+
+
+def test_a_fast_close_ends_a_connection_that_is_falling_back() -> None:
+    """It is answered by a RST also after MP_FAIL was sent (section 3.5)."""
+    play = Play(checksum=(True, False)).open()
+    (data,) = play.do(Send(host=0, subflow=0, octets=9))
+    play.do(Alter(number=data.number, octet=4))
+    play.do(Deliver(number=data.number))
+    assert play.host(1).state == "M_FAIL_SENT"
+    (last,) = play.do(FastClose(host=0, subflow=0))
+    play.do(Deliver(number=last.number))
+    assert play.host(1).state == "M_CLOSED"
+    assert play.sent[-1].flags & 4
 
 
 def test_a_wrong_checksum_on_one_of_two_subflows() -> None:

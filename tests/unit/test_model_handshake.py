@@ -117,3 +117,12 @@ def test_the_third_packet_is_repeated_until_the_fourth_came() -> None:
     assert isinstance(again.options[0], MpJoinAck)
     play.arrive()
     assert play.half(1, 0).state == "ESTABLISHED"
+
+
+def test_a_syn_is_sent_again_as_it_was() -> None:
+    """Of the version that the initiator offers, though the listener has chosen a lower one."""
+    play = Play(version=1, answers=0)
+    (first,) = play.do(Connect())
+    play.do(Deliver(number=first.number))
+    (again,) = play.do(Retransmit(host=0, subflow=0))
+    assert again.options == first.options

@@ -17,7 +17,7 @@ from tests.common.plain_captures import trace_of
 KEY = 0x0102030405060708
 MILLISECOND = 1_000_000
 SACK = bytes.fromhex("01010402")
-SCALE = bytes.fromhex("01030307")
+SCALE = bytes.fromhex("01030300")
 SIZE = bytes.fromhex("020405b4")
 ISNS = (1000, 2000)
 BASES = tuple(each ^ 0xA5A55A5A for each in ISNS)
