@@ -35,7 +35,7 @@ from mptcp_oracle.model.events import (
 )
 from mptcp_oracle.model.joining import targets
 from mptcp_oracle.model.repeating import AGAIN
-from mptcp_oracle.model.sending import carried, early, elsewhere, fresh
+from mptcp_oracle.model.sending import bound, carried, early, elsewhere, fresh
 from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.windows import may_keep_alive, may_probe
 from mptcp_oracle.model.world import (
@@ -154,7 +154,7 @@ def _of_host(world: World, role: int, events: list[Event]) -> None:
         if state in CAN_SEND and mptcp:
             if not (regular and (half.backup_heard or half.removed)):
                 _new(world, role, number, half, events)
-            if half.ahead is None and held:
+            if half.ahead is None and held and not (role == number == 0 and bound(world)):
                 _old(world, role, number, held, events)
         if half.owed or owes:
             events.append(_simple(Acknowledge, role, number))
@@ -230,7 +230,7 @@ def _windows(world: World, role: int, live: list[int], events: list[Event]) -> N
         events.append(Stall(host=role))
     halves = [(number, world.subflows[number].halves[role]) for number in live]
     for number, half in halves:
-        if may_probe(host, half):
+        if may_probe(host, half) and not (role == number == 0 and bound(world)):
             events.append(_simple(Probe, role, number))
             break
     idle = [(not half.removed, number) for number, half in halves if may_keep_alive(half)]

@@ -29,6 +29,7 @@ from mptcp_oracle.model.events import (
     Retransmit,
 )
 from mptcp_oracle.model.network import Network
+from mptcp_oracle.model.sending import elsewhere
 from mptcp_oracle.model.settings import Settings
 from mptcp_oracle.model.varying import vary
 from mptcp_oracle.model.world import CAN_SEND, DATA_OUT, MPTCP, World
@@ -262,6 +263,7 @@ def _extras(world: World, roles: tuple[int, ...], ending: bool) -> list[Event]:
                     extras.append(Acknowledge(host=role, subflow=number))
                 octets = min(world.settings.unit, host.limit - host.snd_nxt)
                 plain = half.ahead is None and not host.orphans
+                plain = plain and not elsewhere(world, role, number)
                 if not world.version and host.state in DATA_OUT and plain and octets > 0:
                     extras.append(Acknowledge(host=role, subflow=number, announce=octets))
             elif (

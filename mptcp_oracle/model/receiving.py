@@ -96,6 +96,8 @@ def _established(turn: Turn, segment: Sent, event: Deliver, before: str) -> None
     elif before == "ESTABLISHED" and any(isinstance(each, MpJoinAck) for each in segment.options):
         turn.ack(subflow, role, width=event.data_ack)
     _acknowledged(turn, segment)
+    if turn.halves[subflow][role].state == "CLOSED":
+        return
     if turn.hosts[role].state in MPTCP:
         _signals(turn, segment)
     half = turn.halves[subflow][role]

@@ -93,8 +93,7 @@ def _mapping(half: Half, records: list[Record], first: int, last: int) -> Mappin
         ):
             raise IllegalEvent("one segment cannot carry the mappings of both")
     elif mapping is None and not half.confirmed:
-        for record in half.records:
-            other = record.mapping
+        for other in (each for one in half.records for each in (one.mapping, one.before)):
             if other is not None and not other.infinite and _applies(other, first, last):
                 mapping = other
     return mapping

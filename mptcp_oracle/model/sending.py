@@ -23,7 +23,7 @@ from mptcp_oracle.model.world import (
 )
 from mptcp_oracle.options import Option
 
-__all__ = ["acknowledge", "announced", "carried", "copy", "early", "elsewhere", "emit",
+__all__ = ["acknowledge", "announced", "bound", "carried", "copy", "early", "elsewhere", "emit",
            "first_data", "fresh", "offered", "payload", "remap", "send", "shown"]  # fmt: skip
 
 
@@ -97,6 +97,7 @@ def emit(
     copied: bool = False,
     octets: bytes | None = None,
     last: bool = False,
+    before: Mapping | None = None,
 ) -> Sent:
     """Send payload; unless it is sent again, remember it and move on.
 
@@ -119,8 +120,9 @@ def emit(
     if not again:
         end = ranges[-1].sequence + ranges[-1].octets
         record = Record(
-            sequence=sequence, end=end, ranges=ranges, mapping=mapping, payload=octets, last=last
-        )
+            sequence=sequence, end=end, ranges=ranges, mapping=mapping, payload=octets, last=last,
+            before=before,
+        )  # fmt: skip
         turn.half(subflow, role, snd_nxt=end, records=(*turn.halves[subflow][role].records, record))
     return segment
 
@@ -166,6 +168,7 @@ def send(turn: Turn, event: Send) -> None:
     emit(
         turn, number, role, offered(turn, number, role, ranges), mapping, dsn=event.dsn,
         data_ack=event.data_ack, push=event.push, last=event.last,
+        before=None if mapping is ahead else ahead,
     )  # fmt: skip
 
 
@@ -200,14 +203,28 @@ def early(world: World | Turn, role: int, number: int) -> bool:
 
 
 def elsewhere(world: World | Turn, role: int, number: int) -> bool:
-    """Whether the first data of a host has to go on another subflow, the initial one.
+    """Whether the next new data of a host has to go on another subflow, the initial one.
 
-    So it is until the initiator knows that its key arrived: MP_CAPABLE is on its first data then
-    (RFC 8684 section 3.1), though the listener may have joined already.
+    So it is with the initiator's first data until it knows that its key arrived: that has
+    MP_CAPABLE (RFC 8684 section 3.1), though the listener may have joined already. And so it is
+    with what its SYN carried in vain.
     """
+    if role or not number:
+        return False
     host = world.hosts[0]
-    first = role == 0 and number > 0 and world.version == 1 and host.snd_nxt == 1
-    return first and not host.peer_knows
+    return (world.version == 1 and host.snd_nxt == 1 and not host.peer_knows) or bound(world)
+
+
+def bound(world: World | Turn) -> bool:
+    """Whether the initiator's next octets on the initial subflow are those of its SYN.
+
+    They were not accepted, and begin the stream (RFC 8684 appendix B).
+    """
+    if isinstance(world, Turn):
+        path, half = world.paths[0], world.halves[0][0]
+    else:
+        path, half = world.subflows[0].path, world.subflows[0].halves[0]
+    return half.snd_nxt <= path.offered and half.state in CAN_SEND
 
 
 def _sender(turn: Turn, role: int, number: int) -> tuple[Host, Half]:
@@ -322,8 +339,8 @@ def copy(turn: Turn, event: Copy) -> None:
 def _again(turn: Turn, event: Remap | Copy, cause: str, trigger: str) -> None:
     role, number = event.host, event.subflow
     host, half = _sender(turn, role, number)
-    if half.ahead is not None:
-        raise IllegalEvent("the next sequence numbers belong to another mapping")
+    if half.ahead is not None or (role == number == 0 and bound(turn)):
+        raise IllegalEvent("the next sequence numbers belong to other data")
     if event.octets < 1 or event.at < host.snd_una:
         raise IllegalEvent("this data was DATA_ACKed")
     if half.snd_nxt + event.octets > half.limit:
@@ -356,7 +373,10 @@ def _announce(turn: Turn, event: Acknowledge) -> Mapping:
     """A mapping in advance, on an ACK (RFC 6824 section 3.3.1)."""
     role, number = event.host, event.subflow
     host, half = _sender(turn, role, number)
-    if turn.version or half.ahead or host.orphans or host.state not in DATA_OUT:
+    if (
+        turn.version or half.ahead or host.orphans or host.state not in DATA_OUT
+        or elsewhere(turn, role, number)
+    ):  # fmt: skip
         raise IllegalEvent("a mapping cannot be announced in advance here")
     if host.snd_nxt + event.announce > host.limit:
         raise IllegalEvent("the peer's window does not allow it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mptcp_oracle.model.events import KeepAlive, Probe, Read, Stall
-from mptcp_oracle.model.sending import emit
+from mptcp_oracle.model.sending import bound, emit
 from mptcp_oracle.model.settings import content
 from mptcp_oracle.model.signalling import SPEAKS
 from mptcp_oracle.model.trace import ACK, Range
@@ -47,7 +47,7 @@ def probe(turn: Turn, event: Probe) -> None:
     """One octet under an old DSN, with the value of the next one (as Linux does)."""
     role, number = event.host, event.subflow
     host, half = turn.hosts[role], turn.halves[number][role]
-    if not may_probe(host, half):
+    if not may_probe(host, half) or (role == number == 0 and bound(turn)):
         raise IllegalEvent("the window is not closed, or data is outstanding")
     dsn = host.snd_una - 1
     mapping = turn.mapping(role, sequence=half.snd_nxt, dsn=dsn, octets=1)

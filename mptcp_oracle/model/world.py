@@ -135,6 +135,7 @@ class Record:
         sequence, end: Relative sequence numbers. ranges: The truth of it, as sent first.
         mapping: The mapping on its segment, if any.
         last: Whether the segment was the FIN too.
+        before: The mapping, announced before, of its octets that its own does not cover.
         payload: Its octets, where they do not follow from the ranges (a probe).
     """
 
@@ -144,6 +145,7 @@ class Record:
     mapping: Mapping | None
     payload: bytes | None = None
     last: bool = False
+    before: Mapping | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from mptcp_oracle import crypto
 from mptcp_oracle.model.enabling import acts
 from mptcp_oracle.model.events import (
     Acknowledge,
+    Alter,
     Connect,
     Copy,
     Deliver,
@@ -178,3 +179,20 @@ def test_first_data_of_the_initiator_is_on_the_initial_subflow() -> None:
     play.do(Send(host=0, subflow=0, octets=3))
     assert play.sent[-1].mapping == Mapping(sequence=1, dsn=1, octets=3, by_capable=True)
     play.do(Send(host=0, subflow=number, octets=3))
+
+
+def test_octets_under_an_earlier_mapping_are_sent_again_with_it() -> None:
+    """Also if the segment that announced it was acknowledged elsewhere (section 3.7)."""
+    play = Play().open()
+    number = play.join()
+    first = play.do(Send(host=0, subflow=number, octets=2, ahead=3))[0]
+    play.arrive()
+    second = play.do(Send(host=0, subflow=number, octets=7))[0]
+    assert second.mapping != first.mapping
+    play.do(Lose(number=second.number))
+    play.do(Acknowledge(host=1, subflow=0))
+    play.arrive()
+    bare = play.do(Acknowledge(host=1, subflow=number))[0]
+    play.do(Alter(number=bare.number))
+    again = play.do(Retransmit(host=0, subflow=number, sequence=3, octets=2))[0]
+    assert again.mapping == first.mapping

@@ -17,6 +17,7 @@ from mptcp_oracle.model.events import (
     Event,
     FastClose,
     Lose,
+    Remap,
     Retransmit,
     Send,
 )
@@ -221,6 +222,28 @@ def test_data_on_a_syn_that_was_not_accepted_is_sent_again() -> None:
     assert causes == [(15, 1, "retransmission"), (15, 16, "new")]
     play.arrive()
     assert play.host(1).rcv_nxt == 31
+
+
+def test_what_a_syn_carried_in_vain_comes_first() -> None:
+    """Its octets are the first of the stream, at the sequence numbers that they had (B.2)."""
+    play = Play(fast_open=10)
+    play.do(Connect(data=30))
+    play.arrive()
+    play.do(Send(host=0, subflow=0, octets=5))
+    play.arrive()
+    play.do(Acknowledge(host=1, subflow=0))
+    play.arrive()
+    number = play.join()
+    for event in (
+        Send(host=0, subflow=number, octets=4),
+        Remap(host=0, subflow=0, at=1, octets=5),
+    ):
+        with pytest.raises(IllegalEvent):
+            play.do(event)
+    syn = play.sent[0].payload
+    (segment,) = play.do(Send(host=0, subflow=0, octets=15))
+    assert segment.payload == syn[15:]
+    play.do(Send(host=0, subflow=number, octets=4))
 
 
 def test_nothing_is_altered_that_is_not_there() -> None:
