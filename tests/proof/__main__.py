@@ -51,7 +51,7 @@ def main() -> int:
     print(f"run {given.seed}, profile {given.profile}, {given.jobs} processes: {seconds:.0f} s")
     for line in tally.lines():
         print(line)
-    size = given.count if given.batch is not None else sizing(given.count)[1]
+    size = given.count if given.batch is not None else sizing(given.count, given.jobs)[1]
     if tally.failures and given.batch is None:
         tally.failures |= batch(min(tally.failures), size, given.profile).failures
     again = f"python -m tests.proof --profile {given.profile} --count {size} --batch"

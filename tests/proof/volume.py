@@ -157,9 +157,13 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
             begin = at + 1
 
 
-def sizing(count: int) -> tuple[int, int]:
-    """How many batches, all of one size, make at least so many captures; and that size."""
+def sizing(count: int, jobs: int) -> tuple[int, int]:
+    """How many batches, all of one size, make at least so many captures; and that size.
+
+    Every process gets the same number of batches.
+    """
     batches = max(1, -(-count // BATCH))
+    batches = min(-(-batches // jobs) * jobs, count)
     return batches, -(-count // batches)
 
 
@@ -218,7 +222,7 @@ def volume(
     Yields:
         The tally so far, now and then, and last the whole one.
     """
-    batches, size = sizing(count)
+    batches, size = sizing(count, jobs)
     total, said = Tally(), time.monotonic()
     with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
         waiting = [

@@ -17,9 +17,11 @@ from tests.proof.volume import BATCH, Tally, batch, sizing
 def test_batches_are_of_one_size() -> None:
     """They make at least as many captures as asked for, and hardly more."""
     for count in (1, 2, BATCH - 1, BATCH, BATCH + 1, 100_000, 123_457):
-        batches, size = sizing(count)
-        assert size <= BATCH
-        assert count <= batches * size < count + batches
+        for jobs in (1, 2, 3):
+            batches, size = sizing(count, jobs)
+            assert size <= BATCH
+            assert count <= batches * size < count + batches
+            assert batches % jobs == 0 or batches == count
 
 
 def test_a_batch_counts_what_it_tried(monkeypatch: pytest.MonkeyPatch) -> None:
