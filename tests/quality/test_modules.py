@@ -17,7 +17,7 @@ LONGEST = 450
 #: Longer ones, each with its own limit and the reason.
 LONGER = {
     "mptcp_oracle/engine/transmissions.py": (
-        950,
+        1050,
         "compiled classes that call each other's C methods have to be one compilation unit",
     ),
 }

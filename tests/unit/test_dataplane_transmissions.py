@@ -76,10 +76,7 @@ def test_copy_on_another_subflow_after_a_time_out_is_a_reinjection():
 
 @pytest.mark.parametrize(("captured_at", "kind"), [(0, "reinjection"), (1, "unclassified")])
 def test_copy_after_the_subflow_ended_is_a_reinjection(captured_at, kind):
-    """What a reset subflow carried goes to the other one: reinjection, however soon.
-
-    Away from the sender a copy may have been under way when the reset passed.
-    """
+    """At the sender, however soon; elsewhere a copy may have been under way before the reset."""
     talk = Conversation(Tape("sll"), captured_at=captured_at)
     one, two = talk.opened(), talk.joined()
     one.data(0, ALPHABET)

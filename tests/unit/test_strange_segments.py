@@ -173,10 +173,7 @@ def test_fin_of_the_receiver_makes_no_copy_a_reinjection() -> None:
 def test_only_the_fin_of_the_sender_is_a_reason_to_reinject(
     before: int, role: int, kind: str
 ) -> None:
-    """A FIN between data and its copy makes it a reinjection if the sender of both sent it.
-
-    Where the sender had copied data without any reason before, nobody can tell.
-    """
+    """A FIN of the sender explains a copy, unless it had copied without a reason before."""
     talk = at_the_initiator()
     one, two = talk.opened(), talk.joined()
     exchange(one, b"first")
