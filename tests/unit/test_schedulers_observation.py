@@ -179,7 +179,7 @@ def test_cooked_packet_types_tell_the_vantage(captured_at, expected):
 
 
 def test_a_run_of_copies_from_the_oldest_octets_on_is_no_redundancy():
-    """A timer may have struck, as Linux's does; once the run has caught up, copies are redundant."""
+    """A timer may have struck, as Linux's does; once the run caught up, copies are redundant."""
     talk = Conversation(Tape("sll"), captured_at=0)
     talk.tape.step = 100_000
     one, two = _slow_handshake(talk), _slow_join(talk)
