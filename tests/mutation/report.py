@@ -72,7 +72,7 @@ def scores(modules: Mapping[str, Sequence[Module]], results: Results) -> dict[st
         sum(score.killed for score in found.values()),
         sum(score.late for score in found.values()),
         share,
-        wilson(share, 1 / spread),
+        wilson(share, 1 / spread if spread else 0),
     )
     return found
 
