@@ -66,7 +66,7 @@ def test_dss_checksums_are_as_asked_for(right: bool) -> None:
         for role, end in enumerate(flow.ends)
     }
     held = Counter[bool]()
-    for number in range(400):
+    for number in range(900):
         choices = Counted(4, str(number))
         changed = damaged(whole, choices, dss_checksums=right, most=1)
         for frame in changed.frames:
