@@ -61,7 +61,7 @@ class DataPlane:
             acknowledgment of its octets.
         isn_from: Per half: how the initial sequence number is known: 0 not, 1 to 3 handshake, 4
             from mappings. placed: whether it is known which octets mappings cover. vague: whether
-            there are mappings that do not say so.
+            there are mappings that do not say so. offered: octets on its SYN, if any.
     """
 
     def __init__(self, wire: Wire, directions: int) -> None:
@@ -74,6 +74,7 @@ class DataPlane:
         self.isn_from = array("B", wire.halves["isn_from"])
         self.shift = _zeros("q", halves)
         self.vague = _zeros("B", halves)
+        self.offered: dict[int, int] = {}
         self.skew = _zeros("q", halves)
         self.first_skew = _zeros("q", halves)
         self.placed = _zeros("B", halves)

@@ -74,6 +74,9 @@ def _plain_begin(plane: DataPlane, initial: Subflow, role: int) -> int | None:
     if plane.isn_from[half] not in (1, 2, 3) or plane.acked[half] <= first:
         return None
     begin, sequence = plane.fresh_first[half], rows["sequence"]
+    again = _sent_again(plane, half, first)
+    if again is not None:
+        return again if _is_plain(plane, half, again) else None
     candidates = plane.gap_fillers().get(half, [])
     for at in range(begin, begin + plane.fresh_count[half]):
         # Only what a SYN carried can lie before it.
@@ -81,14 +84,34 @@ def _plain_begin(plane: DataPlane, initial: Subflow, role: int) -> int | None:
             candidates = [plane.fresh[at], *candidates]
             break
     for row in candidates:
-        flags = rows["flags"][row]
-        if (
-            sequence[row] == first
-            and rows["kind"][row] & UNMAPPED
-            and not flags & (SYN | OPTIONS_CUT | HAS_MPTCP)
-            and plane.mptcp_row[half] < row
-        ):
+        new = sequence[row] == first and rows["kind"][row] & UNMAPPED
+        if new and _is_plain(plane, half, row):
             return row
+    return None
+
+
+def _is_plain(plane: DataPlane, half: int, row: int) -> bool:
+    """Whether a segment has no option of MPTCP, and nothing of its sender has one after it."""
+    flags = plane.wire.segments["flags"][row]
+    return not flags & (SYN | OPTIONS_CUT | HAS_MPTCP) and plane.mptcp_row[half] < row
+
+
+def _sent_again(plane: DataPlane, half: int, first: int) -> int | None:
+    """The row of the first payload behind the accepted part of a SYN's, if the SYN had that, too.
+
+    What was not accepted is sent again, so that this is new to nobody but the other host.
+    """
+    if plane.offered.get(half, 0) < first:
+        return None
+    rows = plane.wire.segments
+    halves, flags, sequence, length, piece = rows.of("half", "flags", "sequence", "length", "piece")
+    begin = plane.wire.halves["first_row"][half]
+    for row in range(begin, min(rows.rows, begin + MOST_LOOKED_AT)):
+        if halves[row] != half or flags[row] & (SYN | RST | DUPLICATE):
+            continue
+        if sequence[row] <= first < sequence[row] + length[row]:
+            mapped = piece[row] >= 0 and plane.pieces["start"][piece[row]] <= first
+            return row if sequence[row] == first and not mapped else None
     return None
 
 

@@ -29,7 +29,7 @@ BY_CAPABLE = 0x40
 def find(plane: DataPlane, connections: Iterable[Connection]) -> None:
     """Fill in where numbers begin: ``shift``, ``isn_from``, ``skew``, ``placed``, ``vague``."""
     wire, halves = plane.wire, plane.wire.halves
-    offered = _syn_payload(plane)
+    offered = plane.offered = _syn_payload(plane)
     asked = {*offered, *_without_syn(plane, connections)}
     wanted, hinted = array("B", bytes(halves.rows)), array("B", bytes(halves.rows))
     for half in range(halves.rows):
@@ -94,15 +94,16 @@ def _filled(
 ) -> dict[tuple[int, bool], set[int]]:
     """Where mappings begin that fill their segments, beyond what their SSN says.
 
-    By half, and whether an MP_CAPABLE announces them.
+    By half, and whether an MP_CAPABLE announces them; nothing is there where none is announced.
     """
     found: dict[tuple[int, bool], set[int]] = {}
     half, flags = plane.wire.mappings.of("half", "flags")
     for mapping in range(plane.wire.mappings.rows):
         own = half[mapping]
-        if own in asked and low[mapping] == high[mapping]:
-            key = own, bool(flags[mapping] & BY_CAPABLE)
-            found.setdefault(key, set()).add(low[mapping] + plane.shift[own])
+        if own in asked:
+            begins = found.setdefault((own, bool(flags[mapping] & BY_CAPABLE)), set())
+            if low[mapping] == high[mapping]:
+                begins.add(low[mapping] + plane.shift[own])
     return found
 
 
@@ -130,7 +131,9 @@ def _place(
             first = {accepted[half]}
         else:
             within = set(range(offered[half] + 1))
-            skews, first = (shown or first) & within, (first or shown) & within
+            # Numbers that count SYN data do not say where the mapping of an MP_CAPABLE begins.
+            told = first if first or (shown == {0} and (half, True) in filled) else shown
+            skews, first = (shown or first) & within, told & within
         if len(skews) == 1 and (len(first) == 1 or half not in offered):
             (plane.skew[half],) = skews
             plane.first_skew[half] = first.pop() if half in offered else 0

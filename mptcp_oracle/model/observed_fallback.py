@@ -126,8 +126,7 @@ def _plain_begin(flow: Flow, shake: Handshake, payload: Payload, host: int) -> S
         (
             seen
             for seen in sent
-            if seen.start <= first < seen.start + len(seen.segment.payload)
-            and not seen.segment.flags & RST
+            if seen.start <= first < seen.start + len(seen.segment.payload) and not _is_sign(seen)
         ),
         None,
     )
@@ -135,4 +134,4 @@ def _plain_begin(flow: Flow, shake: Handshake, payload: Payload, host: int) -> S
         return None
     marked = [seen.number for seen in flow.fresh if seen.segment.host == host and seen.marked]
     later = bool(marked) and marked[-1] >= begin.number
-    return None if later or begin.cut or begin.segment.flags & SYN else begin
+    return None if later or begin.cut else begin

@@ -105,7 +105,8 @@ class Handshake:
         if not offered and not (alone and self.origin_from[role] == "handshake"):
             return True
         origin = self.origin[role] or 0
-        filled = [(run.capable, (run.low or 0) - origin) for run in _runs(frames) if run.filled]
+        runs = _runs(frames)
+        filled = [(run.capable, (run.low or 0) - origin) for run in runs if run.filled]
         shown = {low for capable, low in filled if not capable}
         first = {low for capable, low in filled if capable}
         if not offered:
@@ -113,11 +114,10 @@ class Handshake:
         if self.first_synack is not None:
             accepted = syn_data(self, role)
             return not accepted or len(shown & {0, accepted}) == 1
-        shown, first = (
-            {low for low in each if 0 <= low <= offered}
-            for each in (shown or first, first or shown)
-        )
-        return len(shown) == len(first) == 1
+        within = set(range(offered + 1))
+        # Numbers that count SYN data do not say where the mapping of an MP_CAPABLE begins.
+        told = first if first or (shown == {0} and any(run.capable for run in runs)) else shown
+        return len((shown or first) & within) == len(told & within) == 1
 
     def _told(self, seen: Seen, role: int) -> int | None:
         """What a SYN/ACK or a third packet tells of a host's initial sequence number."""
