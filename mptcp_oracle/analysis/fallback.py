@@ -124,10 +124,21 @@ def _plain_from(plane: DataPlane, lone: Subflow, half: int) -> int | None:
     if row < 0 or plane.isn_from[half] not in (1, 2, 3):
         return None
     first = 1 + lone.syn_data[lone.halves.index(half)]
-    whole = plane.block_low[half] <= first
-    goes_along = plane.acked[half] > rows["sequence"][row] and plane.mptcp_row[half ^ 1] < row
-    cut = rows["flags"][row] & OPTIONS_CUT
-    return row if whole and goes_along and plane.mptcp_row[half] < row and not cut else None
+    flags = rows["flags"]
+    if (
+        plane.block_low[half] > first
+        or plane.acked[half] <= rows["sequence"][row]
+        or plane.mptcp_row[half ^ 1] >= row
+        or plane.mptcp_row[half] >= row
+        or flags[row] & OPTIONS_CUT
+    ):
+        return None
+    # Options that were cut, or not understood, may have said more of what has no mapping before.
+    begin = plane.fresh_first[half]
+    carried = plane.fresh[begin : begin + plane.fresh_count[half]]
+    before = (each for each in (*carried, *plane.gap_fillers().get(half, ())) if each < row)
+    unmapped = any(rows["kind"][each] & UNMAPPED and not flags[each] & SYN for each in before)
+    return None if unmapped else row
 
 
 def lone_subflow(connection: Connection) -> Subflow | None:

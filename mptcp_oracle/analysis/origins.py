@@ -21,7 +21,7 @@ SYN, ACK = 0x02, 0x10
 #: Codes of the stream loop: not known, by the half's own SYN, by its SYN/ACK, not surely known.
 UNKNOWN, OWN_SYN, BY_SYNACK, UNSURE = 0, 1, 2, 4
 #: Values of ``wanted`` in the loop.
-INFER, INFERRED, LOOK = 1, 2, 5
+INFER, INFERRED, LOOK, HALF_INFERRED = 1, 2, 5, 6
 #: Bit of a mapping's flags: an MP_CAPABLE announces it.
 BY_CAPABLE = 0x40
 
@@ -57,9 +57,10 @@ def find(plane: DataPlane, connections: Iterable[Connection]) -> None:
         low, high, wanted, plane.shift, hinted, inferred, array("i", bytes(4 * halves.rows)),
     )  # fmt: skip
     for half in range(halves.rows):
-        if wanted[half] == INFERRED:
+        if wanted[half] in (INFERRED, HALF_INFERRED):
             plane.shift[half] = inferred[half]
-            plane.isn_from[half], plane.placed[half] = 4, 1
+            plane.isn_from[half], plane.placed[half] = 4, wanted[half] == INFERRED
+            plane.vague[half] = wanted[half] == HALF_INFERRED
             halves["isn"][half] = (halves["base"][half] - inferred[half]) & 0xFFFFFFFF
         elif wanted[half] not in (0, LOOK):
             plane.vague[half] = wanted[half] > INFERRED

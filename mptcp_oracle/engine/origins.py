@@ -60,15 +60,20 @@ def infer(
     handshake says the same; and by itself on an MP_CAPABLE, before which there is no mapping. It
     is none if another such mapping contradicts it.
 
+    The mapping of an MP_CAPABLE begins after data on the SYN, which subflow sequence numbers of the
+    others may count: unless it, too, begins or ends with its segments, its place is not known.
+
     Args:
         rows, half ... mapping: The rows. maps, map_*: The mapping rows.
         low, high: Out, as long as the mapping rows: where the segments of a mapping begin, and
             end, less where the mapping does; ``low`` is above ``high`` if there are none.
         wanted: Per half: 1 to infer, 5 to fill in ``low`` and ``high`` only; set to 2 where it was
-            inferred, 3 where mappings do not prove it, 4 where they contradict each other.
+            inferred, 3 where mappings do not prove it, 4 where they contradict each other, 6 where
+            it was inferred and the place of an MP_CAPABLE's mapping is not known.
         hint: Per half: what a third packet says ``shift`` should be. hinted: whether it does.
         shift: Out: what to add to the sequence numbers of a half.
-        first: Work space, one a half: the first mapping that fits, plus 1.
+        first: Work space, one a half: the first mapping that fits, plus 1; later -1 where an
+            MP_CAPABLE's fits.
     """
     i: cython.Py_ssize_t
     h: cython.Py_ssize_t
@@ -110,3 +115,12 @@ def infer(
             continue
         if low[m] == -shift[h] or high[m] == -shift[h]:
             wanted[h] = 2
+    for m in range(maps):
+        h = map_half[m]
+        if h < 0 or map_flags[m] & 0x40 == 0 or (wanted[h] != 2 and wanted[h] != 6):
+            continue
+        if low[m] == -shift[h] or high[m] == -shift[h] or (hinted[h] and hint[h] == shift[h]):
+            first[h] = -1
+            wanted[h] = 2
+        elif first[h] != -1:
+            wanted[h] = 6

@@ -8,7 +8,7 @@ them fill.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mptcp_oracle.model.observed_frames import Flow, Seen
 from mptcp_oracle.model.trace import ACK, RST, SYN
@@ -102,10 +102,12 @@ class Handshake:
         syns = [seen for seen in frames if seen.segment.flags & SYN]
         offered = next((len(seen.segment.payload) for seen in syns if seen.segment.payload), 0)
         alone = self.kind == "initial" and role == self.opener and not syns
+        runs, origin = _runs(frames), self.origin[role] or 0
         if not offered and not (alone and self.origin_from[role] == "handshake"):
-            return True
-        origin = self.origin[role] or 0
-        runs = _runs(frames)
+            # Without the SYN the mapping of an MP_CAPABLE may begin after data on it.
+            first = [run for run in runs if run.capable and self.origin_from[role] == "mappings"]
+            fits = any(origin in (run.low, run.high) for run in first)
+            return not first or fits or next(_hints(frames), None) == origin
         filled = [(run.capable, (run.low or 0) - origin) for run in runs if run.filled]
         shown = {low for capable, low in filled if not capable}
         first = {low for capable, low in filled if capable}
@@ -155,6 +157,15 @@ def _runs(frames: Iterable[Seen]) -> list[_Run]:
     return runs
 
 
+def _hints(frames: Iterable[Seen]) -> Iterator[int]:
+    """The origins that third packets with MP_CAPABLE show, if they come before any data."""
+    for seen in frames:
+        for option in seen.whole:
+            third = isinstance(option, MpCapable) and option.receiver_key is not None
+            if third and not seen.segment.payload:
+                yield seen.segment.sequence - 1
+
+
 def _filled(frames: list[Seen]) -> int | None:
     """The origin that mappings give, if they prove it.
 
@@ -162,20 +173,12 @@ def _filled(frames: list[Seen]) -> int | None:
     on an MP_CAPABLE is proof; else another mapping has to begin or end with its segments at the
     same place, or a third packet to say the same. No other filled mapping may contradict it.
     """
-    hints = (
-        seen.segment.sequence - 1
-        for seen in frames
-        for option in seen.whole
-        if isinstance(option, MpCapable)
-        and option.receiver_key is not None
-        and not seen.segment.payload
-    )
     runs = _runs(frames)
     filled = [run for run in runs if run.filled]
     if len({run.low for run in filled}) != 1:
         return None
     first = filled[0]
-    if first.capable or first.low == next(hints, None):
+    if first.capable or first.low == next(_hints(frames), None):
         return first.low
     agrees = any(run.ssn != first.ssn and first.low in (run.low, run.high) for run in runs)
     return first.low if agrees else None
