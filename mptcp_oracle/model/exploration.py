@@ -188,7 +188,7 @@ BOUNDS: tuple[Bound, ...] = (
            Join=1, Send=1, Lose=1, Retransmit=1),
     _bound("closing with data", "data, DATA_FINs, losses", UNITS, Send=1, Finish=3, Lose=1),
     _bound("two subflows, closing", "a join, DATA_FINs on either subflow, FINs", UNITS,
-           Join=1, Send=1, Finish=2, Close=1),
+           Join=1, Send=1, Finish=1, Close=1),
     _bound("break before make", "the only subflow ends, another one is opened", UNITS,
            Join=1, Reset=1, Send=2),
     _bound("fast close on two", "a join and MP_FASTCLOSE", UNITS, Join=1, Send=1, FastClose=1),
