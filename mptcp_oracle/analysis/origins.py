@@ -22,8 +22,8 @@ SYN, ACK = 0x02, 0x10
 UNKNOWN, OWN_SYN, BY_SYNACK, UNSURE = 0, 1, 2, 4
 #: Values of ``wanted`` in the loop.
 INFER, INFERRED, LOOK, HALF_INFERRED = 1, 2, 5, 6
-#: Bit of a mapping's flags: an MP_CAPABLE announces it.
-BY_CAPABLE = 0x40
+#: Bits of a mapping's flags: an MP_CAPABLE announces it; a DATA_FIN takes its last number.
+BY_CAPABLE, DATA_FIN = 0x40, 0x10
 
 
 def find(plane: DataPlane, connections: Iterable[Connection]) -> None:
@@ -98,10 +98,11 @@ def _filled(
     By half, and whether an MP_CAPABLE announces them; nothing is there where none is announced.
     """
     found: dict[tuple[int, bool], set[int]] = {}
-    half, flags = plane.wire.mappings.of("half", "flags")
+    half, length, flags = plane.wire.mappings.of("half", "length", "flags")
     for mapping in range(plane.wire.mappings.rows):
         own = half[mapping]
-        if own in asked:
+        alone = length[mapping] == 1 and flags[mapping] & DATA_FIN
+        if own in asked and not alone:
             begins = found.setdefault((own, bool(flags[mapping] & BY_CAPABLE)), set())
             if low[mapping] == high[mapping]:
                 begins.add(low[mapping] + plane.shift[own])
@@ -128,7 +129,9 @@ def _place(
             # Without the SYN there is mostly no SYN data; what mappings say is nearer the truth.
             skews = {0} if 0 in shown or not shown else shown
         elif plane.wire.halves["isn_from"][half ^ 1] == OWN_SYN:
-            skews = {accepted[half]} if not accepted[half] else shown & {0, accepted[half]}
+            # Only the numbers of a DSS may count SYN data or not; an MP_CAPABLE has none.
+            sure = not accepted[half] or (half, False) not in filled
+            skews = {accepted[half]} if sure else shown & {0, accepted[half]}
             first = {accepted[half]}
         else:
             within = set(range(offered[half] + 1))

@@ -115,7 +115,8 @@ class Handshake:
             return not shown or 0 in shown or len(shown) == 1
         if self.first_synack is not None:
             accepted = syn_data(self, role)
-            return not accepted or len(shown & {0, accepted}) == 1
+            numbered = any(not run.capable for run in runs)
+            return not accepted or not numbered or len(shown & {0, accepted}) == 1
         within = set(range(offered + 1))
         # Numbers that count SYN data do not say where the mapping of an MP_CAPABLE begins.
         told = first if first or (shown == {0} and any(run.capable for run in runs)) else shown
