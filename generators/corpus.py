@@ -1,8 +1,9 @@
 """The corpus: recorded and made captures with their provenance, written only by this tool.
 
-Layout: ``<corpus>/<family>/<slug>.<pcap|pcapng>`` with its sidecar ``<slug>.json`` beside it,
-``index.toml`` with one entry a capture, sorted by family and slug, and ``schema.json`` for the
-sidecars. :func:`check` accepts nothing that :func:`add` could not have written.
+Layout: ``<corpus>/<family>/<slug>.<pcap|pcapng>`` with its sidecar beside it (``<slug>.json``, for
+generated captures ``<slug>.truth.jsonl``), ``index.toml`` with one entry a capture, sorted by
+family and slug, and ``schema.json`` for the sidecars of recordings. :func:`check` accepts nothing
+that :func:`add` could not have written.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mptcp_oracle.generators.capture_scan import LINKTYPES, CaptureScan, scan_capture
-from mptcp_oracle.generators.schema import schema_errors
+from mptcp_oracle.generators.capture_scan import scan_capture
+from mptcp_oracle.generators.corpus_sidecars import LICENCE, linktypes, parsed, sidecar_of
 
 from mptcp_oracle.errors import CaptureError, UsageError
 
@@ -37,7 +38,6 @@ __all__ = [
 INDEX = "index.toml"
 SCHEMA = "schema.json"
 INDEX_SCHEMA = 1
-LICENCE = "CC0-1.0"
 # Octets that all shipped captures and sidecars may have together.
 SHIPPED_LIMIT = 2_000_000
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -77,9 +77,10 @@ class Entry:
 
     Attributes:
         slug: Stable name, unique within the family; lower case and hyphens.
-        family: Folder: ``kernel`` for recordings of a real kernel.
+        family: Folder: ``kernel`` for recordings of a real kernel, ``regression`` for generated
+            captures on which the analyzer was wrong once.
         file: Path of the capture below the corpus folder, with ``/``.
-        sidecar: Path of its provenance below the corpus folder.
+        sidecar: Path of its provenance or truth below the corpus folder.
         sha256, sidecar_sha256: Digests of both files, in hex.
         size: Octets of the capture.
         frames: Frames of the capture.
@@ -123,16 +124,16 @@ def read_index(corpus: Path) -> list[Entry]:
     if not path.exists():
         return []
     try:
-        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+        index = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("the corpus index is damaged", cause=str(error), file=path) from error
-    if parsed.get("schema") != INDEX_SCHEMA:
+    if index.get("schema") != INDEX_SCHEMA:
         raise UsageError(
             "the corpus index has another layout",
-            cause=f"schema {parsed.get('schema')}, not {INDEX_SCHEMA}",
+            cause=f"schema {index.get('schema')}, not {INDEX_SCHEMA}",
             file=path,
         )
-    return [_entry(row, path) for row in parsed.get("entry", [])]
+    return [_entry(row, path) for row in index.get("entry", [])]
 
 
 def write_index(corpus: Path, entries: Sequence[Entry]) -> None:
@@ -156,7 +157,7 @@ def add(
     Args:
         corpus: The corpus folder, with its ``schema.json``.
         capture: A complete pcap or pcapng file.
-        sidecar: Its provenance, valid by the schema and about exactly this capture.
+        sidecar: Its provenance, valid by the schema, or its truth; about exactly this capture.
         slug: Stable name.
         why: Why the corpus needs it.
         family: Folder to put it in.
@@ -177,8 +178,9 @@ def add(
         raise UsageError("an entry needs a reason", hint="say in a sentence what it is good for")
     octets, about = _read(capture), _read(sidecar)
     scan = scan_capture(octets, str(capture))
-    parsed = _parse_sidecar(about, sidecar)
-    problems = schema_errors(parsed, _schema(corpus)) or _mismatches(parsed, octets, scan)
+    kind = sidecar_of(family)
+    beside = f"{family}/{slug}{kind.ending}"
+    problems = kind.problems(about, Path(beside), octets, scan, _schema(corpus))
     if problems:
         raise UsageError("the sidecar does not fit", cause="; ".join(problems[:5]), file=sidecar)
     folder = corpus / family
@@ -187,7 +189,6 @@ def add(
     for item in previous:
         (corpus / item.file).unlink(missing_ok=True)
     file = f"{family}/{slug}.{scan.format}"
-    beside = f"{family}/{slug}.json"
     (corpus / file).write_bytes(octets)
     (corpus / beside).write_bytes(about)
     entry = Entry(
@@ -199,11 +200,11 @@ def add(
         sidecar_sha256=hashlib.sha256(about).hexdigest(),
         size=len(octets),
         frames=scan.frames,
-        linktypes=_linktypes(scan),
+        linktypes=linktypes(scan),
         licence=LICENCE,
         flags=tuple(sorted(set(flags))),
         shipped=shipped,
-        provenance=_provenance(parsed),
+        provenance=kind.provenance(about, Path(beside)),
         why=" ".join(why.split()),
     )
     others = [item for item in read_index(corpus) if item.key != entry.key]
@@ -282,7 +283,9 @@ def _faults(corpus: Path, entry: Entry, schema: Mapping[str, object]) -> list[st
     """What is wrong with one entry."""
     stem = f"{entry.family}/{entry.slug}"
     problems: list[str] = []
-    if entry.file not in (f"{stem}.pcap", f"{stem}.pcapng") or entry.sidecar != f"{stem}.json":
+    kind = sidecar_of(entry.family)
+    named = entry.file in (f"{stem}.pcap", f"{stem}.pcapng")
+    if not named or entry.sidecar != stem + kind.ending:
         return ["its files have other names than its slug"]
     if SLUG.fullmatch(entry.slug) is None or SLUG.fullmatch(entry.family) is None:
         problems.append("slug or family is not lower case words joined by hyphens")
@@ -306,50 +309,17 @@ def _faults(corpus: Path, entry: Entry, schema: Mapping[str, object]) -> list[st
     octets = contents[entry.file]
     try:
         scan = scan_capture(octets, entry.file)
-        parsed = _parse_sidecar(contents[entry.sidecar], Path(entry.sidecar))
+        about = contents[entry.sidecar]
+        found = kind.problems(about, Path(entry.sidecar), octets, scan, schema)
     except (CaptureError, UsageError) as error:
         return [*problems, str(error)]
     if (entry.size, entry.frames, entry.linktypes) != (
         len(octets),
         scan.frames,
-        _linktypes(scan),
+        linktypes(scan),
     ):
         problems.append("size, frames or link types differ from the index")
-    found = schema_errors(parsed, schema)
-    problems += [f"sidecar {text}" for text in found or _mismatches(parsed, octets, scan)]
-    return problems
-
-
-def _mismatches(sidecar: object, octets: bytes, scan: CaptureScan) -> list[str]:
-    """Where a schema-valid sidecar speaks about another capture."""
-    assert isinstance(sidecar, dict)
-    capture = sidecar["capture"]
-    facts = {
-        "sha256": hashlib.sha256(octets).hexdigest(),
-        "size": len(octets),
-        "frames": scan.frames,
-        "format": scan.format,
-        "linktypes": list(_linktypes(scan)),
-    }
-    return [
-        f"capture.{name} is {capture[name]!r}, the file says {value!r}"
-        for name, value in facts.items()
-        if capture[name] != value
-    ]
-
-
-def _linktypes(scan: CaptureScan) -> tuple[str, ...]:
-    return tuple(LINKTYPES.get(number, str(number)) for number in scan.linktypes)
-
-
-def _provenance(sidecar: object) -> str:
-    """One line from the sidecar: tool, scenario, kernel, capture program."""
-    assert isinstance(sidecar, dict)
-    tool, kernel, capture = sidecar["tool"], sidecar["kernel"], sidecar["capture"]
-    return (
-        f"{tool['name']} {tool['version']} record {sidecar['scenario']['name']}, "
-        f"{kernel['system']} {kernel['release']}, {capture['program']}"
-    )
+    return [*problems, *(f"sidecar {text}" for text in found)]
 
 
 def _read(path: Path) -> bytes:
@@ -359,18 +329,11 @@ def _read(path: Path) -> bytes:
         raise UsageError("cannot be read", cause=error.strerror, file=path) from error
 
 
-def _parse_sidecar(octets: bytes, path: Path) -> object:
-    try:
-        return json.loads(octets)
-    except ValueError as error:
-        raise UsageError("the sidecar is no JSON", cause=str(error), file=path) from error
-
-
 def _schema(corpus: Path) -> dict[str, object]:
-    parsed = _parse_sidecar(_read(corpus / SCHEMA), corpus / SCHEMA)
-    if not isinstance(parsed, dict):
+    schema = parsed(_read(corpus / SCHEMA), corpus / SCHEMA)
+    if not isinstance(schema, dict):
         raise UsageError("the sidecar schema is no object", file=corpus / SCHEMA)
-    return parsed
+    return schema
 
 
 def _entry(row: object, path: Path) -> Entry:

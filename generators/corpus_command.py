@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 import click
 from mptcp_oracle.generators import corpus as tool
+from mptcp_oracle.generators.corpus_sidecars import sidecar_of
 
 from mptcp_oracle.errors import OracleError, UsageError
 
@@ -62,10 +62,14 @@ def add_command(
     shipped: bool | None,
     folder: Path,
 ) -> None:
-    """Copy CAPTURE and its SIDECAR (default: the .json beside it) into the corpus."""
-    sidecar = sidecar or capture.with_suffix(".json")
+    """Copy CAPTURE and its SIDECAR (default: the one beside it) into the corpus.
+
+    The sidecar is the provenance as .json, in the family regression the truth as .truth.jsonl.
+    """
+    kind = sidecar_of(family)
+    sidecar = sidecar or capture.with_name(capture.stem + kind.ending)
     try:
-        told = _scenario(sidecar)
+        told = kind.told(_octets(sidecar), sidecar)
         entry = tool.add(
             folder,
             capture,
@@ -124,16 +128,11 @@ def list_command(*, reasons: bool, folder: Path) -> None:
             click.echo(click.wrap_text(entry.why, 96, "    ", "    "))
 
 
-def _scenario(sidecar: Path) -> dict[str, object]:
-    """What the sidecar says about its scenario; the tool itself checks the rest."""
+def _octets(sidecar: Path) -> bytes:
     try:
-        parsed = json.loads(sidecar.read_bytes())
+        return sidecar.read_bytes()
     except OSError as error:
         raise UsageError("cannot be read", cause=error.strerror, file=sidecar) from error
-    except ValueError as error:
-        raise UsageError("the sidecar is no JSON", cause=str(error), file=sidecar) from error
-    found = parsed.get("scenario") if isinstance(parsed, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import struct
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from mptcp_oracle.generators.capture_scan import scan_capture
 from mptcp_oracle.generators.corpus_command import corpus_command
 
 from mptcp_oracle.errors import CaptureError, UsageError
+from mptcp_oracle.facts import write
 from tests.common.checkout import ROOT
 from tests.common.tiny import SYN_PCAP
 
@@ -91,6 +93,54 @@ def test_removing_takes_the_files_too(folder: Path) -> None:
     assert sorted(path.name for path in (folder / "kernel").iterdir()) == ["two.json", "two.pcap"]
     with pytest.raises(UsageError):
         corpus.remove(folder, "one")
+
+
+def truth(octets: bytes, **changes: object) -> str:
+    """A truth without facts about these octets."""
+    origin = {"name": "new", "why": "Told by the truth.", "license": "CC0-1.0"} | changes
+    written = io.StringIO()
+    write(
+        written, (), capture="new.pcap", sha256=hashlib.sha256(octets).hexdigest(),
+        version="1", tool="tests", generated=origin,
+    )  # fmt: skip
+    return written.getvalue()
+
+
+def test_a_regression_has_its_truth_beside_it(folder: Path, tmp_path: Path) -> None:
+    """Name and reason are those of the truth, the entry is in order, and damage to it is found."""
+    (tmp_path / "new.truth.jsonl").write_text(truth(SYN_PCAP))
+    result = run(folder, "add", str(tmp_path / "new.pcap"), "--family", "regression")
+    assert result.exit_code == 0, result.stderr
+    entry = corpus.read_index(folder)[-1]
+    assert (entry.sidecar, entry.why) == ("regression/new.truth.jsonl", "Told by the truth.")
+    assert entry.provenance == "tests 1, generated"
+    assert corpus.check(folder) == []
+    beside = folder / entry.sidecar
+    beside.write_text(beside.read_text().replace('"observation":0', '"observation":1'))
+    assert any("another SHA-256" in text for text in corpus.check(folder))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (truth(SYN_PCAP + b"x"), "sha256"),
+        (truth(SYN_PCAP, license="MIT"), "license"),
+        (truth(SYN_PCAP).replace("new.pcap", "old.pcap"), "capture"),
+        (truth(SYN_PCAP).replace('"connection":0', '"connection":1'), "cannot be read"),
+        ("{}", "cannot be read"),
+    ],
+)
+def test_a_truth_that_does_not_fit_is_refused(
+    folder: Path, tmp_path: Path, text: str, words: str
+) -> None:
+    """Another capture, licence or name, counts that are wrong, and what is no truth at all."""
+    (tmp_path / "new.truth.jsonl").write_text(text)
+    with pytest.raises(UsageError, match=words):
+        corpus.add(
+            folder, tmp_path / "new.pcap", tmp_path / "new.truth.jsonl", slug="new",
+            why="Because.", family="regression",
+        )  # fmt: skip
+    assert corpus.check(folder) == []
 
 
 def change(name: str, old: bytes, new: bytes) -> Callable[[Path], None]:

@@ -1,0 +1,1 @@
+"""Captures on which the analyzer once was wrong."""
