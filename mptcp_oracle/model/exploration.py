@@ -181,7 +181,7 @@ BOUNDS: tuple[Bound, ...] = (
     *SMALL,
     _bound("data, doubled", "two segments of data, one of any doubled, lost and sent again", UNITS,
            Send=2, Lose=1, Repeat=1, Retransmit=1),
-    _bound("data, version 0", "with a mapping in advance", V0, Send=2, Lose=1, Retransmit=1),
+    _bound("data, version 0", "the same as data, by RFC 6824", V0, Send=2, Lose=1, Retransmit=1),
     _bound("two subflows", "a join, data on either subflow, a copy of it", UNITS,
            Join=1, Send=2, Copy=1),
     _bound("loss of a join", "a join over a network that loses", UNITS,
