@@ -20,6 +20,7 @@ from mptcp_oracle.model.drawing import (
 )
 from mptcp_oracle.model.driver import Limits, drive
 from mptcp_oracle.model.interleave import interleave, noise
+from mptcp_oracle.model.misleading import honest
 from mptcp_oracle.model.policies import Profile, Wanderer
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.vantage import Tap, tap
@@ -136,7 +137,8 @@ def capture_of(
     """What a tap sees of a trace, with defects and other traffic, as a capture.
 
     Frames of which nobody could tell whether they are copies are left out
-    (:func:`~mptcp_oracle.model.defects.tellable`).
+    (:func:`~mptcp_oracle.model.defects.tellable`), and so are those whose mappings seem to lie
+    where they do not (:func:`~mptcp_oracle.model.misleading.honest`).
 
     Args:
         trace: The trace.
@@ -158,7 +160,9 @@ def capture_of(
     if others and frames:
         packets = noise(choices, others, frames[0].time, frames[-1].time)
         mixed = _mixed(frames, packets)
-    return Capture(trace=trace, frames=mixed, layout=layout, vantage=where.vantage, defects=defects)
+    return honest(
+        Capture(trace=trace, frames=mixed, layout=layout, vantage=where.vantage, defects=defects)
+    )
 
 
 def _mixed(frames: tuple[Frame, ...], packets: tuple[Noise, ...]) -> tuple[Frame | Noise, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mptcp_oracle.model.observed_frames import Flow, Seen
-from mptcp_oracle.model.trace import ACK, RST, SYN
+from mptcp_oracle.model.trace import ACK, RST, SYN, Mapping
 from mptcp_oracle.options import Dss, MpCapable, MpJoinAck, MpJoinSyn, MpJoinSynAck, Option
 
 __all__ = ["Handshake", "sets_up", "syn_data"]
@@ -46,11 +46,14 @@ class Handshake:
         self.origin: list[int | None] = [None, None]
         self.origin_from: list[str | None] = [None, None]
         self.placed = [False, False]
+        self._skews: list[tuple[int, int] | None] = [None, None]
         for seen in flow.fresh:
             self._heed(seen)
         for role in (0, 1):
             self._find_origin(role)
-            self.placed[role] = self.origin[role] is not None and self._is_placed(role)
+            if self.origin[role] is not None:
+                self._skews[role] = self._find_skews(role)
+                self.placed[role] = self._skews[role] is not None
 
     def _heed(self, seen: Seen) -> None:
         flags = seen.segment.flags
@@ -97,7 +100,23 @@ class Handshake:
     def _sent_by(self, role: int) -> list[Seen]:
         return [seen for seen in self.flow.fresh if seen.segment.host == role]
 
-    def _is_placed(self, role: int) -> bool:
+    def misplaced(self, role: int) -> list[Seen]:
+        """Frames whose mappings are not where they seem to be, though nothing shows that.
+
+        All that the capture has of a half may agree on a wrong place, by chance.
+        """
+        skews, found = self._skews[role], list[Seen]()
+        for run in _runs(self._sent_by(role)) if skews is not None else ():
+            place = run.ssn + (self.origin[role] or 0) + (skews or (0, 0))[run.capable]
+            if run.place != place and (run.octets or run.endless):
+                found += run.frames
+        return found
+
+    def _find_skews(self, role: int) -> tuple[int, int] | None:
+        """By how much data on a SYN moves the mappings of a half: those of DSS, of MP_CAPABLE.
+
+        None if what is there does not say it.
+        """
         frames = self._sent_by(role)
         syns = [seen for seen in frames if seen.segment.flags & SYN]
         offered = next((len(seen.segment.payload) for seen in syns if seen.segment.payload), 0)
@@ -105,22 +124,24 @@ class Handshake:
         runs, origin = _runs(frames), self.origin[role] or 0
         if not offered and not (alone and self.origin_from[role] == "handshake"):
             # Without the SYN the mapping of an MP_CAPABLE may begin after data on it.
-            first = [run for run in runs if run.capable and self.origin_from[role] == "mappings"]
-            fits = any(origin in (run.low, run.high) for run in first)
-            return not first or fits or next(_hints(frames), None) == origin
+            early = [run for run in runs if run.capable and self.origin_from[role] == "mappings"]
+            fits = any(origin in (run.low, run.high) for run in early)
+            known = not early or fits or next(_hints(frames), None) == origin
+            return (0, 0) if known else None
         filled = [(run.capable, (run.low or 0) - origin) for run in runs if run.filled]
         shown = {low for capable, low in filled if not capable}
         first = {low for capable, low in filled if capable}
         if not offered:
-            return not shown or 0 in shown or len(shown) == 1
+            return _only({0} if 0 in shown or not shown else shown, {0})
         if self.first_synack is not None:
             accepted = syn_data(self, role)
-            numbered = any(not run.capable for run in runs)
-            return not accepted or not numbered or len(shown & {0, accepted}) == 1
+            numbered = any(not run.capable and not run.ends for run in runs)
+            sure = not accepted or not numbered
+            return _only({accepted} if sure else shown & {0, accepted}, {accepted})
         within = set(range(offered + 1))
         # Numbers that count SYN data do not say where the mapping of an MP_CAPABLE begins.
         told = first if first or (shown == {0} and any(run.capable for run in runs)) else shown
-        return len((shown or first) & within) == len(told & within) == 1
+        return _only((shown or first) & within, told & within)
 
     def _told(self, seen: Seen, role: int) -> int | None:
         """What a SYN/ACK or a third packet tells of a host's initial sequence number."""
@@ -142,6 +163,11 @@ class Handshake:
         return None
 
 
+def _only(one: set[int], two: set[int]) -> tuple[int, int] | None:
+    """The only members of two sets, if each has one."""
+    return (*one, *two) if len(one) == len(two) == 1 else None  # type: ignore[return-value]
+
+
 def _runs(frames: Iterable[Seen]) -> list[_Run]:
     """Segments in a row that carry the same mapping."""
     runs: list[_Run] = []
@@ -152,7 +178,8 @@ def _runs(frames: Iterable[Seen]) -> list[_Run]:
                 continue
             if not runs or runs[-1].said != said:
                 ssn = option.ssn if isinstance(option, Dss) else 1
-                runs.append(_Run(said, ssn or 0, seen.mapping.octets))
+                runs.append(_Run(said, ssn or 0, seen.mapping))
+            runs[-1].frames.append(seen)
             if seen.segment.payload and seen.mapping.octets:
                 runs[-1].widen(seen.start, seen.start + len(seen.segment.payload))
     return runs
@@ -200,11 +227,16 @@ class _Run:
 
     Attributes:
         said: What the mapping's option says. ssn, octets: Where the mapping begins, how long.
+        place: The label of where it truly begins. endless: Whether it is infinite. ends: Whether it
+            is a DATA_FIN alone. frames: The segments.
         low, high: The origins at which it begins, and ends, with the segments.
     """
 
-    def __init__(self, said: tuple[object, ...], ssn: int, octets: int) -> None:
-        self.said, self.ssn, self.octets = said, ssn, octets
+    def __init__(self, said: tuple[object, ...], ssn: int, mapping: Mapping) -> None:
+        self.said, self.ssn, self.octets = said, ssn, mapping.octets
+        self.place, self.endless = mapping.sequence, mapping.infinite
+        self.ends = mapping.fin and not mapping.octets
+        self.frames: list[Seen] = []
         self.low: int | None = None
         self.high: int | None = None
 
