@@ -27,6 +27,9 @@ RANGE = 65536
 #: Kinds of triggers, by their numbers in the loop.
 KINDS = ("end", "regular", "backup")
 SPLITS = 1 << 16
+BLOCK = 1 << 20
+#: Bits of a segment's ``flags``: SYN, RST, captured twice.
+NO_DATA = 0x0206
 #: A first DSN farther than this from the IDSN was counted from another number.
 FAR = 1 << 40
 
@@ -97,6 +100,7 @@ class DataPlane:
         self.block_low, self.acked = array("q"), array("q")
         self.classifier: Any = None
         self._fillers: dict[int, list[int]] | None = None
+        self._first_rows: list[int] | None = None
         self.spilled = 0
 
     def gap_fillers(self) -> dict[int, list[int]]:
@@ -107,6 +111,22 @@ class DataPlane:
             for row in self.classifier.gap_fillers():
                 self._fillers.setdefault(half[row], []).append(row)
         return self._fillers
+
+    def first_rows(self) -> list[int]:
+        """By half: the row of its first segment that is no SYN, RST or duplicate, or -1."""
+        if self._first_rows is None:
+            import numpy as np
+
+            half, flags = (np.asarray(each) for each in self.wire.segments.of("half", "flags"))
+            found = np.full(self.wire.halves.rows, -1, np.int64)
+            rows = self.wire.segments.rows
+            for begin in range((rows - 1) // BLOCK * BLOCK, -1, -BLOCK):
+                block = slice(begin, min(begin + BLOCK, rows))
+                plain = np.flatnonzero(((flags[block] & NO_DATA) == 0) & (half[block] >= 0))[::-1]
+                # Of several rows of a half the last one assigned counts.
+                found[half[block][plain]] = begin + plain
+            self._first_rows = found.tolist()
+        return self._first_rows
 
 
 def _zeros(code: str, count: int) -> array[int]:

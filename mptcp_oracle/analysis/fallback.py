@@ -22,6 +22,8 @@ NUMBERED = 0x1E
 DUPLICATE, OPTIONS_CUT, HAS_MPTCP = 0x0200, 0x0400, 0x8000
 #: Segments looked at, from a handshake on, for the first one of a host.
 MOST_LOOKED_AT = 512
+#: Segments looked at for payload that a SYN had as well.
+MOST_SEARCHED = 4096
 
 
 def fallback_of(
@@ -105,8 +107,8 @@ def _sent_again(plane: DataPlane, half: int, first: int) -> int | None:
         return None
     rows = plane.wire.segments
     halves, flags, sequence, length, piece = rows.of("half", "flags", "sequence", "length", "piece")
-    begin = plane.wire.halves["first_row"][half]
-    for row in range(begin, min(rows.rows, begin + MOST_LOOKED_AT)):
+    begin = max(plane.wire.halves["first_row"][half], plane.first_rows()[half])
+    for row in range(begin, min(rows.rows, begin + MOST_SEARCHED)):
         if halves[row] != half or flags[row] & (SYN | RST | DUPLICATE):
             continue
         if sequence[row] <= first < sequence[row] + length[row]:
@@ -164,7 +166,7 @@ def _handshake_fallback(
         if given_up is not None:
             return ("syn", "the initiator sent its SYN again without MP_CAPABLE", frame[given_up])
         return ("synack", "the SYN/ACK has no MP_CAPABLE", frame[plain])
-    row = _first_segment(build, initial)
+    row = _first_segment(plane, initial)
     if row is None or flags[row] & (OPTIONS_CUT | HAS_MPTCP) or plane.mptcp_row[own] > row:
         return None
     # The true third packet may be missing: the first payload shows that it was plain TCP.
@@ -173,15 +175,15 @@ def _handshake_fallback(
     return ("third_packet", "the third packet has no MP_CAPABLE", frame[row])
 
 
-def _first_segment(build: Assembly, initial: Subflow) -> int | None:
+def _first_segment(plane: DataPlane, initial: Subflow) -> int | None:
     """The initiator's first segment that is neither SYN nor RST."""
-    rows = build.wire.segments
+    rows = plane.wire.segments
     half, flags = rows.of("half", "flags")
     own = initial.halves[0]
-    first, last = (build.wire.halves[name][own] for name in ("first_row", "last_row"))
+    first, last = (plane.wire.halves[name][own] for name in ("first_row", "last_row"))
     for row in range(max(first, 0), min(last + 1, first + MOST_LOOKED_AT)):
         if half[row] == own and not flags[row] & (SYN | RST | DUPLICATE):
             return row
-    if last >= first + MOST_LOOKED_AT and not flags[last] & (SYN | RST):
-        return last
-    return None
+    # Many connections at once lie between a SYN and what follows it: one pass for all of them.
+    found = plane.first_rows()[own] if last >= first + MOST_LOOKED_AT else -1
+    return found if found >= 0 else None

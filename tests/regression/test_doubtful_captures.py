@@ -11,6 +11,7 @@ from copy import deepcopy
 import pytest
 from mptcp_oracle.generators import corpus
 
+from mptcp_oracle.analysis import fallback
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.facts import Fact, read
 from mptcp_oracle.model.observable import observable
@@ -145,6 +146,14 @@ def test_syn_data_that_was_refused_is_the_first_payload_when_sent_again() -> Non
     """Octets that a SYN carried in vain are nothing new to the capture, but to the other host."""
     connection = of(agreed("refused-syn-data-sent-again"), "connection")
     assert (connection["fallback"], connection["state_frame"]) == ("third_packet", 3)
+
+
+def test_third_packet_may_be_far_behind_its_syn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of many other connections may lie between, more than are looked at one by one."""
+    monkeypatch.setattr(fallback, "MOST_LOOKED_AT", 1)
+    for slug in ("plain-payload-after-syn-data", "refused-syn-data-sent-again"):
+        connection = of(agreed(slug), "connection")
+        assert (connection["fallback"], connection["state_frame"]) == ("third_packet", 3)
 
 
 def test_first_mapping_after_unknown_syn_data_has_no_place() -> None:
