@@ -21,15 +21,20 @@ from mptcp_oracle.model.observed_spans import Spans
 from mptcp_oracle.model.trace import ACK, RST, SYN
 from mptcp_oracle.options import MpCapable
 
-__all__ = ["fallback_of"]
+__all__ = ["fallback_of", "shown"]
 
 
 def fallback_of(
     group: Group, shakes: dict[int, Handshake], fresh: list[Seen], payload: Payload
 ) -> tuple[str, int] | None:
     """How a connection fell back as far as the capture shows it, and the frame that shows it."""
-    if group.truth.fallback is None:
-        return None
+    return shown(group, shakes, fresh, payload) if group.truth.fallback is not None else None
+
+
+def shown(
+    group: Group, shakes: dict[int, Handshake], fresh: list[Seen], payload: Payload
+) -> tuple[str, int] | None:
+    """How a connection seems to have fallen back, whether it did or not."""
     flow = group.initial
     before = None if flow is None else _in_handshake(flow, shakes[flow.id])
     if before is not None:
