@@ -136,7 +136,7 @@ class Plane:
         )  # fmt: skip
         classifier.bind_directions(
             array("q", [-(1 << 40)] * 2), array("q", [-(1 << 40)] * 2), zeros("B", 2),
-            zeros("i", 2), zeros("q", 8), zeros("q", 64),
+            zeros("i", 2), zeros("q", 2), zeros("q", 8), zeros("q", 64),
         )  # fmt: skip
         splits = (zeros("I", 4096), zeros("q", 4096), zeros("q", 4096), zeros("B", 4096))
         classifier.bind_splits(*splits)
