@@ -680,6 +680,11 @@ class Classifier:
             and self.shut[d]
         ):
             again = x < self.high[h] and self.low[h] <= x
+            if not again and x < self.low[h]:
+                node = self.seen.find(h, x)
+                again = node != 0 and self.seen.start[node] <= x
+            if not again and x < old_top:
+                self.fills = True
             self.count(h, 1 if again else 6, x, end, x + delta)
             return 0
         while x < end:
