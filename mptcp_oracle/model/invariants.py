@@ -214,7 +214,8 @@ def _new_data(before: World, outcome: Step) -> Iterator[str]:
         host = outcome.world.hosts[segment.host]
         plain = host.state in PLAIN
         half = outcome.world.subflows[segment.subflow].halves[segment.host]
-        if plain and half.limit and segment.sequence + len(segment.payload) > half.limit:
+        new = any(piece.cause == "new" for piece in segment.ranges)
+        if plain and new and half.limit < segment.sequence + len(segment.payload):
             yield f"segment {segment.number} goes beyond the window of its subflow"
         for piece in segment.ranges:
             if piece.cause != "new" or piece.dsn is None:
