@@ -30,7 +30,7 @@ from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.interleave import interleave
 from mptcp_oracle.model.policies import Wanderer
 from mptcp_oracle.model.policies_schedulers import SCHEDULERS, Scheduler
-from mptcp_oracle.model.settings import Settings, drawn
+from mptcp_oracle.model.settings import Settings, drawn, one_family
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.turn import IllegalEvent
 from mptcp_oracle.model.vantage import Tap
@@ -227,7 +227,7 @@ def _settings(recipe: Recipe, scenario: Scenario, choices: Choices, index: int) 
         settings = _plain_settings(choices, index, versions[0])
         settings = scenario.settings(settings, index)
     if recipe.scheduler or isinstance(scenario.behaviour, Scheduler):
-        settings = _one_family(settings)
+        settings = one_family(settings)
     if recipe.subflows:
         most = max(recipe.subflows, settings.subflows)
         settings = replace(settings, subflows=most, accepts=most, c_flag=(False, False))
@@ -272,20 +272,6 @@ def _apart(settings: Settings, index: int) -> Settings:
         extra_ports=(
             tuple(port + group for port in first), tuple(port + group for port in second)
         ),
-    )  # fmt: skip
-
-
-def _one_family(settings: Settings) -> Settings:
-    """Settings in which every address can join the listener's first one."""
-    family = settings.addresses[1][0].version
-    first, second = (
-        tuple(each for each in addresses if each.version == family)
-        for addresses in settings.addresses
-    )
-    ids = (settings.address_ids[0][: len(first)], settings.address_ids[1][: len(second)])
-    return replace(
-        settings, addresses=(first, second), address_ids=ids, c_flag=(False, False), subflows=8,
-        accepts=8,
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from mptcp_oracle.model.interleave import interleave
 from mptcp_oracle.model.planting import PLANS, planted
 from mptcp_oracle.model.policies import Profile, Wanderer
 from mptcp_oracle.model.policies_schedulers import SCHEDULERS, Scheduler
-from mptcp_oracle.model.settings import Settings
+from mptcp_oracle.model.settings import one_family
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.options import Flaw, Malformed
 
@@ -272,7 +272,7 @@ class _Traces:
         if name == WANDERING:
             policy: Policy = self._wanderer()
         else:
-            settings, policy = _plain(settings), self._scheduler(SCHEDULERS[name], choices)
+            settings, policy = one_family(settings), self._scheduler(SCHEDULERS[name], choices)
         return drive(settings, policy, network, choices, limits)
 
     def _wanderer(self) -> Wanderer:
@@ -287,20 +287,6 @@ class _Traces:
         count = choices.integer(low, high)
         joins = (*scheduler.joins, *(False for _ in range(count)))[: max(1, count - 1)]
         return replace(scheduler, octets=octets, joins=joins, beginning=max(1, octets // 3))
-
-
-def _plain(settings: Settings) -> Settings:
-    """Settings with which a scheduler can join to the listener's first address from all others."""
-    family = settings.addresses[1][0].version
-    first, second = (
-        tuple(each for each in addresses if each.version == family)
-        for addresses in settings.addresses
-    )
-    ids = (settings.address_ids[0][: len(first)], settings.address_ids[1][: len(second)])
-    return replace(
-        settings, addresses=(first, second), address_ids=ids, c_flag=(False, False), subflows=8,
-        accepts=8,
-    )  # fmt: skip
 
 
 class _Captures:

@@ -25,7 +25,7 @@ from mptcp_oracle.model.events import (
 from mptcp_oracle.model.network import Network
 from mptcp_oracle.model.settings import Settings
 from mptcp_oracle.model.trace import SYN
-from mptcp_oracle.model.world import ALIVE, CAN_SEND, MPTCP, Half, World
+from mptcp_oracle.model.world import ALIVE, CAN_SEND, JOINING, MPTCP, Half, World
 
 __all__ = ["SENDER", "Carrier", "Endurance", "Transfer"]
 
@@ -34,7 +34,6 @@ SENDER, RECEIVER = 0, 1
 #: Nanoseconds of the least retransmission time-out, of a delayed ACK, of a SYN's time-out.
 LEAST_TIMEOUT, DELAYED_ACK, SYN_TIMEOUT = 200 * MS, 40 * MS, 1000 * MS
 INITIAL_WINDOW = 10
-WAITING = ("SYN_SENT", "SYN_RCVD", "PRE_ESTABLISHED")
 
 
 class Carrier:
@@ -251,7 +250,7 @@ class Transfer(Agent):
         for number, subflow in enumerate(world.subflows):
             for role in (SENDER, RECEIVER):
                 half = subflow.halves[role]
-                waits = half.state in WAITING or (half.fin is not None and half.state in (
+                waits = half.state in JOINING or (half.fin is not None and half.state in (
                     "FIN_WAIT_1", "CLOSING", "LAST_ACK"
                 ))  # fmt: skip
                 note = self.ends.get((number, role))

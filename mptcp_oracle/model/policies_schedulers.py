@@ -108,6 +108,7 @@ def transfer(
     delays: Sequence[int] = (10 * MS, 10 * MS, 15 * MS),
     rate: int = 4_000_000,
     settings: Settings | None = None,
+    limits: Limits | None = None,
 ) -> Trace:
     """A bulk transfer until it is over: one cell of a table of schedulers and networks.
 
@@ -119,10 +120,13 @@ def transfer(
         delays: Nanoseconds one way, by subflow.
         rate: Octets a second of each path.
         settings: The connection; by default version 1 without checksums.
+        limits: When to give up; by default some twenty times what it takes.
     """
     settings = settings or Settings()
     paths = tuple(Path(delay=delay, loss=loss, rate=rate) for delay in delays)
-    limits = Limits(segments=20 * segments + 200, time=600_000 * MS, events=100 * segments + 1000)
+    limits = limits or Limits(
+        segments=20 * segments + 200, time=600_000 * MS, events=100 * segments + 1000
+    )
     policy = replace(scheduler, octets=segments * settings.largest)
     return drive(settings, policy, Network(paths=paths), choices, limits)
 

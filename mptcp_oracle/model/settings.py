@@ -6,14 +6,14 @@ here or a pure function of the seed, so that one world and one event have one ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import shake_128
 from ipaddress import IPv4Address
 
 from mptcp_oracle.model.trace import Address
 
-__all__ = ["Deviations", "Settings", "content", "drawn", "syn_octets", "unmapped"]
+__all__ = ["Deviations", "Settings", "content", "drawn", "one_family", "syn_octets", "unmapped"]
 
 BLOCK = 8192
 
@@ -116,6 +116,20 @@ class Settings:
         if subflow < len(self.nonces):
             return self.nonces[subflow][host]
         return drawn(self.seed, f"nonce {subflow} {host}", 32)
+
+
+def one_family(settings: Settings) -> Settings:
+    """Settings in which every address can join the listener's first one."""
+    family = settings.addresses[1][0].version
+    first, second = (
+        tuple(each for each in addresses if each.version == family)
+        for addresses in settings.addresses
+    )
+    ids = (settings.address_ids[0][: len(first)], settings.address_ids[1][: len(second)])
+    return replace(
+        settings, addresses=(first, second), address_ids=ids, c_flag=(False, False), subflows=8,
+        accepts=8,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=4096)

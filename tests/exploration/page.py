@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mptcp_oracle.model import tables
 from mptcp_oracle.model.diagrams import diagram, listing, matrix
-from mptcp_oracle.model.exploration import Bound, Explored
+from mptcp_oracle.model.exploration import SMALL, Bound, Explored
 from mptcp_oracle.model.invariants import INVARIANTS
 from tests.common.checkout import ROOT
 
@@ -56,8 +56,6 @@ class Row:
     @classmethod
     def of(cls, bound: Bound, found: Explored) -> Row:
         """The row of a bound."""
-        from mptcp_oracle.model.exploration import SMALL
-
         counts = [f"{name} {count}" for name, count in bound.settings.bounds if count]
         return cls(
             name=bound.name,

@@ -18,9 +18,8 @@ from mptcp_oracle.generators.emit import emit
 from mptcp_oracle import analyze
 from mptcp_oracle.model.capture import Capture, Frame, Layout
 from mptcp_oracle.model.choices import Counted
-from mptcp_oracle.model.driver import Limits, drive
-from mptcp_oracle.model.network import Network, Path
-from mptcp_oracle.model.policies_schedulers import SCHEDULERS
+from mptcp_oracle.model.driver import Limits
+from mptcp_oracle.model.policies_schedulers import SCHEDULERS, transfer
 from mptcp_oracle.model.settings import Settings
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.vantage import Tap, tap
@@ -113,16 +112,18 @@ class Trial:
     def run(self) -> Trace:
         """The transfer itself."""
         policy = SCHEDULERS[self.policy]
-        policy = replace(
-            policy, octets=self.size * self.length, timeout=round(policy.timeout * self.timeout)
+        return transfer(
+            replace(policy, timeout=round(policy.timeout * self.timeout)),
+            Counted(
+                self.seed, f"{self.policy} {self.loss} {self.ratio} {self.delay} {self.length}"
+            ),
+            segments=self.length,
+            loss=self.loss,
+            delays=[self.delay * factor for factor in (1, self.ratio, 1 + self.ratio // 2)],
+            rate=self.rate,
+            settings=Settings(seed=self.seed, largest=self.size),
+            limits=PATIENT,
         )
-        paths = tuple(
-            Path(delay=self.delay * factor, loss=self.loss, rate=self.rate)
-            for factor in (1, self.ratio, 1 + self.ratio // 2)
-        )
-        name = f"{self.policy} {self.loss} {self.ratio} {self.delay} {self.length}"
-        settings = Settings(seed=self.seed, largest=self.size)
-        return drive(settings, policy, Network(paths=paths), Counted(self.seed, name), PATIENT)
 
 
 def trials(grid: Grid, policies: tuple[str, ...] = tuple(KINDS)) -> Iterator[Trial]:
