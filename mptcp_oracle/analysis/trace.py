@@ -17,7 +17,7 @@ from mptcp_oracle.analysis.dataplane import analyze as run_data_plane
 from mptcp_oracle.analysis.entities import ROLES, Connection, Subflow
 from mptcp_oracle.analysis.signals import Signals
 from mptcp_oracle.analysis.streams import stream
-from mptcp_oracle.analysis.subflows import find_subflows
+from mptcp_oracle.analysis.subflows import Handshake, find_subflows
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.facts import Fact
 from mptcp_oracle.wire.capture import Capture, Source, open_capture
@@ -43,12 +43,17 @@ class Trace:
         subflows: All of them, by id.
         capture: The capture it was made from, open until :meth:`close`.
         wire, plane: The columns underneath; their layout may change between versions.
+        signals: The options of the control plane, by stream. shakes: The handshakes, likewise.
     """
 
-    def __init__(self, wire: Wire, build: Assembly, plane: DataPlane) -> None:
+    def __init__(
+        self, wire: Wire, signals: Signals, build: Assembly, plane: DataPlane
+    ) -> None:
         self.capture = wire.capture
         self.wire = wire
         self.plane = plane
+        self.signals = signals
+        self.shakes: dict[int, Handshake] = build.shakes
         self.connections: list[Connection] = build.connections
         self._pseudo = build.unattached
         self.unattached: list[Subflow] = [group.subflows[0] for group in build.unattached]
@@ -294,7 +299,7 @@ def _analyze(capture: Capture, progress: Progress | None) -> Trace:
         checksums.verify(plane, group)
     for group in groups:
         group.mismatches.sort(key=lambda mismatch: mismatch.frame)
-    return Trace(wire, build, plane)
+    return Trace(wire, signals, build, plane)
 
 
 def _counted(groups: list[Connection], progress: Progress | None) -> Iterator[Connection]:

@@ -3,8 +3,9 @@
 
 The options of the data plane (a well-formed DSS, an MP_CAPABLE that maps the first data) are
 left where they are and only their place is noted; every other option of kind 30, and each DSS
-that also says something about the connection (DATA_FIN, infinite mapping, a wrong length), goes
-to the control list, which is read by people-sized code. See RFC 8684 sections 3.1 and 3.3.
+that also says something about the connection (DATA_FIN, infinite mapping, reserved bits, a wrong
+length), goes to the control list, which is read by people-sized code. See RFC 8684 sections 3.1
+and 3.3.
 """
 
 import cython
@@ -175,7 +176,7 @@ def walk(
                                 second_dss[i] = at
                             else:
                                 is_control = True
-                            if flags & 0x10:
+                            if flags & 0xF0 or data[at + 2] & 0x0F:
                                 is_control = True
                             elif flags & 0x04:
                                 words = at + need - 2

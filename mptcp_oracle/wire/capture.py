@@ -103,6 +103,11 @@ class Capture:
         return self._reader.comments
 
     @property
+    def whole(self) -> bool:
+        """Whether the file states of each interface that the capturing host dropped no frame."""
+        return self._reader.whole
+
+    @property
     def notes(self) -> list[Note]:
         """What was odd so far: the source first, then the file format, then the frames."""
         frames = Tally()

@@ -86,6 +86,7 @@ class PcapngReader(Reader):
         self._comment_octets = 0
         self._searching = False
         self._dropped: dict[tuple[int, int], int] = {}
+        self._stated: set[int] = set()
         cause = self._begin_section(len(data))
         if cause is not None:
             raise CaptureError(
@@ -268,12 +269,19 @@ class PcapngReader(Reader):
                 self._add_comment("statistics", None, value)
             elif code in _DROPS and len(value) == 8:
                 dropped += struct.unpack(self._order + "Q", value)[0]
+                self._stated.add(self._first + which)
         # The numbers count from the beginning of the capture, so that a later block includes
         # what an earlier one said of the same interface.
         more = dropped - self._dropped.get((self._first, which), 0)
         if more > 0:
             self._dropped[self._first, which] = dropped
             self.tally.count("packets-dropped", times=more)
+
+    @property
+    def whole(self) -> bool:
+        """Whether interface statistics say of each interface that nothing was dropped."""
+        stated = self._stated.issuperset(range(len(self.interfaces)))
+        return stated and bool(self.interfaces) and not self._dropped
 
     def _options(
         self, at: int, end: int, *, counted: bool = False

@@ -52,6 +52,11 @@ class Reader(ABC):
         self.comments: list[Comment] = []
 
     @property
+    def whole(self) -> bool:
+        """Whether the file states that the capturing host dropped no frame."""
+        return False
+
+    @property
     def position(self) -> int:
         """Octets consumed."""
         return int(self._state[self._codes["POSITION"]])

@@ -50,7 +50,8 @@ def naive(options: bytes, held: int) -> dict[str, object]:
                 flags = options[at + 3]
                 length = at + min(dss_sizes(flags)) - 2
                 infinite = flags & 4 and options[length : length + 2] == bytes(2)
-                plain = len(dss) < 2 and not flags & 0x10 and not infinite
+                reserved = flags & 0xE0 or options[at + 2] & 0x0F
+                plain = len(dss) < 2 and not flags & 0x10 and not reserved and not infinite
                 dss.append(at)
             elif subtype == 0 and size >= 20 and capable < 0:
                 capable = at
@@ -71,7 +72,9 @@ def some(generator: random.Random) -> bytes:
             flags = generator.choice((0, 1, 3, 4, 5, 7, 12, 13, 15, 0x14, 0x1F, 0x0C, 8, 2))
             size = generator.choice(sorted(dss_sizes(flags)))
             body = bytes(generator.choice((0, 0, 1, 255)) for _ in range(size - 4))
-            made += bytes([MPTCP, size + generator.choice((0, 0, 0, 1)), 0x20, flags]) + body
+            first = generator.choice((0x20, 0x20, 0x20, 0x28))
+            flags |= generator.choice((0, 0, 0, 0x20, 0x80))
+            made += bytes([MPTCP, size + generator.choice((0, 0, 0, 1)), first, flags]) + body
         elif shape == 4:
             size = generator.choice((4, 12, 19, 20, 22, 24))
             made += bytes([MPTCP, size, 0x01]) + bytes(size - 3)

@@ -1,0 +1,132 @@
+"""The oracle: one call from a capture to a judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from mptcp_oracle.analysis.trace import Trace, analyze
+from mptcp_oracle.rules.judging import judge as apply
+from mptcp_oracle.rules.judging import verdicts
+from mptcp_oracle.rules.ledger import Ledger
+from mptcp_oracle.verdict import Outcome, Verdict, counted
+from mptcp_oracle.wire.capture import Source
+from mptcp_oracle.wire.segments import Progress
+
+__all__ = ["Judgement", "NonconformingError", "judge"]
+
+
+class NonconformingError(AssertionError):
+    """A capture shows violations; :meth:`Judgement.raise_on_fail` raises it.
+
+    Attributes:
+        verdicts: The failures.
+    """
+
+    def __init__(self, message: str, verdicts: list[Verdict]) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
+
+
+class Judgement:
+    """What the oracle says of a capture. Close it, or use it as a context manager.
+
+    Attributes:
+        trace: The trace, open until :meth:`close`. ledger: What the rules found.
+    """
+
+    def __init__(self, trace: Trace, ledger: Ledger) -> None:
+        self.trace = trace
+        self.ledger = ledger
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the capture."""
+        self.trace.close()
+
+    def verdicts(
+        self, *, everything: bool = False, only: Sequence[str] = ()
+    ) -> Iterator[Verdict]:
+        """The verdicts, connection by connection, in the order of the RFCs.
+
+        Args:
+            everything: Whether requirements that are not exercised are there, too.
+            only: Prefixes of requirement ids, such as ``8684-3.2``; by default all.
+        """
+        return verdicts(self.trace, self.ledger, everything=everything, only=only)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many verdicts of each kind there are, see :data:`mptcp_oracle.verdict.COUNTS`."""
+        return counted(self.verdicts(everything=True))
+
+    def failures(self, *, should: bool = False) -> list[Verdict]:
+        """The verdicts that count against a host: violations, with ``should`` also warnings."""
+        grave = ("violation", "warning") if should else ("violation",)
+        return [
+            verdict
+            for verdict in self.verdicts()
+            if verdict.outcome is Outcome.FAIL
+            and verdict.severity in grave
+            and verdict.waived is None
+        ]
+
+    def raise_on_fail(self, *, should: bool = False) -> None:
+        """Raise unless all is well.
+
+        Raises:
+            NonconformingError: There are failures. Its ``data`` have ``verdicts``.
+        """
+        found = self.failures(should=should)
+        if found:
+            lines = [
+                f"{each.requirement}, {each.host} of connection {each.connection}, "
+                f"frame {', '.join(map(str, each.frames))}: {each.why}"
+                for each in found
+            ]
+            raise NonconformingError(
+                f"{self.trace.capture.name}: {len(found)} failures\n" + "\n".join(lines), found
+            )
+
+
+def judge(
+    source: Source,
+    *,
+    local: Sequence[str] = (),
+    whole: bool | None = None,
+    linktype: int | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Judgement:
+    """Judge a capture by every requirement of the RFCs that a capture can decide.
+
+    Args:
+        source: As :func:`mptcp_oracle.analyze`.
+        local: Addresses or networks (``10.1.1.1``, ``2001:db8::/64``) of the host at which it was
+            made. Without them, and without packet types or directions in the file, nobody knows
+            that what a host sent is what the capture shows of it.
+        whole: Whether the capture lacks no frame that passed its tap; by default what its
+            interface statistics state.
+        linktype, name, progress: As :func:`mptcp_oracle.analyze`.
+
+    Raises:
+        CaptureError: The source is no capture that can be read.
+        UsageError: The arguments contradict each other.
+    """
+    trace = analyze(source, linktype=linktype, name=name, progress=progress)
+    try:
+        return Judgement(trace, apply(trace, local=local, whole=whole))
+    except BaseException:
+        trace.close()
+        raise

@@ -1,0 +1,9 @@
+"""Addresses announced, echoed and withdrawn (RFC 8684 section 3.4)."""
+
+from __future__ import annotations
+
+from mptcp_oracle.rules.rule import Rule
+
+__all__ = ["RULES"]
+
+RULES: tuple[Rule, ...] = ()

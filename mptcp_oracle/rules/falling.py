@@ -1,0 +1,9 @@
+"""Fallback, MP_FAIL and infinite mappings (RFC 8684 section 3.7)."""
+
+from __future__ import annotations
+
+from mptcp_oracle.rules.rule import Rule
+
+__all__ = ["RULES"]
+
+RULES: tuple[Rule, ...] = ()

@@ -1,0 +1,9 @@
+"""DSS checksums (RFC 8684 sections 3.3.1 and 3.3.3)."""
+
+from __future__ import annotations
+
+from mptcp_oracle.rules.rule import Rule
+
+__all__ = ["RULES"]
+
+RULES: tuple[Rule, ...] = ()
