@@ -225,8 +225,9 @@ def _cold(job: Job, place: mmap.mmap, arguments: Sequence[str]) -> Outcome:
     status: Any = pytest.main(list(arguments), plugins=[loop])
     if loop.outcome is not None:
         return loop.outcome
-    # A test file, or what conftest.py needs, could not be imported.
-    noticed = status in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    # No test ran: a test file, or what conftest.py needs, could not be imported. How pytest says
+    # so depends on its version; without the mutant everything was imported.
+    noticed = job.mutant is not None and status != pytest.ExitCode.NO_TESTS_COLLECTED
     word = "killed" if noticed else "error"
     return Outcome(status=word, by="import", why=f"pytest could not collect: {status!r}")
 
