@@ -46,6 +46,24 @@ def _facts() -> click.Command:
     return facts_command
 
 
+def _annotate() -> click.Command:
+    from mptcp_oracle.report.annotate import annotate_command
+
+    return annotate_command
+
+
+def _check() -> click.Command:
+    from mptcp_oracle.report.check import check_command
+
+    return check_command
+
+
+def _explain() -> click.Command:
+    from mptcp_oracle.report.explain import explain_command
+
+    return explain_command
+
+
 def _record() -> click.Command:
     from mptcp_oracle.live.command import record_command
 
@@ -67,7 +85,10 @@ def _generate() -> click.Command:
 #: Commands that are imported only when they are used, with what ``--help`` says of them.
 COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "analyze": (_analyze, "Show the MPTCP connections of captures, and what was odd."),
+    "annotate": (_annotate, "Write a capture again, its failures as comments for Wireshark."),
+    "check": (_check, "Judge captures by every requirement of the RFCs that a capture can decide."),
     "corpus": (_corpus, "Keep the corpus of captures: its files, index and provenance."),
+    "explain": (_explain, "Explain a verdict: what the RFC says, what was seen, what follows."),
     "facts": (_facts, "Print everything known about a capture as JSON lines."),
     "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),
     "record": (_record, "Record the local Linux kernel's MPTCP in network namespaces."),

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from mptcp_oracle.analysis.entities import ROLES
 from mptcp_oracle.analysis.trace import Trace, analyze
 from mptcp_oracle.rules.judging import judge as apply
-from mptcp_oracle.rules.judging import verdicts
+from mptcp_oracle.rules.judging import unexercised, verdicts
 from mptcp_oracle.rules.ledger import Ledger
+from mptcp_oracle.rules.waivers import Waivers
 from mptcp_oracle.verdict import Outcome, Verdict, counted
 from mptcp_oracle.wire.capture import Source
 from mptcp_oracle.wire.segments import Progress
@@ -34,11 +36,21 @@ class Judgement:
 
     Attributes:
         trace: The trace, open until :meth:`close`. ledger: What the rules found.
+        waivers: Known failures of known hosts.
+        host: The only role that is judged, or an address of the only host; ``None``: both are.
     """
 
-    def __init__(self, trace: Trace, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        ledger: Ledger,
+        waivers: Waivers | None = None,
+        host: str | None = None,
+    ) -> None:
         self.trace = trace
         self.ledger = ledger
+        self.waivers = waivers or Waivers()
+        self.host = host
 
     def __enter__(self) -> Self:
         return self
@@ -64,12 +76,32 @@ class Judgement:
             everything: Whether requirements that are not exercised are there, too.
             only: Prefixes of requirement ids, such as ``8684-3.2``; by default all.
         """
-        return verdicts(self.trace, self.ledger, everything=everything, only=only)
+        for verdict in verdicts(self.trace, self.ledger, everything=everything, only=only):
+            if self.host is None or self._is_host(verdict):
+                yield self.waivers.applied(verdict, self.addresses(verdict))
+
+    def _is_host(self, verdict: Verdict) -> bool:
+        return self.host == verdict.host or self.host in self.addresses(verdict)
+
+    def addresses(self, verdict: Verdict) -> set[str]:
+        """The addresses of the host that a verdict is about."""
+        role = ROLES.index(verdict.host)
+        return {
+            (flow.source if flow.source_role == role else flow.destination).address
+            for flow in self.trace.connections[verdict.connection].subflows
+        }
 
     @property
     def counts(self) -> dict[str, int]:
         """How many verdicts of each kind there are, see :data:`mptcp_oracle.verdict.COUNTS`."""
-        return counted(self.verdicts(everything=True))
+        found = counted(self.verdicts())
+        found["not_exercised"] = self.unexercised()
+        return found
+
+    def unexercised(self, *, only: Sequence[str] = ()) -> int:
+        """How many verdicts are left out because nothing they are about is in the capture."""
+        hosts = 1 if self.host in ROLES else 2
+        return unexercised(self.trace, self.ledger, only=only) * hosts // 2
 
     def failures(self, *, should: bool = False) -> list[Verdict]:
         """The verdicts that count against a host: violations, with ``should`` also warnings."""
@@ -105,6 +137,8 @@ def judge(
     *,
     local: Sequence[str] = (),
     whole: bool | None = None,
+    waivers: Waivers | None = None,
+    host: str | None = None,
     linktype: int | None = None,
     name: str | None = None,
     progress: Progress | None = None,
@@ -118,6 +152,8 @@ def judge(
             that what a host sent is what the capture shows of it.
         whole: Whether the capture lacks no frame that passed its tap; by default what its
             interface statistics state.
+        waivers: Known failures, and the hosts that they are known of.
+        host: Judge this host only: ``initiator``, ``listener`` or an address.
         linktype, name, progress: As :func:`mptcp_oracle.analyze`.
 
     Raises:
@@ -126,7 +162,7 @@ def judge(
     """
     trace = analyze(source, linktype=linktype, name=name, progress=progress)
     try:
-        return Judgement(trace, apply(trace, local=local, whole=whole))
+        return Judgement(trace, apply(trace, local=local, whole=whole), waivers, host)
     except BaseException:
         trace.close()
         raise

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mptcp_oracle.analysis.entities import Connection, Subflow
     from mptcp_oracle.analysis.trace import Trace
 
-__all__ = ["analyze_command", "facts_command"]
+__all__ = ["PROGRESS", "UNREADABLE", "analyze_command", "facts_command", "inputs"]
 
 UNREADABLE = 3
 
@@ -75,7 +75,7 @@ def _print_schema(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-_PROGRESS = click.option(
+PROGRESS = click.option(
     "--progress/--no-progress",
     default=None,
     help="Show progress on standard error.  [default: if that is a terminal]",
@@ -112,7 +112,7 @@ _PROGRESS = click.option(
     show_default=True,
     help="Show so many connections of a capture; 0 shows all. JSON has always all.",
 )
-@_PROGRESS
+@PROGRESS
 def analyze_command(
     *,
     files: tuple[str, ...],
@@ -128,7 +128,7 @@ def analyze_command(
     FILE is a capture (pcap or pcapng, also compressed with gzip or zstd), a folder, which stands
     for the captures in it, or - for standard input.
     """
-    names = _inputs(files)
+    names = inputs(files)
     if number is not None and token is not None:
         raise UsageError("--connection and --token exclude each other")
     if number is not None and len(names) > 1:
@@ -169,7 +169,8 @@ def analyze_command(
         )
 
 
-def _inputs(files: Sequence[str]) -> list[str]:
+def inputs(files: Sequence[str]) -> list[str]:
+    """The captures that FILE arguments stand for; standard input must be no terminal."""
     from mptcp_oracle.report.inputs import captures
 
     if "-" in files and sys.stdin.isatty():
@@ -233,7 +234,7 @@ def _lines(
 
 @click.command("facts", epilog=FACTS_EXAMPLES)
 @click.argument("file", metavar="FILE")
-@_PROGRESS
+@PROGRESS
 def facts_command(*, file: str, progress: bool | None) -> None:
     """Print everything known about a capture as JSON lines: one fact a line.
 
@@ -246,7 +247,7 @@ def facts_command(*, file: str, progress: bool | None) -> None:
 
     if os.path.isdir(file):
         raise UsageError("facts are printed of one capture, not of a folder", file=file)
-    for name in _inputs([file]):
+    for name in inputs([file]):
         with _trace(name, progress) as trace:
             if trace is None:
                 sys.exit(UNREADABLE)

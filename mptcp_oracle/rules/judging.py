@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from mptcp_oracle.analysis.entities import ROLES
@@ -19,6 +20,7 @@ from mptcp_oracle.rules import (
     joining,
     mapping,
     opening,
+    placing,
     priority,
     repeating,
     summing,
@@ -28,10 +30,10 @@ from mptcp_oracle.rules.case import Case
 from mptcp_oracle.rules.context import Context, networks
 from mptcp_oracle.rules.ledger import Ledger
 from mptcp_oracle.rules.rule import Rule
-from mptcp_oracle.spec import catalogue, counterpart
-from mptcp_oracle.verdict import Outcome, Verdict
+from mptcp_oracle.spec import Requirement, catalogue, counterpart
+from mptcp_oracle.verdict import Verdict
 
-__all__ = ["AREAS", "RULES", "judge", "verdicts"]
+__all__ = ["AREAS", "RULES", "judge", "unexercised", "verdicts"]
 
 AREAS: dict[str, tuple[Rule, ...]] = {
     "general": general.RULES,
@@ -42,6 +44,7 @@ AREAS: dict[str, tuple[Rule, ...]] = {
     "addresses": addresses.RULES,
     "priority": priority.RULES,
     "mapping": mapping.RULES,
+    "placing": placing.RULES,
     "summing": summing.RULES,
     "acknowledging": acknowledging.RULES,
     "windows": windows.RULES,
@@ -112,29 +115,48 @@ def verdicts(
         everything: Whether requirements that a connection does not exercise are there, too.
         only: Prefixes of ids or numbers; by default all.
     """
-    judged = set(ledger.requirements())
-    rows = {
-        version: [
-            (each, found)
-            for each in catalogue()
-            if each in judged and (found := counterpart(each, version)) is not None
-        ]
-        for version in (0, 1)
-    }
-    prefixes = tuple(only)
+    rows = _rows(ledger, tuple(only))
+    told: dict[int, list[str]] = {}
+    for requirement in dict.fromkeys(each for pairs in rows.values() for each, _ in pairs):
+        for direction in ledger.exercised(requirement):
+            told.setdefault(direction, []).append(requirement)
     for number, connection in enumerate(trace.connections):
         if connection.version not in rows:
             continue
+        both = [frozenset(told.get(2 * number + role, ())) for role in (0, 1)]
+        if not (everything or any(both)):
+            continue
         for requirement, name in rows[connection.version]:
-            row = catalogue()[name]
-            if prefixes and not (row.id.startswith(prefixes) or row.number.startswith(prefixes)):
-                continue
             for role in (0, 1):
-                direction = 2 * number + role
-                outcome = ledger.outcome(requirement, direction)
-                if outcome is Outcome.NOT_EXERCISED and not everything:
-                    continue
-                yield _verdict(trace, ledger, requirement, name, connection.id, direction, outcome)
+                if everything or requirement in both[role]:
+                    yield _verdict(trace, ledger, requirement, name, number, role)
+
+
+def unexercised(trace: Trace, ledger: Ledger, *, only: Sequence[str] = ()) -> int:
+    """How many verdicts :func:`verdicts` leaves out unless everything is asked for."""
+    rows = _rows(ledger, tuple(only))
+    versions = Counter(connection.version for connection in trace.connections)
+    every = sum(2 * len(rows[version]) * versions[version] for version in rows)
+    return every - sum(1 for _ in verdicts(trace, ledger, only=only))
+
+
+def _rows(ledger: Ledger, only: tuple[str, ...]) -> dict[int, list[tuple[str, str]]]:
+    """By version: the requirements that are judged, and the ids that they have there, in order."""
+    rows: dict[int, list[tuple[str, str]]] = {}
+    order = {each: at for at, each in enumerate(catalogue())}
+    for version in (0, 1):
+        found = [
+            (each, name)
+            for each in ledger.requirements()
+            if (name := counterpart(each, version)) is not None
+            and (not only or _chosen(catalogue()[name], only))
+        ]
+        rows[version] = sorted(found, key=lambda pair: order[pair[1]])
+    return rows
+
+
+def _chosen(row: Requirement, only: tuple[str, ...]) -> bool:
+    return row.id.startswith(only) or row.number.startswith(only)
 
 
 def _verdict(
@@ -142,11 +164,10 @@ def _verdict(
     ledger: Ledger,
     requirement: str,
     name: str,
-    connection: int,
-    direction: int,
-    outcome: Outcome,
+    number: int,
+    role: int,
 ) -> Verdict:
-    frame = trace.wire.segments["frame"]
+    frame, direction = trace.wire.segments["frame"], 2 * number + role
     findings = ledger.findings(requirement, direction)
     right, unseen = ledger.counts(requirement, direction)
     own = catalogue()[name].severity
@@ -156,10 +177,10 @@ def _verdict(
     shown = shown or (findings[0] if findings else None)
     return Verdict(
         requirement=name,
-        outcome=outcome,
+        outcome=ledger.outcome(requirement, direction),
         severity=gravest,
-        host=ROLES[direction & 1],
-        connection=connection,
+        host=ROLES[role],
+        connection=trace.connections[number].id,
         subflow=None if shown is None else shown.subflow,
         frames=() if shown is None else tuple(dict.fromkeys(int(frame[row]) for row in shown.rows)),
         why="" if shown is None else shown.why,

@@ -49,8 +49,8 @@ class Ledger:
         empty = bytes(4 * directions)
         self._right = {each: array("I", empty) for each in requirements}
         self._unseen = {each: array("I", empty) for each in self._right}
-        self._wrong: dict[tuple[str, int], list[Finding]] = {}
-        self._doubt: dict[tuple[str, int], list[Finding]] = {}
+        self._wrong: dict[str, dict[int, list[Finding]]] = {each: {} for each in self._right}
+        self._doubt: dict[str, dict[int, list[Finding]]] = {each: {} for each in self._right}
         self._reason: dict[tuple[str, int], Finding] = {}
 
     def right(self, requirement: str, direction: int, count: int = 1) -> None:
@@ -67,20 +67,22 @@ class Ledger:
 
     def wrong(self, requirement: str, direction: int, finding: Finding) -> None:
         """It was broken."""
-        _keep(self._wrong, self._right, requirement, direction, finding)
+        _keep(self._wrong[requirement], direction, finding)
 
     def doubt(self, requirement: str, direction: int, finding: Finding) -> None:
         """It looks broken, and a proof is lacking."""
-        _keep(self._doubt, self._right, requirement, direction, finding)
+        _keep(self._doubt[requirement], direction, finding)
 
-    def exercised(self, connection: int) -> list[tuple[str, int]]:
-        """The requirements and directions of a connection of which there is anything to say."""
-        return [
-            (requirement, direction)
-            for requirement in self._right
-            for direction in (2 * connection, 2 * connection + 1)
-            if self.outcome(requirement, direction) is not Outcome.NOT_EXERCISED
-        ]
+    def exercised(self, requirement: str) -> list[int]:
+        """The directions of which there is anything to say about a requirement, in order."""
+        found = {
+            direction
+            for counts in (self._right[requirement], self._unseen[requirement])
+            if any(counts)
+            for direction, count in enumerate(counts)
+            if count
+        }
+        return sorted(found.union(self._wrong[requirement], self._doubt[requirement]))
 
     def requirements(self) -> Iterable[str]:
         """The ids of the requirements that the rules judge."""
@@ -88,9 +90,9 @@ class Ledger:
 
     def outcome(self, requirement: str, direction: int) -> Outcome:
         """What all instances together amount to."""
-        if (requirement, direction) in self._wrong:
+        if direction in self._wrong[requirement]:
             return Outcome.FAIL
-        if (requirement, direction) in self._doubt:
+        if direction in self._doubt[requirement]:
             return Outcome.INCONCLUSIVE
         if self._right[requirement][direction]:
             return Outcome.PASS
@@ -106,28 +108,19 @@ class Ledger:
 
     def findings(self, requirement: str, direction: int) -> list[Finding]:
         """Those that decide the outcome: the wrong ones, else those in doubt, else the reason."""
-        key = (requirement, direction)
-        found = self._wrong.get(key) or self._doubt.get(key)
+        found = self._wrong[requirement].get(direction) or self._doubt[requirement].get(direction)
         if found:
             return found
-        right = self._right[requirement][direction]
-        return [] if right or key not in self._reason else [self._reason[key]]
+        reason = self._reason.get((requirement, direction))
+        return [] if self._right[requirement][direction] or reason is None else [reason]
 
     def severity(self, requirement: str, direction: int, own: str) -> str:
         """The gravest severity among the wrong findings; ``own`` is the requirement's."""
-        found = {each.severity or own for each in self._wrong.get((requirement, direction), ())}
+        found = {each.severity or own for each in self._wrong[requirement].get(direction, ())}
         return min(found, key=SEVERITIES.index, default=own)
 
 
-def _keep(
-    into: dict[tuple[str, int], list[Finding]],
-    known: dict[str, array[int]],
-    requirement: str,
-    direction: int,
-    finding: Finding,
-) -> None:
-    if requirement not in known:
-        raise KeyError(requirement)
-    kept = into.setdefault((requirement, direction), [])
+def _keep(into: dict[int, list[Finding]], direction: int, finding: Finding) -> None:
+    kept = into.setdefault(direction, [])
     if len(kept) < MOST_KEPT:
         kept.append(finding)

@@ -115,12 +115,20 @@ class Campaign:
         return found
 
     def _job(self, mutant: Mutant) -> Job:
-        """All tests, those first that run the changed function, by what they killed and cost."""
+        """The tests that can notice a mutant, by what they killed before and what they cost.
+
+        A test that never runs the changed function does the same with the change as without. What
+        is outside functions, or runs while modules are imported, any test may notice; those go
+        first that run something of the file.
+        """
         file = str(ROOT / mutant.path)
-        first = self._reach.get((file, mutant.outer)) if mutant.outer else self._touch.get(file)
         kills = self._kills.get(mutant.path, Counter())
+        able = {index for index, each in enumerate(self.seen) if not each.failed}
+        if self.kind(mutant) == "warm":
+            able &= self._reach.get((file, mutant.outer), set())
+        first = self._reach.get((file, mutant.outer)) if mutant.outer else self._touch.get(file)
         order = sorted(
-            (index for index, each in enumerate(self.seen) if not each.failed),
+            able,
             key=lambda index: (
                 index not in (first or ()),
                 -kills[index] / (0.01 + self.seen[index].seconds),

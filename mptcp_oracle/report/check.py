@@ -1,0 +1,294 @@
+"""The command ``mptcp-oracle check``: every requirement, judged."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mptcp_oracle.errors import OracleError, UsageError
+from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs
+from mptcp_oracle.report.complaints import say
+
+if TYPE_CHECKING:
+    from mptcp_oracle.oracle import Judgement
+    from mptcp_oracle.rules.waivers import Target, Waivers
+    from mptcp_oracle.verdict import Verdict
+
+__all__ = ["JUDGING", "check_command", "judged", "waivers_for"]
+
+FAILED, UNDECIDED, SKIP_COMMIT = 1, 4, 125
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+EXAMPLES = """
+\b
+Examples:
+  mptcp-oracle check capture.pcapng
+  mptcp-oracle check --local 10.1.1.1 --whole client.pcap
+  mptcp-oracle check --only 8684-3.2 --only 8684-3.4 captures/
+  mptcp-oracle check --waivers linux.toml --target linux=10.1.1.1,10.1.2.1 capture.pcapng
+  mptcp-oracle check --json captures/ > before.json
+  mptcp-oracle check --baseline before.json captures/
+  git bisect run mptcp-oracle check --bisect --only 8684-3.2-join-ack-hmac capture.pcapng
+
+\b
+Exit status:
+  0    no violation (with --should: nor warning) that is not waived
+  1    violations; with --baseline: new ones
+  2    wrong usage
+  3    a capture cannot be read; the others were judged all the same
+  4    nothing could be judged: no pass and no failure
+  125  with --bisect, instead of all but 0 and 1
+"""
+
+
+def JUDGING(command: Command) -> Command:  # noqa: N802 - a constant list of options
+    """The options of all commands that judge."""
+    for option in reversed(
+        (
+            click.option(
+                "--local",
+                metavar="ADDRESS[/LEN]",
+                multiple=True,
+                help="The capture was made at the host with this address; repeatable.",
+            ),
+            click.option(
+                "--whole",
+                is_flag=True,
+                default=None,
+                help="The capture lacks no frame that passed there, though the file does not say so.",
+            ),
+            click.option(
+                "--waivers",
+                metavar="FILE",
+                multiple=True,
+                help="Known failures, see docs/waivers.md; repeatable.",
+            ),
+            click.option(
+                "--target",
+                metavar="NAME[@VERSION][=ADDRESS,...]",
+                multiple=True,
+                help="Which hosts the waivers are for.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("check", epilog=EXAMPLES)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@JUDGING
+@click.option(
+    "--host",
+    metavar="initiator|listener|ADDRESS",
+    help="Judge this end only; the other may be somebody else's stack or a test tool.",
+)
+@click.option(
+    "--only", metavar="PREFIX", multiple=True, help="Requirements whose id begins so; repeatable."
+)
+@click.option("--should", is_flag=True, help="Let broken SHOULDs count, too.")
+@click.option("--all", "everything", is_flag=True, help="List what is not exercised, too.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON a capture.")
+@click.option("--ktap", is_flag=True, help="One document for the kernel's test runners.")
+@click.option("--bisect", is_flag=True, help="Exit status for `git bisect run`; needs --only.")
+@click.option(
+    "--baseline",
+    metavar="OLD.json",
+    help="Compare with an earlier --json: fixed, new, unchanged.",
+)
+@click.option(
+    "--strict-waivers", is_flag=True, help="Fail if a waiver of a target no longer applies."
+)
+@PROGRESS
+def check_command(
+    *,
+    files: tuple[str, ...],
+    local: tuple[str, ...],
+    whole: bool | None,
+    waivers: tuple[str, ...],
+    target: tuple[str, ...],
+    host: str | None,
+    only: tuple[str, ...],
+    should: bool,
+    everything: bool,
+    as_json: bool,
+    ktap: bool,
+    bisect: bool,
+    baseline: str | None,
+    strict_waivers: bool,
+    progress: bool | None,
+) -> None:
+    """Judge captures by the requirements of RFC 8684 and RFC 6824.
+
+    FILE is a capture, a folder of captures, or - for standard input. What a host sent is known for
+    certain only where the capture was made at that host and lacks nothing: the file can say so
+    (packet types, directions, interface statistics), or --local and --whole do.
+    """
+    from mptcp_oracle.report.verdicts import grave
+
+    if as_json + ktap > 1:
+        raise UsageError("--json and --ktap exclude each other")
+    if bisect and not only:
+        raise UsageError("--bisect needs --only ID", hint="or any failure would decide")
+    _known(only)
+    known = waivers_for(waivers, target)
+    run = _Run(
+        names=inputs(files),
+        settings={"local": local, "whole": whole, "waivers": known, "host": host},
+        only=only,
+        everything=everything,
+        progress=progress,
+    )
+    old = None if baseline is None else _old(baseline)
+    found, decided, shown = 0, False, False
+    groups, bodies = [], []
+    for judgement, verdicts, counts in run:
+        if ktap:
+            groups.append((judgement.trace.capture.name, verdicts))
+        elif as_json or old is not None:
+            from mptcp_oracle.report.verdicts import body
+
+            bodies.append(body(judgement, verdicts, counts))
+            if as_json:
+                sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
+        if not (ktap or as_json or old is not None):
+            _print(judgement, verdicts, counts, first=not shown)
+            shown = True
+        found += len(grave(verdicts, should=should))
+        decided = decided or any(str(each.outcome) in ("pass", "fail") for each in verdicts)
+        if old is None:
+            bodies.clear()
+    if ktap:
+        from mptcp_oracle.report.ktap import document
+
+        sys.stdout.writelines(line + "\n" for line in document(groups, should=should))
+    if old is not None:
+        from mptcp_oracle.report.baseline import changes, failing
+
+        change = changes(failing(old, should=should), failing(bodies, should=should))
+        stream = sys.stderr if as_json else sys.stdout
+        stream.writelines(line + "\n" for line in change.lines())
+        found = len(change.new)
+    unused = [each.place for each in known.unused()] if strict_waivers else []
+    for place in unused:
+        click.echo(f"error: {place} applies to nothing", err=True)
+    status = _status(found + len(unused), decided=decided, unreadable=run.failed)
+    sys.exit(SKIP_COMMIT if bisect and status > FAILED else status)
+
+
+def _status(failures: int, *, decided: bool, unreadable: bool) -> int:
+    if unreadable:
+        return UNREADABLE
+    if failures:
+        return FAILED
+    return 0 if decided else UNDECIDED
+
+
+def _known(only: Sequence[str]) -> None:
+    """Refuse prefixes that choose nothing."""
+    from mptcp_oracle.spec import by_id, matching
+
+    for prefix in only:
+        if next(matching(prefix), None) is None:
+            by_id(prefix)
+
+
+def _old(baseline: str) -> list[dict[str, Any]]:
+    from mptcp_oracle.report.baseline import read_baseline
+
+    return read_baseline(baseline)
+
+
+def _print(
+    judgement: Judgement, verdicts: list[Verdict], counts: dict[str, int], *, first: bool
+) -> None:
+    from mptcp_oracle.report.layout import page
+    from mptcp_oracle.report.verdicts import lines
+
+    if not first:
+        sys.stdout.write("\n")
+    for line in lines(judgement, verdicts, counts, page(sys.stdout)):
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def waivers_for(files: Sequence[str], targets: Sequence[str]) -> Waivers:
+    """The waivers of the command line.
+
+    Raises:
+        UsageError: There are waivers and no target, or the other way round.
+    """
+    from mptcp_oracle.rules.waivers import Waivers, read_waivers, target_of
+
+    known: tuple[Target, ...] = tuple(map(target_of, targets))
+    waivers = read_waivers(files)
+    names = {each.target for each in waivers}
+    if waivers and not known:
+        raise UsageError(
+            "waivers apply only to hosts that are said to be their target",
+            hint=f"for example --target {sorted(names)[0]}=10.1.1.1",
+        )
+    for each in known:
+        if each.name not in names:
+            raise UsageError(
+                f"there are no waivers for {each.name!r}",
+                hint=f"the files have: {', '.join(sorted(names)) or 'none'}",
+            )
+    return Waivers(waivers=waivers, targets=known)
+
+
+@contextmanager
+def judged(name: str, progress: bool | None, **settings: Any) -> Iterator[Judgement | None]:
+    """Judge a capture; say on standard error why it cannot be, and give ``None``."""
+    from mptcp_oracle.oracle import judge
+    from mptcp_oracle.report.progress import Progress
+
+    try:
+        with Progress(name, sys.stderr, wanted=progress) as shown:
+            judgement = judge(name, progress=shown, **settings)
+    except UsageError:
+        raise
+    except (OracleError, OSError, MemoryError) as error:
+        say(error, name)
+        yield None
+        return
+    with judgement:
+        yield judgement
+
+
+class _Run:
+    """The captures of one run, judged one after the other."""
+
+    def __init__(
+        self,
+        *,
+        names: list[str],
+        settings: dict[str, Any],
+        only: tuple[str, ...],
+        everything: bool,
+        progress: bool | None,
+    ) -> None:
+        self.names, self.settings, self.only = names, settings, only
+        self.everything, self.progress = everything, progress
+        self.failed = False
+
+    def __iter__(self) -> Iterator[tuple[Judgement, list[Verdict], dict[str, int]]]:
+        from mptcp_oracle.verdict import counted
+
+        for at, name in enumerate(self.names):
+            if at:
+                gc.collect()  # the command runs without automatic collection
+            with judged(name, self.progress, **self.settings) as judgement:
+                if judgement is None:
+                    self.failed = True
+                    continue
+                verdicts = list(judgement.verdicts(everything=self.everything, only=self.only))
+                counts = counted(verdicts)
+                counts["not_exercised"] = judgement.unexercised(only=self.only)
+                yield judgement, verdicts, counts

@@ -1,0 +1,193 @@
+"""Waivers: failures that are known and expected of an implementation, each with its reason.
+
+A waiver is for one requirement of one target. It applies only to hosts that are said to be that
+target, in versions in its range, and, if it has a pattern, only to failures whose argument
+matches. One that applies to nothing is *unused*: what it excused is gone, or never was.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from mptcp_oracle.errors import UsageError
+from mptcp_oracle.spec import by_id
+from mptcp_oracle.verdict import Outcome, Verdict
+
+__all__ = ["KINDS", "Target", "Waiver", "Waivers", "read_waivers", "target_of"]
+
+KINDS = ("deviation", "interpretation")
+"""A deviation breaks the RFC's words; an interpretation reads them in another way than we do."""
+
+_KEYS = {
+    "requirement", "kind", "since", "fixed_by", "condition", "matches", "reason", "reference",
+}  # fmt: skip
+_NEEDED = {"requirement", "kind", "reason", "reference"}
+_VERSION = re.compile(r"\d+(\.\d+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A host that is known to be some implementation.
+
+    Attributes:
+        name: The implementation, such as ``linux``. version: Its version, if known.
+        addresses: The addresses that are its; empty stands for every host.
+    """
+
+    name: str
+    version: str | None = None
+    addresses: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """One known failure.
+
+    Attributes:
+        target: The implementation. requirement: Id of the requirement.
+        kind: One of :data:`KINDS`. since: First version that fails, fixed_by: first that does
+            not, both ``None`` if it is not known or there is none.
+        condition: When it fails, in words. matches: What the argument of the failure contains, as a
+            regular expression. reason: Why it is expected. reference: Where to read more.
+        place: File and entry, for messages.
+    """
+
+    target: str
+    requirement: str
+    kind: str
+    reason: str
+    reference: str
+    since: str | None = None
+    fixed_by: str | None = None
+    condition: str = ""
+    matches: str = ""
+    place: str = ""
+
+    def covers(self, version: str | None) -> bool:
+        """Whether it is for a version of its target; an unknown version may be any."""
+        if version is None:
+            return True
+        number = _numbers(version)
+        return (self.since is None or _numbers(self.since) <= number) and (
+            self.fixed_by is None or number < _numbers(self.fixed_by)
+        )
+
+
+@dataclass(slots=True)
+class Waivers:
+    """Waivers and the hosts that they are for.
+
+    Attributes:
+        waivers: All of them. targets: The known hosts. used: Those that applied to something.
+    """
+
+    waivers: tuple[Waiver, ...] = ()
+    targets: tuple[Target, ...] = ()
+    used: set[Waiver] = field(default_factory=set)
+
+    def applied(self, verdict: Verdict, addresses: Iterable[str]) -> Verdict:
+        """A verdict, waived if it is a failure that is expected of its host.
+
+        Args:
+            verdict: The verdict.
+            addresses: The addresses of the host that it is about.
+        """
+        if verdict.outcome is not Outcome.FAIL:
+            return verdict
+        of_host = frozenset(addresses)
+        for target in self.targets:
+            if target.addresses and target.addresses.isdisjoint(of_host):
+                continue
+            for waiver in self.waivers:
+                if (
+                    waiver.target == target.name
+                    and waiver.requirement == verdict.requirement
+                    and waiver.covers(target.version)
+                    and re.search(waiver.matches, verdict.why)
+                ):
+                    self.used.add(waiver)
+                    return replace(verdict, waived=f"{waiver.kind}: {waiver.reason}")
+        return verdict
+
+    def unused(self) -> Iterator[Waiver]:
+        """The waivers of the known targets that applied to nothing."""
+        names = {target.name: target.version for target in self.targets}
+        return (
+            each
+            for each in self.waivers
+            if each.target in names and each.covers(names[each.target]) and each not in self.used
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers at the start of a version; ``6.18.44-rc1`` gives (6, 18, 44)."""
+    found = _VERSION.match(version)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def target_of(text: str) -> Target:
+    """A target as users write it: ``linux``, ``linux@6.12``, ``linux=10.0.0.1``.
+
+    Several addresses are separated by commas. Without addresses every host is the target.
+
+    Raises:
+        UsageError: It has no name, or a version that does not begin with a number.
+    """
+    head, _, tail = text.partition("=")
+    name, _, version = head.partition("@")
+    if not name or (version and not _VERSION.match(version)):
+        raise UsageError(
+            f"{text!r} is no target", hint="for example linux, linux@6.12 or linux@6.12=10.0.0.1"
+        )
+    addresses = frozenset(each.strip() for each in tail.split(",") if each.strip())
+    return Target(name=name, version=version or None, addresses=addresses)
+
+
+def read_waivers(paths: Sequence[str | os.PathLike[str]]) -> tuple[Waiver, ...]:
+    """The waivers of some files.
+
+    Raises:
+        UsageError: A file cannot be read, or an entry is not as it should be.
+    """
+    return tuple(waiver for path in paths for waiver in _of_file(os.fspath(path)))
+
+
+def _of_file(path: str) -> Iterator[Waiver]:
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        cause = getattr(error, "strerror", None) or str(error)
+        raise UsageError("the waivers cannot be read", cause=cause, file=path) from error
+    target = document.get("target")
+    if document.get("schema") != 1 or not isinstance(target, str):
+        raise UsageError(
+            "these are no waivers", cause='no `schema = 1` and `target = "..."` in it', file=path
+        )
+    for number, entry in enumerate(document.get("waiver", ()), start=1):
+        place = f"waiver {number}"
+        wrong = entry.keys() - _KEYS or _NEEDED - entry.keys()
+        if wrong or any(not isinstance(value, str) for value in entry.values()):
+            raise UsageError(
+                f"{place} is not as it should be",
+                cause=f"look at {', '.join(sorted(wrong)) or 'values that are no text'}",
+                hint=f"needed: {', '.join(sorted(_NEEDED))}; allowed: {', '.join(sorted(_KEYS))}",
+                file=path,
+            )
+        if entry["kind"] not in KINDS:
+            raise UsageError(f"{place} is neither {' nor '.join(KINDS)}", file=path)
+        for key in ("since", "fixed_by"):
+            if key in entry and not _VERSION.match(entry[key]):
+                raise UsageError(f"{key} of {place} is no version", file=path)
+        try:
+            re.compile(entry.get("matches", ""))
+        except re.error as error:
+            raise UsageError(
+                f"matches of {place} is no pattern", cause=str(error), file=path
+            ) from error
+        found = {**entry, "requirement": by_id(entry["requirement"]).id}
+        yield Waiver(target=target, place=f"{path}, {place}", **found)
