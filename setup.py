@@ -18,13 +18,16 @@ import os
 import shutil
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ENGINE = Path("mptcp_oracle", "engine")
+CORPUS = Path("corpus")
 COMPILED = ENGINE / "compiled"
 CHOICES = ("auto", "plain", "compiled")
 FLAGS = {"unix": ["-O2", "-g0"]}
@@ -50,6 +53,18 @@ class BuildOutsideTree(build):
         super().initialize_options()
         self.build_base = tempfile.mkdtemp(prefix="mptcp-oracle-build-")
         atexit.register(shutil.rmtree, self.build_base, ignore_errors=True)
+
+
+class BuildShipped(build_py):
+    """Put the selection of the corpus that its index marks as shipped into the package."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        entries = tomllib.loads((CORPUS / "index.toml").read_text("utf-8"))["entry"]
+        names = [
+            entry[key] for entry in entries if entry["shipped"] for key in ("file", "sidecar")
+        ]
+        self.package_data.setdefault("mptcp_oracle.corpus", []).extend(names)
 
 
 class BuildEngine(build_ext):
@@ -117,5 +132,5 @@ def in_short(error: Exception) -> str:
 
 setup(
     ext_modules=engine_extensions(),
-    cmdclass={"build": BuildOutsideTree, "build_ext": BuildEngine},
+    cmdclass={"build": BuildOutsideTree, "build_ext": BuildEngine, "build_py": BuildShipped},
 )

@@ -170,7 +170,7 @@ def _of_file(path: str) -> Iterator[Waiver]:
         )
     for number, entry in enumerate(document.get("waiver", ()), start=1):
         place = f"waiver {number}"
-        wrong = entry.keys() - _KEYS or _NEEDED - entry.keys()
+        wrong = (entry.keys() - _KEYS) | (_NEEDED - entry.keys())
         if wrong or any(not isinstance(value, str) for value in entry.values()):
             raise UsageError(
                 f"{place} is not as it should be",

@@ -1,0 +1,50 @@
+"""What a recording's sidecar says about it: where it was made, that it is whole, whose hosts.
+
+``mptcp-oracle record`` writes ``X.json`` beside ``X.pcapng``. What it states is taken for true; a
+capture without one is only what it says of itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from mptcp_oracle.rules.waivers import Target
+
+__all__ = ["Sidecar", "sidecar_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sidecar:
+    """What is known of a recording beside its packets.
+
+    Attributes:
+        whole: Whether the capturing program dropped nothing; ``None`` if that is not stated.
+        targets: The implementations of its hosts.
+    """
+
+    whole: bool | None = None
+    targets: tuple[Target, ...] = ()
+
+
+def sidecar_of(capture: str | Path) -> Sidecar:
+    """The sidecar of a capture; one that says nothing if there is none that belongs to it."""
+    path = Path(capture)
+    if path.suffix not in (".pcapng", ".pcap"):
+        return Sidecar()
+    try:
+        body = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return Sidecar()
+    if not isinstance(body, dict) or (body.get("tool") or {}).get("name") != "mptcp-oracle":
+        return Sidecar()
+    capture_of = body.get("capture") or {}
+    if capture_of.get("file") != path.name:
+        return Sidecar()
+    dropped = capture_of.get("dropped")
+    kernel = body.get("kernel") or {}
+    targets: tuple[Target, ...] = ()
+    if kernel.get("system") == "Linux" and isinstance(kernel.get("release"), str):
+        targets = (Target(name="linux", version=kernel["release"]),)
+    return Sidecar(whole=None if dropped is None else dropped == 0, targets=targets)

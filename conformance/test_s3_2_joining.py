@@ -1,0 +1,10 @@
+"""Starting a new subflow (RFC 8684 and RFC 6824 sections 3.2 and 5)."""
+
+from __future__ import annotations
+
+from mptcp_oracle.pytest_plugin import Finding
+
+
+def test_requirement(finding: Finding) -> None:
+    """Every host in the capture keeps the requirement."""
+    finding.settle()

@@ -1,0 +1,10 @@
+"""Fast close (RFC 8684 and RFC 6824 section 3.5)."""
+
+from __future__ import annotations
+
+from mptcp_oracle.pytest_plugin import Finding
+
+
+def test_requirement(finding: Finding) -> None:
+    """Every host in the capture keeps the requirement."""
+    finding.settle()

@@ -1,0 +1,10 @@
+"""TCP Fast Open (RFC 8684 appendix B)."""
+
+from __future__ import annotations
+
+from mptcp_oracle.pytest_plugin import Finding
+
+
+def test_requirement(finding: Finding) -> None:
+    """Every host in the capture keeps the requirement."""
+    finding.settle()

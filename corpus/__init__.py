@@ -1,0 +1,1 @@
+"""Recordings of real kernels; the installed package has a selection of them."""
