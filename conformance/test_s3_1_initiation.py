@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.pytest_plugin import Finding
+from mptcp_oracle.conformance.session import Finding
 
 
 def test_requirement(finding: Finding) -> None:

@@ -3,7 +3,7 @@ RFC 6824 sections 3 and 8)."""
 
 from __future__ import annotations
 
-from mptcp_oracle.pytest_plugin import Finding
+from mptcp_oracle.conformance.session import Finding
 
 
 def test_requirement(finding: Finding) -> None:

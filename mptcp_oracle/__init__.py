@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from mptcp_oracle.analysis.mappings import MappingTable
     from mptcp_oracle.analysis.tables import SegmentTable
     from mptcp_oracle.analysis.transmissions import TransmissionTable
+    from mptcp_oracle.oracle import Judgement, NonconformingError, judge
+    from mptcp_oracle.verdict import Outcome, Verdict
 
 __all__ = [
     "AdapterError",
@@ -53,11 +55,14 @@ __all__ = [
     "Event",
     "Host",
     "JoinCheck",
+    "Judgement",
     "MappingTable",
     "Mismatch",
+    "NonconformingError",
     "Note",
     "Octet",
     "OracleError",
+    "Outcome",
     "Range",
     "Scheduler",
     "Segment",
@@ -68,8 +73,10 @@ __all__ = [
     "TransmissionTable",
     "TruthError",
     "UsageError",
+    "Verdict",
     "__version__",
     "analyze",
+    "judge",
 ]
 
 _LAZY = {
@@ -81,6 +88,8 @@ _LAZY = {
     "mptcp_oracle.analysis.mappings": ("MappingTable",),
     "mptcp_oracle.analysis.tables": ("SegmentTable",),
     "mptcp_oracle.analysis.transmissions": ("TransmissionTable",),
+    "mptcp_oracle.oracle": ("Judgement", "NonconformingError", "judge"),
+    "mptcp_oracle.verdict": ("Outcome", "Verdict"),
 }  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mptcp_oracle.conformance.session import Finding, Session
+    from mptcp_oracle.conformance.session import Session
 
-__all__ = ["OPTIONS", "Finding"]
+__all__ = ["OPTIONS"]
 
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--pcap", {
@@ -66,15 +66,6 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 PACKAGE = "mptcp_oracle.conformance."
 PREFIX = "--mptcp-"
 _SESSION = pytest.StashKey["Session | None"]()
-
-
-def __getattr__(name: str) -> object:
-    """``Finding``, for the suite's annotations; imported when it is asked for."""
-    if name == "Finding":
-        from mptcp_oracle.conformance.session import Finding
-
-        return Finding
-    raise AttributeError(name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -35,7 +35,8 @@ def _allowed() -> dict[str, set[str]]:
     top = consumers.union(*MODEL) | TOP | {FACE}
     allowed |= {unit: set(top) for unit in TOP}
     allowed |= dict.fromkeys(ENTRIES, top | ENTRIES)
-    allowed[FACE] = {"errors", "analysis", "oracle", "report", "version"}
+    allowed["corpus"] = set()  # recordings alone
+    allowed[FACE] = {"errors", "analysis", "oracle", "report", "verdict", "version"}
     return allowed
 
 
