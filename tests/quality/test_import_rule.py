@@ -50,6 +50,7 @@ OUTSIDE = {
         {
             "cli",
             "report",
+            "conformance.coverage_command",
             "live.command",
             "generators.corpus_command",
             "generators.generate_command",
