@@ -10,6 +10,22 @@ __all__ = ["lines"]
 HEADS = (("fail", "violations"), ("warn", "warnings"), ("note", "notes"), ("expected", "expected"))
 #: Doubts that are shown; the others are counted.
 MOST_SHOWN = 10
+#: Captures that are shown of one requirement.
+MOST_PLACES = 3
+
+
+def _places(found: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Some reports, requirement by requirement, the first places of each."""
+    by_requirement: defaultdict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for each in found:
+        by_requirement[each["requirement"]].append(each)
+    for requirement, places in by_requirement.items():
+        for each in places[:MOST_PLACES]:
+            frames = f" frames {each['frames']}" if each["frames"] else ""
+            yield f"  {requirement} ({each['level']}) {each['capture']}{frames}"
+            yield f"      {each['why']}"
+        if len(places) > MOST_PLACES:
+            yield f"      and in {len(places) - MOST_PLACES} more captures"
 
 
 def lines(
@@ -26,10 +42,7 @@ def lines(
         found = [each for each in reports if each["severity"] == severity]
         if found:
             yield f"{head}:"
-        for each in found:
-            frames = f" frames {each['frames']}" if each["frames"] else ""
-            yield f"  {each['requirement']} ({each['level']}) {each['capture']}{frames}"
-            yield f"      {each['why']}"
+        yield from _places(found)
     doubts: defaultdict[str, list[str]] = defaultdict(list)
     for each in reports:
         if each["outcome"] == "inconclusive":
