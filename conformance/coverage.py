@@ -19,11 +19,11 @@ SEEDS = 3
 HEAD = """\
 # Requirements and how they are covered
 
-Every requirement of RFC 8684 and RFC 6824 in our inventory, with its fate. *Rules* is the module that
-judges it, *faults* are the planted deviations that make it fail, *recordings* says how many of the
-bundled recordings of Linux exercise it. Written by `mptcp-oracle coverage --write`; `mptcp-oracle
-coverage --check` proves that each fault fails exactly what it is listed for, at its frame, and that
-clean traces pass.
+Every requirement of RFC 8684 and RFC 6824 in our inventory, with its fate. *Rules* is the module
+that judges it, *faults* are the planted deviations that make it fail, *recordings* says how many of
+the recordings of Linux in the corpus exercise it. Written by `mptcp-oracle coverage --write`;
+`mptcp-oracle coverage --check` proves that each fault fails exactly what it is listed for, at its
+frame, and that clean traces pass.
 """
 
 
@@ -71,11 +71,23 @@ def page(exercised: Counter[str]) -> str:
     counts = fates()
     lines = [HEAD, "| fate | requirements | |", "| --- | --- | --- |"]
     lines += [f"| {each.replace('_', ' ')} | {counts[each]} | {FATES[each]} |" for each in FATES]
-    lines += ["", "| number | id | level | fate | rules | faults | recordings |", "|" + " --- |" * 7]
+    lines += [
+        "",
+        "| number | id | level | fate | rules | faults | recordings |",
+        "|" + " --- |" * 7,
+    ]
     lines += [f"| {' | '.join(row)} |" for row in rows(exercised)]
     reasons = [each for each in catalogue().values() if each.reason]
-    lines += ["", "## Why some are not judged", "", "| number | fate | reason |", "|" + " --- |" * 3]
-    lines += [f"| {each.number} | {each.fate.replace('_', ' ')} | {each.reason} |" for each in reasons]
+    lines += [
+        "",
+        "## Why some are not judged",
+        "",
+        "| number | fate | reason |",
+        "|" + " --- |" * 3,
+    ]
+    lines += [
+        f"| {each.number} | {each.fate.replace('_', ' ')} | {each.reason} |" for each in reasons
+    ]
     return "\n".join(lines) + "\n"
 
 

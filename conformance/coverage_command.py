@@ -35,9 +35,10 @@ Exit status:
 def coverage_command(*, requirement: str, check: bool, write: str | None) -> None:
     """List the requirements of the RFCs and what becomes of each; prove that the rules work.
 
-    A fault is a planted deviation: it must make exactly the requirements fail that it is listed for.
+    A fault is a planted deviation: it must make exactly those fail that it is listed for.
     """
     from mptcp_oracle.conformance.coverage import areas, fates, page, prove
+
     from mptcp_oracle.model.faults import tripping
     from mptcp_oracle.spec import FATES, by_id, matching
 
@@ -69,6 +70,7 @@ def exercised() -> Counter[str]:
     """By id: in how many of the bundled recordings a requirement passed or failed."""
     from mptcp_oracle.conformance.session import bundled
     from mptcp_oracle.conformance.sidecars import sidecar_of
+
     from mptcp_oracle.oracle import judge
     from mptcp_oracle.verdict import Outcome
 

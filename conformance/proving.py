@@ -1,8 +1,8 @@
 """Proof of the rules: each fault of the model fails what it breaks, and clean traces pass.
 
-A fault is planted in a generated trace and captured at the host to blame, by somebody who says so and
-knows that nothing is missing. What then fails, and did not in the trace without the fault, must be
-exactly what the fault is listed to break, for that host, at a frame that holds it.
+A fault is planted in a generated trace and captured at the host to blame, by somebody who says so
+and knows that nothing is missing. What then fails, and did not in the trace without the fault, must
+be exactly what the fault is listed to break, for that host, at a frame that holds it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from mptcp_oracle.generators.emit import emit
+
 from mptcp_oracle.model.capture import Capture, Frame, Layout
 from mptcp_oracle.model.choices import Counted
 from mptcp_oracle.model.compose import capture_of

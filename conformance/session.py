@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-
 from mptcp_oracle.conformance.contents import requirements_of
 from mptcp_oracle.conformance.sidecars import sidecar_of
+
 from mptcp_oracle.errors import OracleError, UsageError
 from mptcp_oracle.oracle import judge
 from mptcp_oracle.report.inputs import captures
@@ -221,9 +221,7 @@ class Session:
         """Every capture, judged; each with the waivers of its own targets."""
         names = [Path(path).name.partition(".")[0] for path in self.paths]
         labels = names if len(set(names)) == len(names) else self.paths
-        return [
-            self._judge(path, label) for path, label in zip(self.paths, labels, strict=True)
-        ]
+        return [self._judge(path, label) for path, label in zip(self.paths, labels, strict=True)]
 
     @cached_property
     def unused(self) -> list[Waiver]:
@@ -288,7 +286,9 @@ class Session:
                 if each.error is None and not each.decided
             ]
         if self._flag("strict_waivers"):
-            found += [f"{each.place} ({each.requirement}) applies to nothing" for each in self.unused]
+            found += [
+                f"{each.place} ({each.requirement}) applies to nothing" for each in self.unused
+            ]
         return found
 
     def exercised(self) -> list[str]:
@@ -318,4 +318,3 @@ class Session:
 def _refuse(error: OracleError) -> NoReturn:
     """End the run as pytest does for wrong usage."""
     raise pytest.UsageError(str(error)) from error
-

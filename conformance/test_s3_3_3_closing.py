@@ -1,5 +1,6 @@
 """Closing a connection (RFC 8684 section 3.3.3 and appendix D,
-RFC 6824 section 3.3.3 and appendix C)."""
+RFC 6824 section 3.3.3 and appendix C).
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Options as such: layout, lengths, subtypes (RFC 8684 sections 3 and 7.2,
-RFC 6824 sections 3 and 8)."""
+RFC 6824 sections 3 and 8).
+"""
 
 from __future__ import annotations
 

@@ -67,9 +67,7 @@ class Judgement:
         """Let go of the capture."""
         self.trace.close()
 
-    def verdicts(
-        self, *, everything: bool = False, only: Sequence[str] = ()
-    ) -> Iterator[Verdict]:
+    def verdicts(self, *, everything: bool = False, only: Sequence[str] = ()) -> Iterator[Verdict]:
         """The verdicts, connection by connection, in the order of the RFCs.
 
         Args:
@@ -154,7 +152,9 @@ def judge(
             interface statistics state.
         waivers: Known failures, and the hosts that they are known of.
         host: Judge this host only: ``initiator``, ``listener`` or an address.
-        linktype, name, progress: As :func:`mptcp_oracle.analyze`.
+        linktype: As :func:`mptcp_oracle.analyze`.
+        name: Likewise.
+        progress: Likewise.
 
     Raises:
         CaptureError: The source is no capture that can be read.

@@ -1,7 +1,7 @@
 """The pytest plugin: ``pytest conformance/ --pcap trace.pcapng``.
 
-It adds the options of the conformance suite and, for the modules of that suite alone, makes one test
-of each requirement and capture. Nothing heavy is imported until such a module is collected.
+It adds the options of the conformance suite and, for the modules of that suite alone, makes one
+test of each requirement and capture. Nothing heavy is imported until such a module is collected.
 """
 
 from __future__ import annotations

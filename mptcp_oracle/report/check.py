@@ -61,7 +61,7 @@ def JUDGING(command: Command) -> Command:  # noqa: N802 - a constant list of opt
                 "--whole",
                 is_flag=True,
                 default=None,
-                help="The capture lacks no frame that passed there, though the file does not say so.",
+                help="The capture lacks no frame that passed there, if the file does not say so.",
             ),
             click.option(
                 "--waivers",

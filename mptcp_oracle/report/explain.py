@@ -163,9 +163,7 @@ def _argument(judgement: Judgement, verdict: Verdict, page: Page, *, mail: bool)
         yield ""
         yield from page.wrapped(f"keys: {', '.join(keys)}", "  ")
     if not mail:
-        flow = next(
-            (each for each in connection.subflows if each.id == verdict.subflow), None
-        )
+        flow = next((each for each in connection.subflows if each.id == verdict.subflow), None)
         filters = Filters(trace)
         shown = filters.connection(connection) if flow is None else filters.subflow(flow)
         yield f"  Wireshark: {shown}"

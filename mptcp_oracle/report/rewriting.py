@@ -32,7 +32,8 @@ def commented(data: memoryview, comments: Mapping[int, str], summary: str) -> It
 
     Args:
         data: A pcap or pcapng file, not compressed.
-        comments: Comments by frame number (1-based). summary: A comment on the file.
+        comments: Comments by frame number (1-based).
+        summary: A comment on the file.
     """
     if bytes(data[:4]) == MAGIC:
         yield from _blocks(data, comments, summary)

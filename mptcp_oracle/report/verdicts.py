@@ -141,9 +141,7 @@ def _doubts(found: Sequence[Verdict], page: Page) -> Iterator[str]:
         yield f"  and {sum(len(ids) for _, ids in rest)} more (--json has all)"
 
 
-def _summary(
-    verdicts: Sequence[Verdict], counts: Mapping[str, int], page: Page
-) -> Iterator[str]:
+def _summary(verdicts: Sequence[Verdict], counts: Mapping[str, int], page: Page) -> Iterator[str]:
     by_rfc: defaultdict[str, set[str]] = defaultdict(set)
     total: Counter[str] = Counter()
     for each in catalogue().values():

@@ -114,7 +114,9 @@ def catalogue() -> MappingProxyType[str, Requirement]:
     rows = [
         row
         for name in ("rfc8684.toml", "rfc6824.toml")
-        for row in tomllib.loads(files(__package__).joinpath(name).read_text("utf-8"))["requirement"]
+        for row in tomllib.loads(files(__package__).joinpath(name).read_text("utf-8"))[
+            "requirement"
+        ]
     ]
     ids = {row["number"]: row["id"] for row in rows}
     found = {}

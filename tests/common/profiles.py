@@ -20,6 +20,9 @@ EXAMPLES: dict[str, dict[str, int]] = {
     "invariant": {"quick": 150, "deep": 20_000, "hunting": 1_000_000},
     "faults": {"quick": 2, "deep": 40, "hunting": 400},
     "total": {"quick": 150, "deep": 20_000, "hunting": 1_000_000},
+    "sound": {"quick": 100, "deep": 20_000, "hunting": 1_000_000},
+    "honest": {"quick": 60, "deep": 20_000, "hunting": 1_000_000},
+    "complete": {"quick": 1, "deep": 20, "hunting": 200},
 }
 """Examples of each property over generated captures; profiles not named here take *quick*'s."""
 

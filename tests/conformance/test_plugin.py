@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -52,7 +52,7 @@ def test_a_violation_fails_its_test(capture: Path) -> None:
 
 
 def test_a_clean_capture_passes() -> None:
-    """A recording of Linux passes what it exercises, and its sidecar says what Linux is known for."""
+    """A recording of Linux passes what it exercises; its sidecar says that it is one of Linux."""
     done = suite(SUITE / "test_s3_options.py", "--pcap", CLEAN)
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
@@ -63,10 +63,8 @@ def test_junit_has_requirement_level_and_frames(capture: Path, tmp_path: Path) -
     report = tmp_path / "report.xml"
     suite(RESET, "--pcap", capture, f"--junitxml={report}")
     cases = {
-        case.get("name"): {
-            item.get("name"): item.get("value") for item in case.iter("property")
-        }
-        for case in ElementTree.parse(report).iter("testcase")
+        case.get("name"): {item.get("name"): item.get("value") for item in case.iter("property")}
+        for case in ET.parse(report).iter("testcase")
     }
     found = cases[f"test_requirement[{REQUIREMENT}-faulty]"]
     assert found["requirement"] == REQUIREMENT

@@ -108,7 +108,9 @@ def test_directions_are_in_order() -> None:
 def test_verdicts_are_counted_by_what_they_amount_to() -> None:
     """Failures count by their severity; those that are expected are not counted."""
 
-    def verdict(outcome: Outcome, severity: str = "violation", waived: str | None = None) -> Verdict:
+    def verdict(
+        outcome: Outcome, severity: str = "violation", waived: str | None = None
+    ) -> Verdict:
         return Verdict(
             requirement=ONE, outcome=outcome, severity=severity, host="listener", connection=0,
             waived=waived,

@@ -83,7 +83,10 @@ def test_comments_are_at_their_frames(layout: Layout) -> None:
             for each in capture.comments
             if not each.text.startswith(LICENCE)
         ]
-    assert found == [("section", None, "whole file"), *(("packet", *item) for item in texts.items())]
+    assert found == [
+        ("section", None, "whole file"),
+        *(("packet", *item) for item in texts.items()),
+    ]
 
 
 def test_old_comments_stay() -> None:
@@ -130,7 +133,7 @@ def test_failures_become_comments() -> None:
 
 
 def test_wireshark_shows_the_comments(tmp_path: Path) -> None:
-    """tshark finds the comments at the frames of the evidence, and the packets unchanged."""
+    """Tshark finds the comments at the frames of the evidence, and the packets unchanged."""
     tshark = tool("tshark")
     capture, judged = tmp_path / "faulty.pcapng", tmp_path / "judged.pcapng"
     capture.write_bytes(octets())

@@ -95,7 +95,7 @@ def test_the_texts_are_as_published(rfc: str) -> None:
 
 
 def test_a_capture_decides_what_its_class_says() -> None:
-    """What a capture can decide is judged, an alias or excepted; what it cannot is none of these."""
+    """What a capture can decide is judged or excepted; what it cannot decide is neither."""
     for each in EVERY:
         decidable = each.check in ("P", "P-A")
         fate = by_id(each.alias_of).fate if each.alias_of else each.fate
@@ -120,7 +120,7 @@ def test_a_requirement_has_two_names() -> None:
     each = by_id("8684-3.2-13")
     assert by_id(each.id) is each
     assert counterpart("6824-3.1-syn-capable-length", 1) is None
-    with pytest.raises(UsageError, match="no requirement '8684-3.2-99'") as caught:
+    with pytest.raises(UsageError, match="no requirement") as caught:
         by_id("8684-3.2-99")
     assert "8684-3.2-" in str(caught.value.hint)
     with pytest.raises(UsageError, match="see the catalogue"):

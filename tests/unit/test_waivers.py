@@ -97,7 +97,7 @@ def test_a_waiver_may_ask_for_words_of_the_argument() -> None:
 
 
 def test_what_no_longer_applies_is_named() -> None:
-    """A waiver of a known target that applied to nothing is unused; one of another target is not."""
+    """A waiver of a known target that applied to nothing is unused, one of another is not."""
     later = replace(WAIVER, requirement="8684-3.6-tcprst-length")
     foreign = replace(WAIVER, target="freebsd")
     future = replace(later, since="9.0")

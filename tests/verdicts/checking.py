@@ -1,152 +1,63 @@
-"""What verdicts must be: complete on planted faults, sound on lawful traces, honest with holes."""
+"""What verdicts must be on lawful traces: sound, and honest when frames are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from mptcp_oracle.generators.emit import emit
+from mptcp_oracle.conformance.proving import (
+    Shown,
+    claims,
+    failures,
+    grown,
+    number,
+    planted,
+    verdicts_of,
+)
 
-from mptcp_oracle.model.capture import Capture, Frame, Layout
+from mptcp_oracle.model.capture import Capture
 from mptcp_oracle.model.choices import Choices, Counted
-from mptcp_oracle.model.compose import DEEP, Plan, capture_of, compose
-from mptcp_oracle.model.fault import Fault
-from mptcp_oracle.model.planting import TRIES, soil
-from mptcp_oracle.model.trace import Trace
-from mptcp_oracle.model.vantage import Tap
-from mptcp_oracle.oracle import judge
-from mptcp_oracle.spec import catalogue
+from mptcp_oracle.model.compose import DEEP, Plan, compose
 from mptcp_oracle.verdict import Outcome, Verdict
 
 __all__ = [
     "Shown",
     "claims",
+    "composed",
+    "dishonest",
     "failures",
     "grown",
+    "number",
     "planted",
     "thinned",
     "verdicts_of",
     "wrongs",
 ]
 
-#: Defects after which a capture still has every frame that passed its tap while it ran.
-WHOLE = {
-    "merge", "cut", "second_interface", "router_hop", "coarse_clock", "late_start", "early_end",
-}  # fmt: skip
-HOSTS = ("initiator", "listener")
 
-
-def claims(capture: Capture) -> tuple[tuple[str, ...], bool]:
-    """What somebody who made a capture could truly say: ``local`` and ``whole``."""
-    whole = WHOLE.issuperset(capture.defects)
-    if capture.vantage not in HOSTS:
-        return (), whole
-    at = HOSTS.index(capture.vantage)
-    local = {str(subflow.ends[at].address) for subflow in capture.trace.subflows}
-    return tuple(sorted(local)), whole
-
-
-def verdicts_of(capture: Capture, *, claimed: bool = True) -> list[Verdict]:
-    """The verdicts on a capture, with all that can truly be claimed of it, or with nothing."""
-    local, whole = claims(capture) if claimed else ((), False)
-    with judge(emit(capture), local=local, whole=whole, name="sample") as judgement:
-        return list(judgement.verdicts())
-
-
-def failures(verdicts: list[Verdict]) -> list[Verdict]:
-    """The failures among verdicts, of any severity."""
-    return [each for each in verdicts if each.outcome is Outcome.FAIL]
-
-
-def grown(fault: Fault, version: int, seed: int) -> tuple[Trace, Trace] | None:
-    """A trace of a version with a place for a fault, and that trace with the fault in it."""
-    alone = replace(fault, v0=()) if version else replace(fault, v1=())
-    choices = Counted(seed, f"{fault.name} {version}")
-    for _ in range(TRIES):
-        trace = soil(alone, choices)
-        if alone.places(trace):
-            return trace, alone.plant(trace, choices)
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the rules say of one planted fault.
-
-    Attributes:
-        expected: Numbers of the requirements it must trip. host: The host to blame.
-        found: The failures on the faulty trace that are not on the clean one, by number and host.
-        at: Of each of these, its frames and argument. evidence: Frames that hold the fault.
-        capture: The faulty capture.
-    """
-
-    expected: frozenset[str]
-    host: str
-    found: frozenset[tuple[str, str]]
-    at: dict[tuple[str, str], tuple[tuple[int, ...], str]]
-    evidence: frozenset[int]
-    capture: Capture
-
-    def problems(self, judged: set[str]) -> Iterator[str]:
-        """What is wrong with that, as far as ``judged`` requirements are concerned."""
-        wanted = {(each, self.host) for each in self.expected if each in judged}
-        for number, host in sorted(wanted - self.found):
-            yield f"MISSING {number} for the {host} (evidence in {sorted(self.evidence)})"
-        for key in sorted(self.found - wanted):
-            if key[0] in judged:
-                frames, why = self.at[key]
-                yield f"EXTRA {key[0]} for the {key[1]} in {frames}: {why}"
-        for key in sorted(wanted & self.found):
-            frames, why = self.at[key]
-            if self.evidence.isdisjoint(frames):
-                yield f"ELSEWHERE {key[0]} in {frames}, not {sorted(self.evidence)}: {why}"
-
-
-def planted(fault: Fault, version: int, seed: int) -> Shown | None:
-    """Plant a fault, capture it at the host to blame, and judge; ``None`` without a place."""
-    pair = grown(fault, version, seed)
-    if pair is None:
-        return None
-    clean, faulty = pair
-    last = faulty.planted[-1]
-    vantage = HOSTS[last.host]
-    captures = [
-        capture_of(each, Tap(vantage=vantage, lost_beyond=0), (), Layout(), Counted(0))
-        for each in (clean, faulty)
-    ]
-    before, after = (failures(verdicts_of(each)) for each in captures)
-    known = {(each.requirement, each.host) for each in before}
-    new = [each for each in after if (each.requirement, each.host) not in known]
-    at = {(number(each), each.host): (each.frames, each.why) for each in new}
-    shown = {
-        frame.segment.number: place
-        for place, frame in reversed(list(enumerate(captures[1].frames, start=1)))
-        if isinstance(frame, Frame)
-    }
-    return Shown(
-        expected=frozenset(last.requirements),
-        host=vantage,
-        found=frozenset(at),
-        at=at,
-        evidence=frozenset(shown[each] for each in last.segments if each in shown),
-        capture=captures[1],
-    )
-
-
-def number(verdict: Verdict) -> str:
-    """The inventory's number of a verdict's requirement."""
-    return catalogue()[verdict.requirement].number
-
-
-def wrongs(seed: int, plan: Plan = DEEP) -> Iterator[tuple[Capture, Verdict]]:
+def wrongs(capture: Capture) -> Iterator[Verdict]:
     """The failures on one lawful capture, with claims and without."""
-    capture = compose(Counted(seed, "sound"), plan)
     for claimed in (True, False):
-        for verdict in failures(verdicts_of(capture, claimed=claimed)):
-            yield capture, verdict
+        yield from failures(verdicts_of(capture, claimed=claimed))
+
+
+def composed(seed: int, plan: Plan = DEEP) -> Capture:
+    """A lawful capture."""
+    return compose(Counted(seed, "sound"), plan)
 
 
 def thinned(capture: Capture, choices: Choices) -> Capture:
     """A capture with some of its frames missing."""
     kept = tuple(frame for frame in capture.frames if not choices.chance(1, 6))
     return replace(capture, frames=kept, defects=(*capture.defects, "single_holes"))
+
+
+def dishonest(capture: Capture, choices: Choices) -> Iterator[Verdict]:
+    """Failures that come of frames that are missing alone, in a capture of one connection."""
+    if len(capture.trace.connections) != 1:
+        return
+    before = {(v.requirement, v.host): v for v in verdicts_of(capture)}
+    for verdict in failures(verdicts_of(thinned(capture, choices))):
+        was = before.get((verdict.requirement, verdict.host))
+        if was is None or was.outcome is not Outcome.FAIL:
+            yield verdict
