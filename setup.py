@@ -61,9 +61,7 @@ class BuildShipped(build_py):
     def finalize_options(self) -> None:
         super().finalize_options()
         entries = tomllib.loads((CORPUS / "index.toml").read_text("utf-8"))["entry"]
-        names = [
-            entry[key] for entry in entries if entry["shipped"] for key in ("file", "sidecar")
-        ]
+        names = [entry[key] for entry in entries if entry["shipped"] for key in ("file", "sidecar")]
         self.package_data.setdefault("mptcp_oracle.corpus", []).extend(names)
 
 

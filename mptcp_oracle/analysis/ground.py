@@ -6,6 +6,7 @@ from bisect import bisect_left
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mptcp_oracle.analysis.ordering import grouped
 from mptcp_oracle.analysis.parts import (
     DUPLICATE,
     Parts,
@@ -104,6 +105,14 @@ class Ground:
         """All payload cut by mapping and class, duplicates made by the capture included."""
         return cut_by_class(self.plane, cut_by_mapping(self.plane))
 
+    def parts_of(self, rows: Array) -> Parts:
+        """The payload of some segments of MPTCP subflows, cut as all is in ``parts``.
+
+        Args:
+            rows: Their rows, ascending; all have payload.
+        """
+        return cut_by_class(self.plane, cut_by_mapping(self.plane, rows))
+
     @cached_property
     def part_place(self) -> tuple[Array, Array, Array]:
         """By part: its direction, and the relative DSNs ``[start, end)`` where it is mapped."""
@@ -146,7 +155,10 @@ def unwrapped(group: Array, low: Array) -> Array:
     """32-bit numbers made long: each is the nearest one to the number before it in its group."""
     import numpy as np
 
-    order = np.argsort(group, kind="stable")
+    if not len(low) or int(low.max()) < 1 << 31:
+        # No two of them are so far apart that one could be nearer with another high half.
+        return low.astype(np.int64)
+    order = grouped(group, int(group.max()) + 1)
     groups, lows = group[order], low[order].astype(np.int64)
     step = np.diff(lows, prepend=0)
     first = np.ones(len(groups), np.bool_)

@@ -6,6 +6,7 @@ Computed when asked for, from the capture's octets: few segments are ever asked 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mptcp_oracle import crypto
@@ -43,20 +44,49 @@ class Integrity:
         pseudo-header alone, or nothing) is not wrong, nor is one that cannot be computed because
         the capture has only a part of the segment.
         """
+        return self._summed(row) is False
+
+    def intact(self, row: int) -> bool:
+        """Whether a segment's TCP checksum is there, and right: it is as it was sent."""
+        return self._summed(row) is True
+
+    def _summed(self, row: int) -> bool | None:
+        """Whether a segment's TCP checksum is right, if it is there and can be computed."""
         rows, data = self.trace.wire.segments, self.trace.capture.data
         if rows["flags"][row] & NOT_WHOLE or rows["captured"][row] != rows["length"][row]:
-            return False
+            return None
         begin = rows["offset"][row] - rows["header"][row]
         size = rows["header"][row] + rows["length"][row]
         if size > 0xFFFF:
-            return False
+            return None
         segment = data[begin : begin + size]
         field = int.from_bytes(segment[16:18], "big")
         pseudo = self._addresses(rows["half"][row]) + TCP + size
         unfilled = pseudo % 0xFFFF or 0xFFFF
         if field in (0, unfilled, unfilled ^ 0xFFFF):
-            return False
-        return (pseudo + crypto.ones_sum(segment)) % 0xFFFF != 0
+            return None
+        return (pseudo + crypto.ones_sum(segment)) % 0xFFFF == 0
+
+    def octets(self, rows: Iterable[int], start: int, end: int) -> bytes | None:
+        """The octets ``[start, end)`` of a half as the first of some of its segments have them.
+
+        ``None`` if one of them is not in the capture.
+        """
+        columns = self.trace.wire.segments.of("sequence", "captured", "offset")
+        data, found, missing = self.trace.capture.data, bytearray(end - start), [(start, end)]
+        for row in rows:
+            first, held, offset = (column[row] for column in columns)
+            left = []
+            for low, high in missing:
+                begin, stop = max(low, first), min(high, first + held)
+                if begin >= stop:
+                    left.append((low, high))
+                    continue
+                at = offset + begin - first
+                found[begin - start : stop - start] = data[at : at + stop - begin]
+                left += [gap for gap in ((low, begin), (stop, high)) if gap[0] < gap[1]]
+            missing = left
+        return bytes(found) if not missing or start == end else None
 
     def _addresses(self, half: int) -> int:
         """The sum of both addresses of a stream."""
@@ -70,7 +100,7 @@ class Integrity:
         return found
 
     def urgent(self, row: int) -> int | None:
-        """The urgent pointer of a segment with flag URG, in octets from its first; else ``None``."""
+        """The urgent pointer of a segment with flag URG, in octets from its first, or ``None``."""
         rows = self.trace.wire.segments
         if not rows["flags"][row] & URG:
             return None
@@ -84,8 +114,10 @@ class Integrity:
         """
         if half not in self._scales:
             own, peer = (self._offered(each) for each in (half, half ^ 1))
-            both = own is not None and peer is not None
-            self._scales[half] = None if not both else (own if min(own, peer) >= 0 else 0)  # type: ignore[type-var]
+            if own is None or peer is None:
+                self._scales[half] = None
+            else:
+                self._scales[half] = own if min(own, peer) >= 0 else 0
         return self._scales[half]
 
     def _offered(self, half: int) -> int | None:

@@ -83,8 +83,8 @@ def has_bit(values: Any, bit: int) -> NDArray[np.bool_]:
     return found
 
 
-def cut_by_mapping(plane: DataPlane) -> Parts:
-    """The payload of every segment of an MPTCP subflow, cut by mappings.
+def cut_by_mapping(plane: DataPlane, rows: Longs | None = None) -> Parts:
+    """The payload of every segment of an MPTCP subflow, or of some of them, cut by mappings.
 
     Octets outside every mapping are parts too. Takes one vectorised step for each mapping of the
     segment with the most of them, each over those segments only that have so many.
@@ -97,8 +97,9 @@ def cut_by_mapping(plane: DataPlane) -> Parts:
     low, high, of = (column(values) for values in plane.pieces.of("start", "end", "map"))
     starts, dsns = column(maps["start"]), column(maps["dsn"])
     stop_of = column(plane.piece_first)[1:].astype(np.int64)
-    member = column(plane.direction)[half] >= 0
-    rows = np.flatnonzero(member & (length > 0))
+    if rows is None:
+        member = column(plane.direction)[half] >= 0
+        rows = np.flatnonzero(member & (length > 0))
     x = sequence[rows]
     end = x + length[rows]
     at = piece[rows].astype(np.int64)
@@ -107,6 +108,20 @@ def cut_by_mapping(plane: DataPlane) -> Parts:
     def add(chosen: Any, row: Any, start: Any, stop: Any, mapping: Any) -> None:
         found.append((row[chosen], start[chosen], stop[chosen], mapping[chosen]))
 
+    far = (dsns >= FAR) | (dsns <= -FAR)
+
+    def mapping_of(at: Any) -> Any:
+        mapping = of[at].astype(np.int64)
+        if far.any():
+            mapping[far[mapping]] = -1
+        return mapping
+
+    if len(low):
+        # Most segments lie in one piece.
+        near = np.clip(at, 0, len(low) - 1)
+        inside = (at >= 0) & (at < stop_of[half[rows]]) & (low[near] <= x) & (end <= high[near])
+        add(inside, rows, x, end, mapping_of(near))
+        rows, x, end, at = rows[~inside], x[~inside], end[~inside], at[~inside]
     none = np.full(len(rows), -1, dtype=np.int64)
     for _ in range(MOST_PIECES):
         live = (at >= 0) & (x < end)
@@ -119,19 +134,19 @@ def cut_by_mapping(plane: DataPlane) -> Parts:
         begin = np.maximum(low[at], x)
         stop = np.minimum(high[at], end)
         add(begin > x, rows, x, begin, none)
-        mapping = of[at].astype(np.int64)
-        mapping[(dsns[mapping] >= FAR) | (dsns[mapping] <= -FAR)] = -1
-        add(slice(None), rows, begin, stop, mapping)
+        add(slice(None), rows, begin, stop, mapping_of(at))
         x, at = stop, at + 1
     add(x < end, rows, x, end, none)
     row, start, stop, mapping = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    order = np.lexsort((start, row))
-    mapping = mapping[order]
-    delta = np.where(mapping >= 0, dsns[mapping] - starts[mapping], 0) if len(dsns) else 0 * mapping
+    if (row[1:] < row[:-1]).any():
+        # The parts of one segment were found in their order.
+        order = np.argsort(row, kind="stable")
+        row, start, stop, mapping = row[order], start[order], stop[order], mapping[order]
+    delta = np.where(mapping >= 0, (dsns - starts)[mapping], 0) if len(dsns) else 0 * mapping
     return Parts(
-        row=row[order],
-        start=start[order],
-        end=stop[order],
+        row=row,
+        start=start,
+        end=stop,
         mapping=mapping,
         delta=delta,
         kind=np.full(len(row), -1, dtype=np.int64),

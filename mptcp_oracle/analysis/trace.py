@@ -46,9 +46,7 @@ class Trace:
         signals: The options of the control plane, by stream. shakes: The handshakes, likewise.
     """
 
-    def __init__(
-        self, wire: Wire, signals: Signals, build: Assembly, plane: DataPlane
-    ) -> None:
+    def __init__(self, wire: Wire, signals: Signals, build: Assembly, plane: DataPlane) -> None:
         self.capture = wire.capture
         self.wire = wire
         self.plane = plane

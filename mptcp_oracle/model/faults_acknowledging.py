@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mptcp_oracle.model.fault import Edit, Fault, Find
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     LATER,
+    Room,
     acknowledgment,
     alive,
     checked,
     data_places,
+    early,
     ends,
     fresh,
     mptcp_only,
     next_dsn,
     plain_dss,
     remapped,
+    room_after,
     said,
     whole,
 )
-from mptcp_oracle.model.faults_places import connection_of, option_of, quiet, subflow_of
+from mptcp_oracle.model.faults_places import connection_of, has, option_of, quiet, subflow_of
 from mptcp_oracle.model.trace import SYN, Range, Sent, Trace
 from mptcp_oracle.model.world import added
-from mptcp_oracle.options import Dss, Option
+from mptcp_oracle.options import Dss, Option, RemoveAddr
 
 __all__ = ["FAULTS"]
 
@@ -140,42 +143,18 @@ def _shrinks(draft: Draft, place: Place) -> None:
     draft.blame(draft.insert(place.segments[0], replace(sent, window=less)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Room:
-    """Octets that a host may still send, by the subflow's window and by the connection's."""
-
-    subflow: int
-    data: int
-
-
-def _room(trace: Trace, number: int) -> _Room:
-    """The room right after a segment, by whatever its peer has said until then."""
-    last = trace.segments[number]
-    connection = subflow_of(trace, last).connection
-    edge, limit, sequence, dsn = 0, 0, 0, 1
-    for sent in trace.segments[: number + 1]:
-        if subflow_of(trace, sent).connection != connection:
-            continue
-        if sent.host == last.host:
-            if sent.mapping is not None:
-                end = sent.mapping.dsn + sent.mapping.octets + sent.mapping.fin
-                dsn = max(dsn, end)
-            if sent.subflow == last.subflow:
-                end = sent.sequence + len(sent.payload) + bool(sent.flags & SYN)
-                sequence = max(sequence, end)
-        elif sent.ack is not None:
-            limit = max(limit, (sent.data_ack or 1) + sent.window)
-            if sent.subflow == last.subflow:
-                edge = max(edge, sent.ack + sent.window)
-    return _Room(edge - sequence, limit - dsn)
-
-
-def _windows(fits: Callable[[_Room], bool]) -> Find:
-    """Data after which few octets fit into the windows, of this kind."""
+def _windows(fits: Callable[[Room], bool]) -> Find:
+    """Data after which few octets fit into the windows, of this kind; no larger one was lost."""
 
     def find(trace: Trace) -> Iterator[Place]:
+        arrived = {each.segment.number for each in trace.deliveries}
+        lost = frozenset(range(len(trace.segments))) - arrived
         for place in data_places(_in_front)(trace):
-            room = _room(trace, place.segments[0])
+            room = room_after(trace, place.segments[0])
+            if room != room_after(trace, place.segments[0], lost):
+                continue
+            if early(trace, trace.segments[place.segments[0]]):
+                continue
             most = max(room.subflow, room.data)
             if min(room.subflow, room.data) >= 0 and most < LARGEST * (MOST - 1) and fits(room):
                 yield place
@@ -196,13 +175,13 @@ def _in_front(trace: Trace, sent: Sent) -> bool:
     )
 
 
-def _floods(octets: Callable[[_Room], tuple[int, int]]) -> Edit:
+def _floods(octets: Callable[[Room], tuple[int, int]]) -> Edit:
     """Go on to send new data: so many octets that fit, and at most so many that do not."""
 
     def edit(draft: Draft, place: Place) -> None:
         key = place.segments[0]
         sent = draft.sent(key)
-        fit, most = octets(_room(draft.trace, key))
+        fit, most = octets(room_after(draft.trace, key))
         draft.cut(key)
         while fit:
             size = min(fit, LARGEST)
@@ -226,6 +205,7 @@ def _reinjected(trace: Trace) -> Iterator[Place]:
             connection in over
             or sent.number not in arrived
             or not mptcp_only(trace, sent)
+            or early(trace, sent)
             or not sent.ranges
             or any(part.cause != "reinjection" for part in sent.ranges)
         ):
@@ -250,7 +230,34 @@ def _lost_original(trace: Trace, copy: Sent, arrived: set[int]) -> int | None:
         return None
     if any(sent.number in arrived for sent in found) or not mptcp_only(trace, found[0]):
         return None
-    return found[0].number
+    return found[0].number if _waited_for(trace, found[0], copy, arrived) else None
+
+
+def _waited_for(trace: Trace, lost: Sent, copy: Sent, arrived: set[int]) -> bool:
+    """Whether lost data is the first that is missing on a subflow which the peer has used, too.
+
+    What is behind other missing data waits for its turn; nobody has withdrawn an address.
+    """
+    before = trace.segments[: copy.number]
+    same = [sent for sent in before if sent.subflow == lost.subflow]
+    spans: tuple[tuple[int, int], ...] = ()
+    for sent in same:
+        if sent.host == lost.host and sent.number in arrived:
+            spans = added(spans, sent.sequence, sent.sequence + len(sent.payload))
+    return (
+        all(
+            any(low <= sent.sequence and sent.sequence + len(sent.payload) <= high
+                for low, high in spans)
+            for sent in same
+            if sent.host == lost.host and sent.payload and sent.sequence < lost.sequence
+        )
+        and any(sent.host != lost.host and not sent.flags & SYN for sent in same)
+        and not any(
+            has(sent, RemoveAddr)
+            for sent in before
+            if connection_of(trace, sent) is connection_of(trace, lost)
+        )
+    )  # fmt: skip
 
 
 def _holds(part: Range, dsn: int | None) -> bool:
@@ -258,7 +265,7 @@ def _holds(part: Range, dsn: int | None) -> bool:
 
 
 def _never_again(draft: Draft, place: Place) -> None:
-    """The trace goes on for a minute without the retransmission on the first subflow."""
+    """The trace goes on for minutes without the retransmission on the first subflow."""
     lost, copy = place.segments
     first, second = draft.sent(lost), draft.sent(copy)
     draft.cut(copy)
@@ -268,7 +275,7 @@ def _never_again(draft: Draft, place: Place) -> None:
         if part.dsn is not None and _holds(part, reached):
             reached = part.dsn + part.octets
     draft.append(acknowledgment(draft, second.subflow, peer, data_ack=reached), gap=LATER)
-    draft.append(acknowledgment(draft, second.subflow, second.host), gap=30 * LATER)
+    draft.append(acknowledgment(draft, second.subflow, second.host), gap=75 * LATER)
     if alive(draft, first.subflow, peer):
         draft.append(acknowledgment(draft, first.subflow, peer, data_ack=reached), gap=LATER)
     draft.blame(lost, copy)
@@ -280,6 +287,7 @@ def _second_copies(trace: Trace) -> Iterator[Place]:
         if (
             len(sent.payload) > 1
             and mptcp_only(trace, sent)
+            and not early(trace, sent)
             and whole(trace, sent)
             and all(part.cause in ("reinjection", "redundant", "remap") for part in sent.ranges)
             and not any(
@@ -299,6 +307,7 @@ def _resent(trace: Trace) -> Iterator[Place]:
         if (
             sent.payload
             and mptcp_only(trace, sent)
+            and not early(trace, sent)
             and sent.ranges
             and all(part.cause == "retransmission" and part.dsn is not None for part in sent.ranges)
             and (not checked(connection_of(trace, sent)) or _spurious(trace, sent))

@@ -150,6 +150,28 @@ def _first_of_both(trace: Trace) -> Iterator[Place]:
             yield Place(host=fin.host, segments=tuple(sent.number for sent in rest))
 
 
+def _with_nothing_left(trace: Trace) -> Iterator[Place]:
+    """Those before which all data of their sender on the subflow had been acknowledged to it.
+
+    What has data left may be reset.
+    """
+    for place in _first_of_both(trace):
+        fin = trace.segments[place.segments[0]]
+        acks = [
+            each.segment.ack or 0
+            for each in trace.deliveries
+            if each.time < fin.time
+            and (each.segment.subflow, each.segment.host) == (fin.subflow, 1 - fin.host)
+        ]
+        ends = [
+            sent.sequence + len(sent.payload)
+            for sent in trace.segments[: fin.number]
+            if (sent.subflow, sent.host) == (fin.subflow, fin.host) and sent.payload
+        ]
+        if max(ends, default=0) <= max(acks, default=0):
+            yield place
+
+
 def _reset_instead(draft: Draft, place: Place) -> None:
     """A RST instead of the FIN; nothing follows on the subflow."""
     first, *rest = place.segments
@@ -231,7 +253,7 @@ FAULTS = (
         v1=("8684-3.3.3-09",),
         v0=("6824-3.3.3-18",),
         needs=("closed",),
-        find=_first_of_both,
+        find=_with_nothing_left,
         edit=_reset_instead,
         arranges=True,
     ),

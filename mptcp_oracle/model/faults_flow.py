@@ -8,7 +8,7 @@ that carry on lawfully, to be bent by the fault.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mptcp_oracle import crypto
 from mptcp_oracle.constants import DSS_DATA_FIN
@@ -40,11 +40,13 @@ from mptcp_oracle.options import Dss, MpFail, MpFastclose, Option
 
 __all__ = [
     "LATER",
+    "Room",
     "acknowledgment",
     "alive",
     "checked",
     "data_places",
     "dss",
+    "early",
     "fin_alone",
     "fresh",
     "heard",
@@ -54,6 +56,7 @@ __all__ = [
     "next_sequence",
     "plain_dss",
     "remapped",
+    "room_after",
     "said",
     "whole",
 ]
@@ -108,6 +111,45 @@ def data_places(where: Test = anything, *, cause: str = "new") -> Find:
                 yield Place(host=sent.host, segments=(sent.number,))
 
     return find
+
+
+def early(trace: Trace, sent: Sent) -> bool:
+    """Whether a connection had data on its SYN: mappings need not say what they cover then."""
+    own = connection_of(trace, sent)
+    return bool(next(each for each in trace.segments if connection_of(trace, each) is own).payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Octets that a host may still send, by the subflow's window and by the connection's."""
+
+    subflow: int
+    data: int
+
+
+def room_after(trace: Trace, number: int, lost: frozenset[int] = frozenset()) -> Room:
+    """The room right after a segment, by whatever its peer has said until then.
+
+    What it said in segments that were ``lost`` does not count.
+    """
+    last = trace.segments[number]
+    connection = subflow_of(trace, last).connection
+    edge, limit, sequence, dsn = 0, 0, 0, 1
+    for sent in trace.segments[: number + 1]:
+        if subflow_of(trace, sent).connection != connection:
+            continue
+        if sent.host == last.host:
+            if sent.mapping is not None:
+                end = sent.mapping.dsn + sent.mapping.octets + sent.mapping.fin
+                dsn = max(dsn, end)
+            if sent.subflow == last.subflow:
+                end = sent.sequence + len(sent.payload) + bool(sent.flags & SYN)
+                sequence = max(sequence, end)
+        elif sent.ack is not None and sent.number not in lost:
+            limit = max(limit, (sent.data_ack or 1) + sent.window)
+            if sent.subflow == last.subflow:
+                edge = max(edge, sent.ack + sent.window)
+    return Room(edge - sequence, limit - dsn)
 
 
 def ends(sent: Sent) -> bool:

@@ -241,6 +241,21 @@ def _ends_join(trace: Trace, sent: Sent) -> bool:
     return bool(sent.flags & RST) and truth.outcome in ("refused", "invalid")
 
 
+def _ends_join_where_heard(trace: Trace, sent: Sent) -> bool:
+    """Likewise, but of no SYN to a port at which the host may not listen: it answered one there."""
+    if not _ends_join(trace, sent):
+        return False
+    truth = subflow_of(trace, sent)
+    port = truth.ends[sent.host].port
+    return truth.opener == sent.host or any(
+        each.host == sent.host
+        and each.flags & (SYN | ACK) == SYN | ACK
+        and subflow_of(trace, each).ends[sent.host].port == port
+        and subflow_of(trace, each).connection == truth.connection
+        for each in trace.segments
+    )
+
+
 def _other_reason(option: MpTcprst, draft: Draft) -> Option | None:
     return replace(option, reason=draft.choices.pick((2, 4, 5, 6)))
 
@@ -351,7 +366,7 @@ FAULTS = (
         meaning="The RST that ends a join does not say why.",
         v1=("8684-3.2-20",),
         needs=("refused_join_reset",),
-        find=gathered(MpTcprst, where=_ends_join),
+        find=gathered(MpTcprst, where=_ends_join_where_heard),
         edit=rewrite(MpTcprst, _silent),
     ),
     Fault(

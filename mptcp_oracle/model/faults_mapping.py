@@ -210,8 +210,30 @@ def _late_data(trace: Trace) -> Iterator[Place]:
     """Data that arrived, on a subflow whose earlier data was DATA_ACKed on it."""
     for place in _arrived_data(trace):
         first = trace.segments[place.segments[0]]
-        if _confirmed(trace, first) and _in_order(trace, first):
+        if _heard(trace, first) and _in_order(trace, first) and not _announced(trace, first):
             yield place
+
+
+def _heard(trace: Trace, sent: Sent) -> bool:
+    """Whether a DATA_ACK for data of the host arrived on a segment's subflow before it was sent."""
+    return any(
+        each.segment.subflow == sent.subflow
+        and each.segment.host != sent.host
+        and (each.segment.data_ack or 0) > 1
+        and each.time < sent.time
+        for each in trace.deliveries
+    )
+
+
+def _announced(trace: Trace, sent: Sent) -> bool:
+    """Whether an earlier segment of its half announced the mapping of a segment's data."""
+    return any(
+        each.mapping is not None
+        and (each.subflow, each.host) == (sent.subflow, sent.host)
+        and each.mapping.sequence < sent.sequence + len(sent.payload)
+        and each.mapping.sequence + each.mapping.octets > sent.sequence
+        for each in trace.segments[: sent.number]
+    )
 
 
 def _early_data(trace: Trace) -> Iterator[Place]:
@@ -323,8 +345,15 @@ def _never_right(_settings: Settings, _host: int) -> Deviations:
 
 
 def _first_wrong(trace: Trace) -> Iterator[Place]:
-    """The first mapping of a host whose checksum it got wrong, alone on its segment."""
-    seen: set[tuple[int, int]] = set()
+    """The first mapping of a host whose checksum it got wrong, alone on its segment.
+
+    Hosts that send a DATA_FIN without data get its checksum wrong, too: that is another fault.
+    """
+    seen = {
+        (subflow_of(trace, sent).connection, sent.host)
+        for sent in trace.segments
+        if sent.mapping is not None and sent.mapping.fin and not sent.mapping.octets
+    }
     for sent in trace.segments:
         key = subflow_of(trace, sent).connection, sent.host
         mapping = sent.mapping

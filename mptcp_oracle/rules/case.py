@@ -43,6 +43,7 @@ class Case:
     Attributes:
         context: What all cases share. connection: The connection.
         number: Its place in the data plane's tables. version: 0 or 1.
+        kept: What rules made of it and keep for one another, by class.
     """
 
     def __init__(self, context: Context, number: int, connection: Connection) -> None:
@@ -51,6 +52,7 @@ class Case:
         self.number = number
         self.version = connection.version
         self.columns = context.trace.wire.segments
+        self.kept: dict[type, object] = {}
 
     # What there is to look at
 
@@ -63,6 +65,11 @@ class Case:
     def subflows(self) -> list[Subflow]:
         """Its subflows, by first frame."""
         return self.connection.subflows
+
+    @cached_property
+    def initial(self) -> Subflow | None:
+        """Its initial subflow, if that is in the capture."""
+        return self.connection.initial
 
     def shake(self, subflow: Subflow) -> Handshake:
         """The handshake of a subflow."""
@@ -133,7 +140,9 @@ class Case:
 
         Only then does it prove anything that a segment or an option is absent.
         """
-        return self.context.whole and self.sent_here(subflow, role)
+        if not (self.context.whole and self.sent_here(subflow, role)):
+            return False
+        return subflow.stream not in self.context.cut
 
     def witnessed_all(self, role: int) -> bool:
         """Whether everything that a host sent on any captured subflow is in the capture."""

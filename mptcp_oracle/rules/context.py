@@ -1,12 +1,13 @@
 """The context of all rules: one trace, what is known of its capture, and the ledger.
 
-This is where the conditions stand under which evidence counts (docs/decisions/0008-verdicts.md): what
-a capture shows is one thing, what a host did another, unless the capture was made at that host.
+This is where the conditions stand under which evidence counts (docs/decisions/0008-verdicts.md):
+what a capture shows is one thing, what a host did another, unless it was made at that host.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from mptcp_oracle.analysis.integrity import Integrity
 from mptcp_oracle.analysis.trace import Trace
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.rules.ledger import Finding, Ledger
+from mptcp_oracle.rules.progress import Progress
+from mptcp_oracle.wire.columns import FLAG_BITS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +79,59 @@ class Context:
         """The connections that are judged, by their place in the data plane's tables."""
         return self.trace.connections
 
+    @cached_property
+    def owners(self) -> dict[int, set[tuple[int | None, int | None]]]:
+        """By token: keys (its owner's, the peer's) of the connections in which a host has it."""
+        found: dict[int, set[tuple[int | None, int | None]]] = {}
+        for connection in self.connections:
+            for host, peer in (connection.hosts, connection.hosts[::-1]):
+                if host.token is not None:
+                    found.setdefault(host.token, set()).add((host.key, peer.key))
+        return found
+
+    @cached_property
+    def cut(self) -> frozenset[int]:
+        """Streams with segments of which the capture does not have all TCP options."""
+        import numpy as np
+
+        ground, bit = self.trace.ground, FLAG_BITS["options_cut"]
+        rows = np.flatnonzero(ground.column("flags") & bit)
+        return frozenset(np.unique(ground.column("half")[rows] >> 1).tolist())
+
+    def sent(self, half: int) -> Array:
+        """Rows of what was sent on a half, in capture order, capture duplicates aside."""
+        order, bounds = self._by_half
+        return order[bounds[half] : bounds[half + 1]]
+
+    @cached_property
+    def _by_half(self) -> tuple[Array, Array]:
+        """All rows but duplicates, sorted by half; where each half begins."""
+        import numpy as np
+
+        ground = self.trace.ground
+        rows = np.flatnonzero(~ground.duplicate)
+        half = ground.column("half")[rows]
+        order = np.argsort(half, kind="stable")
+        bounds = half[order].searchsorted(np.arange(self.trace.wire.halves.rows + 1))
+        return rows[order], bounds
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What hosts had sent and acknowledged, by row."""
+        return Progress(self)
+
+    @cached_property
+    def first_dss(self) -> list[int]:
+        """By half: the row of its first DSS or MP_CAPABLE with data, or -1."""
+        import numpy as np
+
+        ground = self.trace.ground
+        rows = np.flatnonzero((ground.column("dss") != 0) & ~ground.duplicate)[::-1]
+        found = np.full(self.trace.wire.halves.rows, -1, np.int64)
+        # Of several rows of a half the last one assigned counts.
+        found[ground.column("half")[rows]] = rows
+        return list(found.tolist())
+
     def tap(self, subflow: Subflow) -> int | None:
         """The role at whose end the capture of a subflow was made, if that is known for certain.
 
@@ -89,12 +145,32 @@ class Context:
         key = (subflow.source.address, subflow.destination.address)
         if key not in self._at:
             ends = [
-                any(ipaddress.ip_address(each) in network for network in self.local)
-                for each in key
+                any(ipaddress.ip_address(each) in network for network in self.local) for each in key
             ]
             self._at[key] = None if ends[0] == ends[1] else ends.index(True)
         at = self._at[key]
         return None if at is None else (subflow.source_role if at == 0 else 1 - subflow.source_role)
+
+    @cached_property
+    def plain_from(self) -> Array:
+        """By direction: the first row from which on its connection is plain TCP.
+
+        An infinite mapping of either host makes it that (RFC 8684 section 3.7); beyond all rows
+        where it never is.
+        """
+        import numpy as np
+
+        frame = self.trace.wire.segments["frame"]
+        found = np.full(2 * len(self.connections), self.trace.wire.segments.rows, np.int64)
+        for number, connection in enumerate(self.connections):
+            if connection.state == "fallback" and connection.state_frame is not None:
+                found[2 * number : 2 * number + 2] = bisect_left(frame, connection.state_frame)
+        ground = self.trace.ground
+        direction = ground.half_direction[ground.mapping("half")]
+        endless = self.trace.mappings.infinite & (direction >= 0) & (direction < len(found))
+        for other in (0, 1):
+            np.minimum.at(found, direction[endless] ^ other, ground.mapping("row")[endless])
+        return found
 
     def wrong(
         self,
@@ -129,6 +205,7 @@ class Context:
         certain: Mask | None = None,
         missing: str = "",
         severity: str | None = None,
+        beside: Callable[[int], int] | None = None,
     ) -> None:
         """Enter instances of a whole capture at once.
 
@@ -140,6 +217,7 @@ class Context:
             certain: Which of the bad ones are proven; all by default. The others are in doubt.
             missing: What the proof of those lacks.
             severity: If it is less than the requirement's own.
+            beside: Row of another segment that the proof needs, for an index into ``rows``.
         """
         import numpy as np
 
@@ -156,11 +234,12 @@ class Context:
                 continue
             row = int(rows[at])
             text = why if isinstance(why, str) else why(at)
+            shown = (row,) if beside is None else (beside(at), row)
             subflow = int(self.trace.ground.of_half["subflow"][self.half(row)])
             if certain is None or certain[at]:
-                self.wrong(requirement, direction, (row,), text, subflow=subflow, severity=severity)
+                self.wrong(requirement, direction, shown, text, subflow=subflow, severity=severity)
             else:
-                finding = Finding((row,), f"{text}; {missing}", subflow)
+                finding = Finding(shown, f"{text}; {missing}", subflow)
                 self.ledger.doubt(requirement, direction, finding)
 
     def half(self, row: int) -> int:

@@ -1,10 +1,10 @@
 """The ledger: what the rules found, by requirement and by direction, until it becomes verdicts.
 
 A rule looks at instances: an option, a segment, a subflow. Of each it says that the requirement was
-kept (*right*), that it was broken (*wrong*), that it looks broken and a proof is lacking (*doubt*), or
-that it could not be looked at (*unseen*). One verdict comes of all instances of a direction: one that
-is wrong makes it fail, one in doubt makes it inconclusive, else one that is right makes it pass;
-if all are unseen, it is inconclusive, too.
+kept (*right*), that it was broken (*wrong*), that it looks broken and a proof is lacking (*doubt*),
+or that it could not be looked at (*unseen*). One verdict comes of all instances of a direction: one
+that is wrong makes it fail, one in doubt makes it inconclusive, else one that is right makes it
+pass; if all are unseen, it is inconclusive, too.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ class Ledger:
         if self._right[requirement][direction]:
             return Outcome.PASS
         return (
-            Outcome.INCONCLUSIVE
-            if self._unseen[requirement][direction]
-            else Outcome.NOT_EXERCISED
+            Outcome.INCONCLUSIVE if self._unseen[requirement][direction] else Outcome.NOT_EXERCISED
         )
 
     def counts(self, requirement: str, direction: int) -> tuple[int, int]:

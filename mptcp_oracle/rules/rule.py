@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["Rule"]
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule.
 
-    A rule has a *judge*, which is called for each connection, or a *sweep*, which is called once and
-    goes over all segments at once, in NumPy's columns.
+    A rule has a *judge*, which is called for each connection, or a *sweep*, which is called once
+    and goes over all segments at once, in NumPy's columns.
 
     Attributes:
         requirements: Ids of the requirements that it says anything of.

@@ -72,7 +72,7 @@ PLANTED = [
     ("fault", "version"), PLANTED, ids=[f"{fault.name}-v{version}" for fault, version in PLANTED]
 )
 def test_a_fault_fails_what_it_breaks(fault, version: int) -> None:  # type: ignore[no-untyped-def]
-    """A planted fault makes exactly its requirements fail, for its host, at a frame that holds it."""
+    """A planted fault makes exactly its requirements fail, for its host, at its frame."""
     for seed in range(examples("complete")):
         shown = planted(fault, version, seed)
         if shown is not None:
@@ -80,7 +80,7 @@ def test_a_fault_fails_what_it_breaks(fault, version: int) -> None:  # type: ign
 
 
 def test_a_rule_that_sees_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proof can fail: without a rule its requirement is missed, with an eager one there is more."""
+    """The proof can fail: a blind rule misses its requirement, an eager one adds another."""
     shown = planted(FAULTS["reset-flags"], 1, 0)
     assert shown is not None
     blind = replace(shown, found=frozenset())

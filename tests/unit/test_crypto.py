@@ -145,3 +145,66 @@ def test_mapping_fields_that_do_not_fit_are_refused(numbers: tuple[int, int, int
     """DSN, SSN and Data-Level Length have 64, 32 and 16 bits."""
     with pytest.raises(UsageError, match="does not fit"):
         crypto.dss_checksum(*numbers, b"")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((2**64, 1, 1), "DSN 18446744073709551616 does not fit in 64 bits"),
+        ((1, 2**32, 1), "SSN 4294967296 does not fit in 32 bits"),
+        ((1, -1, 1), "SSN -1 does not fit in 32 bits"),
+        ((1, 1, 2**16), "DLL 65536 does not fit in 16 bits"),
+    ],
+)
+def test_what_does_not_fit_is_named(numbers: tuple[int, int, int], text: str) -> None:
+    """The error says which number it is, and how many bits there are for it."""
+    with pytest.raises(UsageError) as raised:
+        crypto.dss_checksum(*numbers)
+    assert str(raised.value) == text
+
+
+@pytest.mark.parametrize("checksum", [-1, 2**16, 2**16 + 5, 2**24])
+def test_checksums_that_do_not_fit_are_refused(checksum: int) -> None:
+    """A checksum on the wire has 16 bits."""
+    with pytest.raises(UsageError, match="does not fit in 16 bits"):
+        crypto.dss_checksum_holds(1, 1, 1, checksum, b"")
+
+
+@pytest.mark.parametrize(
+    ("address_id", "port", "what"),
+    [(-1, 1, "Address ID"), (256, 1, "Address ID"), (1, -1, "port"), (1, 65536, "port")],
+)
+def test_addresses_that_do_not_fit_are_refused(address_id: int, port: int, what: str) -> None:
+    """An Address ID has 8 bits and a port 16; their limits are lawful."""
+    where = ip_address("192.0.2.10")
+    for lawful in ((0, 1), (255, 65535)):
+        crypto.add_addr_hmac(
+            sender_key=1, receiver_key=2, address_id=lawful[0], address=where, port=lawful[1]
+        )
+    with pytest.raises(
+        UsageError, match=f"{what} .* does not fit in {8 if what[0] == 'A' else 16}"
+    ):
+        crypto.add_addr_hmac(
+            sender_key=1, receiver_key=2, address_id=address_id, address=where, port=port
+        )
+
+
+def test_zeros_alone_do_not_hold() -> None:
+    """A sum is right if it is all ones (RFC 1071 section 1), which zeros never add up to."""
+    assert not crypto.dss_checksum_holds(0, 0, 0, 0)
+    assert not crypto.dss_checksum_holds(0, 0, 0, 0, bytes(5))
+    assert not crypto.dss_checksum_holds(0, 0, 0, 1)
+    assert crypto.dss_checksum_holds(0, 0, 0, 0xFFFF, bytes(5))
+    assert crypto.dss_checksum_holds(0, 0, 1, 0xFFFE)
+
+
+@pytest.mark.parametrize("odd", [False, True])
+@pytest.mark.parametrize("size", [65_534, 65_535])
+def test_the_longest_payload_is_summed(size: int, odd: bool) -> None:
+    """A mapping of 65,535 octets is summed as any other, at either offset."""
+    octets = bytes(at * at % 251 for at in range(size))
+    whole = bytes(odd) + octets
+    total = sum(whole[0::2]) * 256 + sum(whole[1::2])
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    assert crypto.ones_sum(octets, odd=odd) == total

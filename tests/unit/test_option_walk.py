@@ -108,7 +108,7 @@ def test_options_are_noted_as_a_naive_walk_does(loops: SimpleNamespace, seed: in
     with open_capture(c.pcap(records, linktype=c.RAW)) as capture:
         (packets,) = capture.packets()
         n = packets.n
-        column = {name: array(code, bytes(8 * n)) for name, code in BATCH_COLUMNS.items()}
+        column = {name: array(code, b"\x55" * (8 * n)) for name, code in BATCH_COLUMNS.items()}
         most = loops.options.CONTROL_PER_SEGMENT * n
         which, place = array("I", bytes(4 * most)), array("q", bytes(8 * most))
         size = array("B", bytes(most))
@@ -140,7 +140,7 @@ def test_an_impossible_header_is_left_out(loops: SimpleNamespace, words: int, le
     segment[12] = words << 4
     with open_capture(c.pcap(c.records(c.ipv4(bytes(segment))), linktype=c.RAW)) as capture:
         (packets,) = capture.packets()
-        column = {name: array(code, bytes(8)) for name, code in BATCH_COLUMNS.items()}
+        column = {name: array(code, b"\x55" * 8) for name, code in BATCH_COLUMNS.items()}
         count = loops.options.walk(
             capture.data, 1, packets.tcp, packets.captured, packets.length,
             column["head"], column["marks"], column["first_dss"], column["second_dss"],
@@ -148,3 +148,6 @@ def test_an_impossible_header_is_left_out(loops: SimpleNamespace, words: int, le
             array("B", bytes(20)),
         )  # fmt: skip
         assert (count, column["head"][0], column["marks"][0]) == (0, 0, 0)
+        assert column["digest"][0] == 0
+        for name in ("first_dss", "second_dss", "capable"):
+            assert column[name][0] == -1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 from importlib import import_module
+from pathlib import Path
 
 import pytest
+
+from tests.common.checkout import ROOT
 
 MODULES = (
     "analysis.dataplane", "analysis.entities", "analysis.lookups", "analysis.owners",
@@ -45,3 +49,27 @@ def test_all_kinds_are_there() -> None:
     """The tables above name values that exist."""
     names = {value.__name__ for value in _values()}
     assert names >= GROWING | ENTITIES | INTERNAL
+
+
+def _annotating(file: Path) -> list[str]:
+    """The names that a module imports or makes for its annotations only."""
+    found = []
+    for statement in ast.parse(file.read_text()).body:
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING":
+            for inner in statement.body:
+                if isinstance(inner, ast.Import | ast.ImportFrom):
+                    found += [alias.asname or alias.name for alias in inner.names]
+                elif isinstance(inner, ast.Assign):
+                    found += [ast.unparse(target) for target in inner.targets]
+    return found
+
+
+@pytest.mark.parametrize("folder", ["analysis", "wire"])
+def test_names_for_annotations_are_not_there_at_run_time(folder: str) -> None:
+    """Modules begin without what only type checkers read: NumPy, and modules that need them."""
+    files = sorted((ROOT / "mptcp_oracle" / folder).glob("*.py"))
+    assert files
+    for file in files:
+        if names := _annotating(file):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            assert not set(names) & set(vars(import_module(".".join(parts)))), file

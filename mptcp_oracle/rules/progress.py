@@ -1,0 +1,226 @@
+"""Progress: what the hosts had sent and acknowledged by a row, as rules ask for it.
+
+Computed for all connections at once when first asked for, and looked up by direction
+(``2 * connection + role``) afterwards. All numbers are relative: the first octet has DSN 1.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mptcp_oracle.rules.context import Context
+
+    Array = NDArray[Any]
+
+__all__ = ["FAR", "Progress"]
+
+FAR = 1 << 40
+"""Numbers farther than this from the IDSN are garbage, and say nothing."""
+
+
+class _Lane(NamedTuple):
+    """Values in order of rows, grouped: group ``g`` has the places ``first[g]`` to ``first[g+1]``.
+
+    Attributes:
+        first: Where groups begin. row: Row of each. value: What it says. top: The highest so far.
+    """
+
+    first: memoryview
+    row: memoryview
+    value: memoryview
+    top: memoryview
+
+
+class Progress:
+    """Data and DATA_ACKs of every direction, in order.
+
+    Attributes:
+        context: What is judged. trace: Its trace. directions: How many directions there are.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.trace = context.trace
+        self.directions = len(context.trace.plane.base)
+
+    # Data
+
+    @cached_property
+    def _carried(self) -> tuple[Array, Array, Array, Array, Array]:
+        """By direction, then by row: direction, row, the DSNs ``[low, high)``, DSN minus SSN."""
+        import numpy as np
+
+        ground = self.trace.ground
+        parts = ground.parts
+        mine = ground.carries & (ground.direction[parts.row] >= 0)
+        mine &= (parts.start + parts.delta > -FAR) & (parts.end + parts.delta < FAR)
+        row, start, end, delta = (
+            each[mine] for each in (parts.row, parts.start, parts.end, parts.delta)
+        )
+        direction = ground.direction[row].astype(np.int64)
+        order = np.argsort(direction, kind="stable")
+        columns = (direction, row, start + delta, end + delta, delta)
+        return tuple(each[order] for each in columns)  # type: ignore[return-value]
+
+    @cached_property
+    def _sent(self) -> _Lane:
+        direction, row, _, high, _ = self._carried
+        return _lane(direction, row, high, self.directions)
+
+    def sent(self, direction: int, row: int) -> int:
+        """One past the highest DSN that was carried before a row; 1 if none was."""
+        return _before(self._sent, direction, row)
+
+    def carriers(self, direction: int, low: int, high: int, until: int | None = None) -> list[int]:
+        """Rows that carried any of the DSNs ``[low, high)``, before row ``until``, in order."""
+        import numpy as np
+
+        rows, _ = self._carrying(direction, low, high, until)
+        found: list[int] = np.unique(rows).tolist()
+        return found
+
+    def copies(self, direction: int, dsn: int, until: int) -> int:
+        """In how many places, of whichever subflow, an octet was carried before a row.
+
+        What TCP sends again is in the same place.
+        """
+        rows, delta = self._carrying(direction, dsn, dsn + 1, until)
+        half = self.trace.ground.column("half")[rows]
+        return len(set(zip(half.tolist(), delta.tolist(), strict=True)))
+
+    def _carrying(
+        self, direction: int, low: int, high: int, until: int | None
+    ) -> tuple[Array, Array]:
+        first, row = self._sent.first, self._sent.row
+        begin, end = first[direction], first[direction + 1]
+        if until is not None:
+            end = bisect_left(row, until, begin, end)
+        _, rows, lows, highs, delta = (each[begin:end] for each in self._carried)
+        mine = (lows < high) & (highs > low)
+        return rows[mine], delta[mine]
+
+    @cached_property
+    def _solid(self) -> memoryview:
+        import numpy as np
+
+        direction, _, low, high, _ = self._carried
+        order = np.lexsort((low, direction))
+        direction, low, high = direction[order], low[order], high[order]
+        first = np.searchsorted(direction, np.arange(self.directions + 1))
+        top = _running(direction, high)
+        before = np.ones(len(top), np.int64)
+        before[1:] = np.where(direction[1:] == direction[:-1], top[:-1], 1)
+        before = np.maximum(before, 1)
+        gap = np.flatnonzero(low > before)
+        at = np.append(gap, len(low))[np.searchsorted(gap, first[:-1])]
+        found = np.ones(self.directions, np.int64)
+        broken = at < first[1:]
+        found[broken] = before[at[broken]]
+        whole = ~broken & (first[1:] > first[:-1])
+        found[whole] = np.maximum(top[first[1:][whole] - 1], 1)
+        return _view(found)
+
+    def solid(self, direction: int) -> int:
+        """The first DSN that nothing in the capture carried."""
+        return self._solid[direction]
+
+    # DATA_ACKs
+
+    @cached_property
+    def _acks(self) -> _Lane:
+        import numpy as np
+
+        ground = self.trace.ground
+        dss, number = ground.column("dss"), ground.column("data_ack")
+        rows = np.flatnonzero(((dss & 1) != 0) & ~ground.duplicate & (ground.direction >= 0))
+        rows = rows[(number[rows] > -FAR) & (number[rows] < FAR)]
+        direction = ground.direction[rows].astype(np.int64) ^ 1
+        order = np.argsort(direction, kind="stable")
+        rows = rows[order]
+        return _lane(direction[order], rows, number[rows], self.directions)
+
+    def acked(self, direction: int, row: int) -> int:
+        """The highest DATA_ACK for a direction before a row; 1 if there was none."""
+        return _before(self._acks, direction, row)
+
+    def ack_of(self, direction: int, dsn: int) -> int | None:
+        """The first row whose DATA_ACK covers a DSN."""
+        acks = self._acks
+        end = acks.first[direction + 1]
+        at = bisect_right(acks.top, dsn, acks.first[direction], end)
+        return acks.row[at] if at < end else None
+
+    def acks(self, direction: int, after: int) -> list[tuple[int, int]]:
+        """Rows after a row that have a DATA_ACK for a direction, and what it is."""
+        acks = self._acks
+        end = acks.first[direction + 1]
+        begin = bisect_right(acks.row, after, acks.first[direction], end)
+        return [(acks.row[at], acks.value[at]) for at in range(begin, end)]
+
+    def last_ack(self, direction: int) -> tuple[int, int] | None:
+        """The last row that has a DATA_ACK for a direction, and what it is."""
+        acks = self._acks
+        begin, end = acks.first[direction], acks.first[direction + 1]
+        return (acks.row[end - 1], acks.value[end - 1]) if end > begin else None
+
+    # Segments
+
+    def rows(self, half: int, after: int = -1, until: int | None = None) -> Array:
+        """Rows of a half of a subflow, after one row and before another, in order."""
+        mine = self.context.sent(half)
+        end = len(mine) if until is None else mine.searchsorted(until)
+        return mine[mine.searchsorted(after, side="right") : end]
+
+    def last(self, half: int) -> int | None:
+        """The last row of a half."""
+        mine = self.context.sent(half)
+        return int(mine[-1]) if len(mine) else None
+
+    def end(self, half: int, until: int) -> int:
+        """One past the highest subflow sequence number of a half's payload before a row."""
+        rows, ground = self.rows(half, until=until), self.trace.ground
+        ends = (ground.column("sequence")[rows] + ground.column("length")[rows])[
+            ground.column("length")[rows] > 0
+        ]
+        return int(ends.max()) if len(ends) else 0
+
+    def confirmed(self, half: int, until: int) -> int:
+        """The highest acknowledgment of a half's octets before a row; -1 if not known."""
+        found = self.trace.ground.relative_ack[self.rows(half ^ 1, until=until)]
+        return int(found.max()) if len(found) else -1
+
+
+def _lane(group: Array, row: Array, value: Array, groups: int) -> _Lane:
+    """A lane of values that are sorted by group, then by row."""
+    import numpy as np
+
+    first = np.searchsorted(group, np.arange(groups + 1)).astype(np.int64)
+    views = (first, row.astype(np.int64), value.astype(np.int64), _running(group, value))
+    return _Lane(*(_view(each) for each in views))
+
+
+def _running(group: Array, value: Array) -> Array:
+    """The highest value so far in each group; groups are in order."""
+    import numpy as np
+
+    shift = group.astype(np.int64) * (2 * FAR)
+    found: Array = np.maximum.accumulate(value + shift) - shift
+    return found
+
+
+def _view(values: Array) -> memoryview:
+    """The values for quick single looks."""
+    import numpy as np
+
+    return np.ascontiguousarray(values, dtype=np.int64).data
+
+
+def _before(lane: _Lane, group: int, row: int) -> int:
+    begin = lane.first[group]
+    at = bisect_left(lane.row, row, begin, lane.first[group + 1])
+    return max(lane.top[at - 1], 1) if at > begin else 1
