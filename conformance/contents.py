@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import MappingProxyType
 
+from mptcp_oracle.rules.judging import RULES
 from mptcp_oracle.spec import Requirement, catalogue
 
 __all__ = ["MODULES", "module_of", "requirements_of"]
@@ -41,7 +42,7 @@ def module_of(requirement: str) -> str:
 
 def requirements_of(module: str) -> Iterator[Requirement]:
     """The requirements of a module that rules judge, in the order of the RFCs."""
+    ruled = {each for rule in RULES for each in rule.requirements}
     for each in catalogue().values():
-        target = catalogue()[each.alias_of] if each.alias_of else each
-        if target.fate == "judged" and module_of(each.id) == module:
+        if ruled & {each.id, each.alias_of} and module_of(each.id) == module:
             yield each

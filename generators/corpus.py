@@ -37,6 +37,8 @@ __all__ = [
 
 INDEX = "index.toml"
 SCHEMA = "schema.json"
+#: What makes the folder a package, so that the installed one has its shipped part.
+PACKAGE = "__init__.py"
 INDEX_SCHEMA = 1
 # Octets that all shipped captures and sidecars may have together.
 SHIPPED_LIMIT = 2_000_000
@@ -262,9 +264,11 @@ def check(corpus: Path) -> list[str]:
             f"{entry.family}/{entry.slug}: {text}" for text in _faults(corpus, entry, schema)
         ]
     listed = {item.file for item in entries} | {item.sidecar for item in entries}
-    listed |= {INDEX, SCHEMA}
+    listed |= {INDEX, SCHEMA, PACKAGE}
     present = {
-        str(item.relative_to(corpus).as_posix()) for item in corpus.rglob("*") if item.is_file()
+        str(item.relative_to(corpus).as_posix())
+        for item in corpus.rglob("*")
+        if item.is_file() and item.parent.name != "__pycache__"
     }
     problems += [f"{name}: not listed in {INDEX}" for name in sorted(present - listed)]
     weight = sum(

@@ -92,12 +92,9 @@ def _generate() -> click.Command:
 COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "analyze": (_analyze, "Show the MPTCP connections of captures, and what was odd."),
     "annotate": (_annotate, "Write a capture again, its failures as comments for Wireshark."),
-    "check": (_check, "Judge captures by every requirement of the RFCs that a capture can decide."),
+    "check": (_check, "Judge captures by the requirements of RFC 8684 and RFC 6824."),
     "corpus": (_corpus, "Keep the corpus of captures: its files, index and provenance."),
-    "coverage": (
-        _coverage,
-        "List the RFCs' requirements and what becomes of each; prove the rules.",
-    ),
+    "coverage": (_coverage, "List the requirements and their fates; prove the rules."),
     "explain": (_explain, "Explain a verdict: what the RFC says, what was seen, what follows."),
     "facts": (_facts, "Print everything known about a capture as JSON lines."),
     "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),

@@ -145,10 +145,13 @@ class _Teller:
         words = _flags_text(flags) if flags & (SYN | FIN | RST) else []
         shown = []
         for option in (raw.decode(self.connection.version) for raw in raws if raw.raw):
-            if isinstance(option, Dss) and option.data_fin:
-                if half in data_fins:
+            if isinstance(option, Dss):
+                if not option.data_fin and option.dll != 0 and option.reserved:
+                    continue  # it only carries data
+                if option.data_fin and half in data_fins:
                     continue
-                data_fins.add(half)
+                if option.data_fin:
+                    data_fins.add(half)
             shown.append(option)
         words += [notation(option) for option in shown]
         if not words:

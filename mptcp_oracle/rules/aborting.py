@@ -146,11 +146,12 @@ class Abort:
             return
         requirement = ON_RST if self.reset else ON_ACK[version]
         case.right(requirement, role)
+        asking = {signal.row for signal, _ in case.of(MpFastclose)}
         for subflow in self.live(role):
             row = self.ends[subflow][role].rst
             if row is None:
                 self._not_reset(requirement, subflow, role)
-            elif self.reset and not _has_option(case, row):
+            elif self.reset and row not in asking:
                 self._without_option(subflow, row)
 
     def _without_option(self, subflow: Subflow, row: int) -> None:
@@ -256,10 +257,6 @@ class Abort:
         else:
             why = f"{why}; it may have been on its way before"
             case.doubt(NO_MORE_DATA, role, self.row, row, why=why)
-
-
-def _has_option(case: Case, row: int) -> bool:
-    return any(signal.row == row for signal, _ in case.of(MpFastclose))
 
 
 def _reached(case: Case, half: int, place: int, until: int) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.coverage import coverage
 from mptcp_oracle.analysis.ordering import Tops, span
-from mptcp_oracle.analysis.parts import has_bit
+from mptcp_oracle.analysis.parts import column, has_bit
 from mptcp_oracle.analysis.widths import LongData
 from mptcp_oracle.rules.case import Case
 from mptcp_oracle.rules.context import JITTER, Context
@@ -31,7 +31,7 @@ LONG = "8684-3.3.2-long-dsn-long-data-ack"
 LONG_ACK, WIDE = 0x03, 0x02
 
 NO_KEY = "the key from which the data sequence numbers count is not known"
-UNCERTAIN = "the rest came a moment later, or under a mapping that was changed"
+UNCERTAIN = "the rest is mapped, and may have been there all the same"
 IN_FLIGHT = "the rest may have been sent before, and have been on its way"
 UNORDERED = "a longer one was sent at about the same time on another subflow"
 
@@ -74,7 +74,7 @@ def _beyond(case: Case, role: int, row: int, number: int, reached: int) -> None:
         received = missing(case, role, data=data, up_to=number)
         sent = missing(case, 1 - role, data=data, up_to=number)
         unmapped = early = either(received, sent)
-        if soon <= JITTER or _changed(case, 1 - role, reached, number):
+        if soon <= JITTER or _unclear(case, 1 - role, row, reached, number):
             unmapped = early = UNCERTAIN
         elif later is not None and sent:
             unmapped = received or IN_FLIGHT
@@ -86,12 +86,22 @@ def _beyond(case: Case, role: int, row: int, number: int, reached: int) -> None:
             case.wrong(requirement, role, row, why=why)
 
 
-def _changed(case: Case, role: int, low: int, high: int) -> bool:
-    """Whether a host gave some subflow octets other DSNs, in ``[low, high)``, than they had."""
-    ground, table = case.context.trace.ground, case.context.trace.mappings
-    mine = ground.half_direction[ground.mapping("half")] == 2 * case.number + role
-    mine &= (table.dsn < high) & (table.dsn_end > low)
-    return bool(mine.any()) and bool(table.conflict[mine].any())
+def _unclear(case: Case, role: int, row: int, low: int, high: int) -> bool:
+    """Whether data ``[low, high)`` of a host may have been there all the same.
+
+    It may if a mapping gives octets other DSNs than they had; and if it is mapped, and the capture
+    ends before the last parts of a segment that offload cut.
+    """
+    trace = case.context.trace
+    table, order, first = trace.mappings, trace.plane.map_order, trace.plane.map_first
+    last = int(trace.ground.column("time")[-1]) - case.time(row) <= JITTER
+    for subflow in case.subflows:
+        half = subflow.halves[role]
+        mine = column(order)[first[half] : first[half + 1]]
+        mine = mine[(table.dsn[mine] < high) & (table.dsn_end[mine] > low)]
+        if table.conflict[mine].any() or (last and (table.dsn_end[mine] >= high).any()):
+            return True
+    return False
 
 
 def decreasing(context: Context) -> None:

@@ -144,6 +144,12 @@ class Case:
             return False
         return subflow.stream not in self.context.cut
 
+    @cached_property
+    def tapped_at(self) -> int | None:
+        """The role at whose end all captured subflows were captured, if that is known."""
+        taps = {self.context.tap(subflow) for subflow in self.subflows}
+        return taps.pop() if len(taps) == 1 else None
+
     def witnessed_all(self, role: int) -> bool:
         """Whether everything that a host sent on any captured subflow is in the capture."""
         return all(self.witnessed(subflow, role) for subflow in self.subflows)

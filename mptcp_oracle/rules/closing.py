@@ -9,7 +9,6 @@ from mptcp_oracle.options import AddAddr, Dss, MpFail, MpFastclose, notation
 from mptcp_oracle.rules.case import INCOMPLETE, Case, Signal
 from mptcp_oracle.rules.ending import (
     DataFin,
-    all_here,
     both_acked,
     counted,
     ends_of,
@@ -34,6 +33,8 @@ STATES = "8684-D-connection-closing-states"
 FINE = (0, 1)
 #: A segment's ``kind`` if all of its octets are new.
 NEW = 1
+#: DATA_FINs of one host that are looked at for one that is overdue.
+MOST = 64
 
 
 def closing(case: Case) -> None:
@@ -228,7 +229,8 @@ def _unacknowledged(case: Case, role: int, fins: list[DataFin], dsn: int) -> Non
     complete = progress.ack_of(direction, dsn - 1) if dsn > 1 else fins[0].signal.row
     undisturbed = case.present.isdisjoint((MpFastclose, MpFail))
     if undisturbed and complete is not None and last is not None and last[1] == dsn:
-        late = next((each for each in fins if _overdue(case, each, complete, last[0])), None)
+        first = fins[:MOST]
+        late = next((each for each in first if _overdue(case, each, complete, last[0])), None)
     if late is None or last is None or not all(_same(each, fins[0]) for each in fins):
         why = "no DATA_ACK of the DATA_FIN was captured"
         case.unseen(ACKED, peer, fins[0].signal.row, why=why)
@@ -278,7 +280,7 @@ def _no_more(
         if not all(follows(case, ack, row) for ack in acks):
             continue
         why = f"{what} after both DATA_FINs were acknowledged"
-        if all_here(case, role) and (what is not DATA or counted(case, row)):
+        if case.tapped_at == role and (what is not DATA or counted(case, row)):
             case.wrong(NO_MORE, role, *acks, row, why=why)
         else:
             why = f"{why}; the {ROLES[role]} may not have known that yet"

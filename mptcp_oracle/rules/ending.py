@@ -12,7 +12,7 @@ from mptcp_oracle.options import Dss
 from mptcp_oracle.rules.case import Case, Signal
 from mptcp_oracle.rules.context import JITTER
 
-__all__ = ["MOMENT", "DataFin", "End", "Signs", "all_here", "both_acked", "counted", "ends_of",
+__all__ = ["MOMENT", "DataFin", "End", "Signs", "both_acked", "counted", "ends_of",
            "follows", "nothing_hidden", "remaining", "signs_of", "started", "usable"]  # fmt: skip
 
 MOMENT = 1_000_000
@@ -144,11 +144,6 @@ def both_acked(case: Case, placed: tuple[list[DataFin], list[DataFin]]) -> tuple
     return found[0], found[1]
 
 
-def all_here(case: Case, role: int) -> bool:
-    """Whether all captured subflows were captured at the end of a host."""
-    return all(case.sent_here(subflow, role) for subflow in case.subflows)
-
-
 def follows(case: Case, first: int, second: int) -> bool:
     """Whether a row certainly passed the tap after another.
 
@@ -158,7 +153,7 @@ def follows(case: Case, first: int, second: int) -> bool:
     half = case.columns["half"]
     if half[first] >> 1 == half[second] >> 1 or first >= second:
         return first < second
-    if not (all_here(case, 0) or all_here(case, 1)):
+    if case.tapped_at is None:
         return case.time(first) + JITTER < case.time(second)
     places = case.context.trace.capture.interfaces
     one = len(places) == 1 and places[0].linktype not in COOKED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from mptcp_oracle.analysis.dataplane import signed64
 from mptcp_oracle.analysis.entities import ROLES, Subflow
 from mptcp_oracle.analysis.signals import RST
@@ -19,10 +21,13 @@ NOT_ACKED = "8684-3.7-failed-data-not-acked"
 FAIL_ANSWERED = "8684-3.7-mp-fail-answered"
 NEW_SUBFLOW = "8684-3.7-new-subflow-infinite-mapping"
 
+#: MP_FAILs of one connection that are looked at.
+MOST = 64
+
 
 def failures(case: Case) -> None:
     """MP_FAILs that no other one led to: the first of the connection, and those on RSTs."""
-    for at, (signal, option) in enumerate(case.of(MpFail)):
+    for at, (signal, option) in enumerate(islice(case.of(MpFail), MOST)):
         reset = bool(signal.flags & RST)
         if at and not reset:
             continue

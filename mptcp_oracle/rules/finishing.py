@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mptcp_oracle.analysis.entities import ROLES, Subflow
 from mptcp_oracle.analysis.signals import FIN
+from mptcp_oracle.constants import Subtype
 from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.options import Malformed, MpFail, MpFastclose, MpTcprst, notation
 from mptcp_oracle.rules.case import INCOMPLETE, Case
@@ -34,6 +35,8 @@ silent peer for gone: the RFC names no limit; a minute is the longest time-out t
 
 #: Reasons of MP_TCPRST that say that a subflow had to be reset, and that it has data left.
 FORCED, LEFTOVER = (1, 6), 4
+#: DATA_FINs with FINs that are looked at.
+MOST = 64
 #: Place of unmapped octets among the counters of a half.
 UNMAPPED = CLASSES.index("unmapped")
 #: Bits of a half's ``mptcp``: a DATA_ACK of 8 octets, of 4.
@@ -50,9 +53,8 @@ def finish(case: Case, signs: Signs, acks: tuple[int, int] | None) -> None:
         signs: Its DATA_FINs.
         acks: The rows of the first DATA_ACKs of both hosts' DATA_FINs.
     """
-    for fin in signs.fins:
-        if fin.signal.flags & FIN:
-            _combined(case, fin)
+    for fin in [each for each in signs.fins if each.signal.flags & FIN][:MOST]:
+        _combined(case, fin)
     if MpFastclose in case.present or case.present.isdisjoint(("fin", "rst", "data_fin")):
         return
     ends = {each: ends_of(case, each) for each in case.subflows if each.established}
@@ -86,11 +88,7 @@ def _combined(case: Case, fin: DataFin) -> None:
 
 def _acked(case: Case, direction: int, row: int) -> int:
     """The highest DATA_ACK for a direction that its sender may have had when it sent a row."""
-    rows, time = case.columns.rows, case.columns["time"]
-    until = time[row] + MOMENT
-    while row < rows and time[row] <= until:
-        row += 1
-    return case.context.progress.acked(direction, row)
+    return case.context.progress.acked_by(direction, row, case.time(row) + MOMENT)
 
 
 def _last(case: Case, role: int, ends: Ends, fins: list[DataFin]) -> None:
@@ -147,16 +145,16 @@ def _forced(case: Case, subflow: Subflow, role: int, row: int) -> bool:
     """Whether something on a subflow may have forced a host to reset it."""
     if case.columns["flags"][row] & FIN:
         return False
-    for signal in case.signals:
-        if signal.subflow is not subflow or signal.row > row:
-            continue
-        option = signal.option
-        if signal.row == row:
+    for raw in case.context.trace.signals.options.get(subflow.stream, ()):
+        if raw.row > row:
+            break
+        option = raw.decode(case.version)
+        if raw.row == row:
             if isinstance(option, MpFail):
                 return True
             if isinstance(option, MpTcprst):
                 return option.reason in FORCED
-        elif signal.role != role and isinstance(option, Malformed):
+        elif raw.half != subflow.halves[role] and isinstance(option, Malformed):
             return True
     trace, (own, peer) = case.context.trace, (subflow.halves[role], subflow.halves[1 - role])
     spoke = trace.wire.halves["mptcp"][peer] & DATA_ACKED
@@ -202,15 +200,24 @@ def _reset(case: Case, subflow: Subflow, role: int, row: int, known: int) -> Non
         case.right(CLOSED, role)
         return
     why = "a RST on a subflow with no data left, after both DATA_FINs were acknowledged"
-    told = [option for signal, option in case.of(MpTcprst) if signal.row == row]
-    if any(option.reason == LEFTOVER for option in told):
-        why = f"{why}; but it says that there is: {notation(told[0])}"
+    told = _reason(case, subflow, row)
+    if told is not None and told.reason == LEFTOVER:
+        why = f"{why}; but it says that there is: {notation(told)}"
         case.doubt(CLOSED, role, known, row, why=why, subflow=subflow)
     elif case.witnessed_all(role):
         case.wrong(CLOSED, role, known, row, why=why, subflow=subflow)
     else:
         why = f"{why}; the {ROLES[role]} may not have known that yet, or have had data left"
         case.doubt(CLOSED, role, known, row, why=why, subflow=subflow)
+
+
+def _reason(case: Case, subflow: Subflow, row: int) -> MpTcprst | None:
+    """The MP_TCPRST of a RST."""
+    for raw in case.context.trace.signals.of(subflow.stream, Subtype.MP_TCPRST):
+        option = raw.decode(case.version)
+        if raw.row == row and isinstance(option, MpTcprst):
+            return option
+    return None
 
 
 def _open(case: Case, subflow: Subflow, role: int, known: int, *, neither: bool) -> None:

@@ -5,6 +5,7 @@ RFC 8684 sections 3 and 7.2, RFC 6824 sections 3 and 8.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from mptcp_oracle.analysis.signals import ACK, FIN, SYN
@@ -51,6 +52,8 @@ MOST_DUPLICATES = 2
 #: Nanoseconds within which ACKs are sent in a row; later ones are signals of something new, or
 #: of something that nobody has answered.
 AT_ONCE = 1_000_000
+MISSING = "what they answer may be missing, or time have passed between them"
+DIFFERENT = "each says something of its own, for which there may have been no room in another"
 
 
 def octets(case: Case) -> None:
@@ -162,26 +165,28 @@ def _repeats(case: Case, before: int, row: int) -> bool:
 
 
 def _count(case: Case, run: list[Signal]) -> None:
-    """A run of duplicate ACKs is short."""
+    """A run of duplicate ACKs is short.
+
+    Beyond doubt it is too long if it says the same again and again; of different options some may
+    have had no room in one segment.
+    """
     first = run[0]
     if len(run) <= MOST_DUPLICATES:
         case.right(FEW_DUPLICATES, first.role)
         return
-    shown = run[: MOST_DUPLICATES + 1]
+    said, times = Counter(signal.option for signal in run).most_common(1)[0]
+    again = times > MOST_DUPLICATES
+    shown = [signal for signal in run if not again or signal.option == said][: MOST_DUPLICATES + 1]
     rows = [signal.row for signal in shown]
-    why = f"{len(run)} duplicate ACKs in a row with {notation(first.option)} and the like"
+    why = f"{len(run)} duplicate ACKs in a row, {times} of them with {notation(said)}"
     # A clock that moves in such steps does not tell what is at once.
     told = any(case.time(row) % AT_ONCE for row in rows)
-    if told and case.witnessed(first.subflow, first.role):
+    if again and told and case.witnessed(first.subflow, first.role):
         case.wrong(FEW_DUPLICATES, first.role, *rows, why=why, subflow=first.subflow)
-    else:
-        case.doubt(
-            FEW_DUPLICATES,
-            first.role,
-            *rows,
-            why=f"{why}; what they answer may be missing, or time have passed between them",
-            subflow=first.subflow,
-        )
+        return
+    lacks = MISSING if again else DIFFERENT
+    why = f"{why}; {lacks}"
+    case.doubt(FEW_DUPLICATES, first.role, *rows, why=why, subflow=first.subflow)
 
 
 RULES = (

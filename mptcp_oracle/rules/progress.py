@@ -148,6 +148,15 @@ class Progress:
         """The highest DATA_ACK for a direction before a row; 1 if there was none."""
         return _before(self._acks, direction, row)
 
+    def acked_by(self, direction: int, row: int, time: int) -> int:
+        """The highest DATA_ACK before a row, or after it and captured not later than a time."""
+        acks, times = self._acks, self.trace.wire.segments["time"]
+        at, end = acks.first[direction], acks.first[direction + 1]
+        at = bisect_left(acks.row, row, at, end)
+        while at < end and times[acks.row[at]] <= time:
+            at += 1
+        return max(acks.top[at - 1], 1) if at > acks.first[direction] else 1
+
     def ack_of(self, direction: int, dsn: int) -> int | None:
         """The first row whose DATA_ACK covers a DSN."""
         acks = self._acks

@@ -11,7 +11,7 @@ from mptcp_oracle.rules.context import Context
 from mptcp_oracle.rules.reinjecting import ORIGINAL, original
 from mptcp_oracle.rules.rule import Rule
 from mptcp_oracle.rules.senders import in_use, sender
-from mptcp_oracle.rules.weighing import Weighing
+from mptcp_oracle.rules.weighing import Weighing, missing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +29,7 @@ BY_HANDSHAKE = (1, 2, 3)
 NOT_CAPTURED = "none of its octets are in the capture both times"
 ON_THE_WAY = "not captured where both were sent: they may have been changed on the way"
 INFERRED = "which octets the mappings cover is inferred, because a handshake is not in the capture"
+PROBE = "one octet may only ask for an answer, if it was acknowledged where nobody looked"
 REWRITTEN = "the payload was probably rewritten after the capture"
 
 
@@ -65,10 +66,10 @@ def _same(context: Context, requirement: str, found: Repeats) -> None:
 def _other(case: Case, role: int, requirement: str, found: Repeats, at: int) -> None:
     """A range that has other octets than before."""
     context = case.context
-    row, first, number, start = (
-        int(each[at]) for each in (found.row, found.first, found.number, found.start)
+    row, first, number, start, octets = (
+        int(each[at]) for each in (found.row, found.first, found.number, found.start, found.octets)
     )
-    if _only_asks(case, role, row, int(found.octets[at]), number, requirement == SAME_DSN):
+    if _only_asks(case, role, row, octets, number, requirement == SAME_DSN):
         case.right(requirement, role)
         return
     flows = [sender(context, context.half(each))[0] for each in (row, first)]
@@ -81,9 +82,15 @@ def _other(case: Case, role: int, requirement: str, found: Repeats, at: int) -> 
     lacks = _doubtful(case, role, flows)
     # An octet with one sequence number has one DSN, whichever it is.
     same = flows[0] is flows[1] and start == int(found.origin[at])
-    if requirement == SAME_DSN and not lacks and not same:
-        pairs = zip(flows, (row, first), strict=True)
-        lacks = "" if all(_placed(case, role, *pair) for pair in pairs) else INFERRED
+    if lacks:
+        pass
+    elif same:
+        if case.columns["length"][row] == 1 and not case.witnessed(flows[0], role):
+            lacks = PROBE
+    elif not all(_placed(case, role, *pair) for pair in zip(flows, (row, first), strict=True)):
+        lacks = INFERRED
+    elif octets == 1 and missing(case, role):
+        lacks = PROBE
     if lacks:
         case.doubt(requirement, role, first, row, why=f"{why}; {lacks}", subflow=flows[0])
     else:

@@ -43,6 +43,8 @@ class Maker:
         self.shut = generator.choice((0.02, 0.1, 0.5))
         self.tiny = generator.choice((0.05, 0.15, 0.6))
         self.bare = generator.choice((0.0, 0.05, 0.3))
+        # How often data is mapped to one of few places, which are carried again and again.
+        self.narrow = generator.choice((0.0, 0.0, 0.7))
         self.sender = generator.random() < 0.7
         self.quiet = generator.random() < 0.5
         halves = range(len(self.direction))
@@ -133,6 +135,8 @@ class Maker:
         there, direction = self.any, self.direction[half]
         if direction < 0:
             return 1
+        if there.random() < self.narrow:
+            return there.choice((1, 1, 4, 8))
         own = [part for part in self.carried[direction] if part[2] == half]
         others = [part for part in self.carried[direction] if part[2] != half]
         shape = there.random()

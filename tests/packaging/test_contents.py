@@ -7,9 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from mptcp_oracle.generators.corpus import read_index
 
 from mptcp_oracle import engine
-from tests.common.checkout import package_folders, tracked
+from tests.common.checkout import ROOT, package_folders, tracked
 from tests.common.distribution import build, clean_copy
 from tests.common.machine import unavailable
 
@@ -21,11 +22,17 @@ SHIPPED = {".py", ".toml", ".typed"}
 
 def expected() -> set[str]:
     """Paths inside the wheel of every tracked package file."""
-    return {
+    shipped = {
+        f"mptcp_oracle/corpus/{path}"
+        for entry in read_index(ROOT / "corpus")
+        if entry.shipped
+        for path in (entry.file, entry.sidecar)
+    }
+    return shipped | {
         str(Path(package.replace(".", "/"), path.relative_to(folder)))
         for package, folder in package_folders().items()
         for path in tracked()
-        if path.is_relative_to(folder) and path.suffix in SHIPPED
+        if path.is_relative_to(folder) and path.suffix in SHIPPED and path.name != "index.toml"
     }
 
 

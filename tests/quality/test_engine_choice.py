@@ -56,10 +56,11 @@ def test_a_missing_compiled_form_gives_one_notice(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(engine._PACKAGES, "compiled", "mptcp_oracle.report")
     engine._load.cache_clear()
     try:
-        assert not engine.available()
+        assert engine.available() is False
         with pytest.warns(RuntimeWarning, match="no compiled form of records") as notices:
             assert engine.loops().kind == engine.loops().kind == "plain"
         assert len(notices) == 1
+        assert notices[0].filename == __file__, "it does not name who asked for the engine"
         with pytest.raises(UsageError, match="the compiled engine cannot be used"):
             engine.loops("compiled")
     finally:

@@ -13,9 +13,13 @@ from mptcp_oracle import engine
 from tests.common.checkout import ROOT, tracked
 from tests.common.machine import unavailable
 
-LONGEST = 450
+LONGEST, LONGEST_TESTS = 450, 700
 #: Longer ones, each with its own limit and the reason.
 LONGER = {
+    "mptcp_oracle/model/faults_mapping.py": (
+        480,
+        "one table of faults and the edits that it names",
+    ),
     "mptcp_oracle/engine/transmissions.py": (
         1050,
         "compiled classes that call each other's C methods have to be one compilation unit",
@@ -25,9 +29,11 @@ PYTHON = [path for path in tracked() if path.suffix == ".py"]
 
 
 def test_no_module_is_long() -> None:
-    """Every Python file has at most 450 lines, but for those that give a reason."""
+    """Every Python file has at most 450 lines, 700 if it is tests, or gives a reason."""
     lengths = {str(path): len((ROOT / path).read_text().splitlines()) for path in PYTHON}
-    limits = dict.fromkeys(lengths, LONGEST) | {path: row[0] for path, row in LONGER.items()}
+    limits = {
+        path: LONGEST_TESTS if path.startswith("tests/unit/") else LONGEST for path in lengths
+    } | {path: row[0] for path, row in LONGER.items()}
     assert {path: lines for path, lines in lengths.items() if lines > limits[path]} == {}
     assert all(lengths[path] > LONGEST for path in LONGER), "an exception that is not needed"
 

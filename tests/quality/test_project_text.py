@@ -36,6 +36,8 @@ def test_the_project_speaks_of_itself() -> None:
     """No tracked text names a workplace, a person, a package registry or a task list."""
     found = []
     for path in tracked():
+        if path.is_relative_to("tests/data/rfc"):
+            continue  # the RFCs, unmodified
         try:
             text = (ROOT / path).read_text()
         except UnicodeDecodeError:

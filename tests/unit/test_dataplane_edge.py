@@ -34,11 +34,7 @@ def test_numbers_with_a_sign(value: int, expected: int) -> None:
 
 
 def test_a_plane_knows_nothing_at_first() -> None:
-    """Half by half and direction by direction, everything is at its beginning.
-
-    A row of -1 is none; the first octet of a direction is DSN 1, so that nothing was sent or
-    acknowledged while the next one is 1.
-    """
+    """Rows are -1 for none, and the next DSN of each direction is its first one, 1."""
     plane = DataPlane(wire(halves=3, half_isn_from=[1, 0, 2]), 2)
     assert list(plane.direction) == list(plane.unmapped_row) == list(plane.mptcp_row) == [-1] * 3
     assert list(plane.dsn_top) == list(plane.dack_top) == [1, 1]

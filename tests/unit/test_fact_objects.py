@@ -395,6 +395,15 @@ def test_a_segment_of_which_little_is_known() -> None:
     ]  # fmt: skip
 
 
+def test_absolute_numbers_are_missed_only_where_octets_have_numbers() -> None:
+    """Those of octets under no mapping are not there to be known."""
+    emitter = segments(high_known=[False] * 6)
+    mapped = emitter.segment(0, RECORD, [PART])["unknown"]
+    unmapped = emitter.segment(0, RECORD, [PART | {"mapping": -1}])["unknown"]
+    assert ("absolute" in mapped, "dsn" in mapped) == (True, False)
+    assert ("absolute" in unmapped, "dsn" in unmapped) == (False, True)
+
+
 def test_what_a_segment_does_not_have() -> None:
     """No flag ACK, no DATA_ACK: there is nothing to be known."""
     emitter = segments(isn_from=array("B", [0, 0]))

@@ -10,6 +10,7 @@ import pytest
 
 from mptcp_oracle import engine
 from mptcp_oracle.engine import transmissions
+from tests.common.scenery import Map, Row, Scene
 from tests.common.scenes import classified, scene
 
 SPACES = (0, 1, 5)
@@ -132,6 +133,16 @@ def test_levels_are_lists_of_the_nodes_that_reach_them(many: Any) -> None:
         assert [many.start[node] for node in found] == sorted(many.start[node] for node in found)
 
 
+def crowded() -> Scene:
+    """A segment with more transmissions than are written down."""
+    maps = [Map(octet, 2 * octet, 1) for octet in range(1, 71)]
+    pieces = [(each.start, each.start + 1, at) for at, each in enumerate(maps)]
+    return Scene(
+        direction=[0, 1], rows=[Row(time=1, half=0, sequence=1, length=70)], maps=maps,
+        pieces={0: pieces}, rtt=[0, 0], at_sender=[True, True], isn=[0, 0], quick=[0, 0],
+    )  # fmt: skip
+
+
 #: Methods that only act: 0 says that all went well.
 ACTING = ("end", "usable", "heed", "count", "note_seen", "part", "plainly", "carry", "clock")
 
@@ -158,6 +169,7 @@ def test_no_method_gives_the_signal_of_an_exception(monkeypatch: pytest.MonkeyPa
     generator = random.Random(1)
     for _ in range(8):
         classified(loops, scene(generator, 40))
+    classified(loops, crowded())
     assert {name for name, _ in given} >= {*ACTING, "carrier", "judge", "remove"}
     for name, result in given:
         if name in (*ACTING, "remove"):

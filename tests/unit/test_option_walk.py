@@ -55,6 +55,8 @@ def naive(options: bytes, held: int) -> dict[str, object]:
                 dss.append(at)
             elif subtype == 0 and size >= 20 and capable < 0:
                 capable = at
+            elif subtype == 1 and size == 24:
+                marks |= 4  # the MP_JOIN of a third packet (section 3.2, figure 7)
             if not plain:
                 controls.append((at, size))
         at += size
@@ -67,7 +69,7 @@ def some(generator: random.Random) -> bytes:
     """Options up to 40 octets: well-formed ones, padding, lies and noise."""
     made = b""
     while len(made) < 40 and generator.random() < 0.9:
-        shape = generator.randrange(9)
+        shape = generator.randrange(10)
         if shape < 4:
             flags = generator.choice((0, 1, 3, 4, 5, 7, 12, 13, 15, 0x14, 0x1F, 0x0C, 8, 2))
             size = generator.choice(sorted(dss_sizes(flags)))
@@ -83,6 +85,11 @@ def some(generator: random.Random) -> bytes:
             made += bytes([MPTCP, size]) + generator.randbytes(max(0, size - 2))
         elif shape == 6:
             made += bytes([generator.choice((2, 8, 29, 31)), generator.randrange(12)]) + bytes(5)
+        elif shape == 9:
+            size = generator.choice((12, 16, 23, 24, 24, 25, 26))
+            made += bytes([MPTCP, size, generator.choice((0x10, 0x10, 0x20, 0x30))]) + bytes(
+                size - 3
+            )
         elif shape == 7:
             made += b"\x01" * generator.randrange(1, 4)
         else:
@@ -135,19 +142,20 @@ def test_options_are_noted_as_a_naive_walk_does(loops: SimpleNamespace, seed: in
 
 @pytest.mark.parametrize(("words", "length"), [(0, 24), (4, 24), (15, 24), (6, 20)])
 def test_an_impossible_header_is_left_out(loops: SimpleNamespace, words: int, length: int) -> None:
-    """A data offset below 20 octets or beyond the segment gives no header and no options."""
+    """A data offset below 20 octets or beyond the segment gives no header, and stops nothing."""
     segment = bytearray(c.tcp(options=b"\x1e\x03\x20\x01")[:length])
     segment[12] = words << 4
-    with open_capture(c.pcap(c.records(c.ipv4(bytes(segment))), linktype=c.RAW)) as capture:
+    frames = [c.ipv4(each) for each in (bytes(segment), c.tcp(options=b"\x1e\x04\x30\x01"))]
+    with open_capture(c.pcap(c.records(*frames), linktype=c.RAW)) as capture:
         (packets,) = capture.packets()
-        column = {name: array(code, b"\x55" * 8) for name, code in BATCH_COLUMNS.items()}
+        column = {name: array(code, b"\x55" * 16) for name, code in BATCH_COLUMNS.items()}
         count = loops.options.walk(
-            capture.data, 1, packets.tcp, packets.captured, packets.length,
+            capture.data, 2, packets.tcp, packets.captured, packets.length,
             column["head"], column["marks"], column["first_dss"], column["second_dss"],
             column["capable"], column["digest"], array("I", bytes(80)), array("q", bytes(160)),
             array("B", bytes(20)),
         )  # fmt: skip
-        assert (count, column["head"][0], column["marks"][0]) == (0, 0, 0)
+        assert (count, [*column["head"][:2]], [*column["marks"][:2]]) == (1, [0, 24], [0, 1])
         assert column["digest"][0] == 0
         for name in ("first_dss", "second_dss", "capable"):
             assert column[name][0] == -1

@@ -303,10 +303,7 @@ def test_what_the_handshake_tells_needs_no_loop(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_asked_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Infer what no handshake tells, if anything was seen; look where SYN data may be.
-
-    A third packet alone is a hint.
-    """
+    """To infer what no handshake tells of what was seen, and to look where SYN data may be."""
     made = plane(
         halves=7, rows=3, half=[4, 5, 6], flags=[SYN] * 3, length=[2, 2, 2],
         half_isn_from=[UNKNOWN, UNKNOWN, UNSURE, UNSURE, OWN, OWN, UNKNOWN],

@@ -125,11 +125,30 @@ def test_octet_that_was_lost():
         flow.ack(1, dack=41)
         assert says(talk, at=1).failed() == set()
         flow.ack(1, dack=number)
+        talk.tape.wait(1)
+        flow.segment(1)
         found = says(talk, at=1)
         outcome = "fail" if proven else "inconclusive"
         assert found.outcomes(*BEYOND[1], host=1) == [outcome] * 2
         assert found.of(UNMAPPED, 1).why.startswith(f"DATA_ACK {number} (relative), while all data")
         assert proven or found.of(UNMAPPED, 1).why.endswith(f"; {ELSEWHERE}")
+
+
+@pytest.mark.parametrize(("after", "outcome"), [(20, "inconclusive"), (20.001, "fail")])
+def test_capture_that_ends_soon(after, outcome):
+    """The last parts of a segment may be missing where a capture ends, if they are mapped."""
+    talk, flow = begun()
+    flow.data(0, DATA[:10], mapping=talk.mapping(0, DATA, dsn=41, ssn=41))
+    flow.ack(1, dack=81)
+    talk.tape.now -= talk.tape.step
+    talk.tape.wait(after * MILLISECOND)
+    flow.segment(0)
+    found = says(talk, at=1)
+    assert found.outcomes(*BEYOND[1], host=1) == [outcome] * 2
+    assert outcome == "fail" or found.of(UNMAPPED, 1).why.endswith(f"; {acknowledging.UNCERTAIN}")
+    talk.tape.frames.pop()
+    flow.ack(1, dack=82)
+    assert says(talk, at=1).outcomes(*BEYOND[1], host=1) == ["fail"] * 2
 
 
 def early(milliseconds: float) -> Conversation:

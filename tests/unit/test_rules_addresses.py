@@ -335,6 +335,18 @@ def test_wrong_hmac_needs_no_echo():
     assert (ECHO, HOSTS[0]) not in found(silent(3, 9, hmac=bytes(8))[0], at=0)
 
 
+def test_hmac_that_cannot_be_checked_needs_no_echo():
+    """Without both keys nobody knows whether an ADD_ADDR was to be echoed."""
+    talk = Conversation()
+    flow = talk.flow()
+    flow.handshake(missing="third")
+    for _ in range(3):
+        flow.add_addr(1, SHOWN)
+    talk.tape.wait(9)
+    flow.ack(0)
+    assert (ECHO, HOSTS[0]) not in found(talk, at=0)
+
+
 def test_any_echo_will_do():
     """One echo is enough, however late."""
     talk, flow, _ = silent(3, 9)

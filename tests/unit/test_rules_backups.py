@@ -133,7 +133,7 @@ def test_flag_on_either_message_counts(opener):
 
 @pytest.mark.parametrize(
     ("version", "address_id", "outcome"),
-    [(0, 7, "fail"), (0, 9, "not_exercised"), (1, 7, "not_exercised")],
+    [(0, 7, "fail"), (0, 9, "not_exercised"), (0, 5, "not_exercised"), (1, 7, "not_exercised")],
 )
 def test_prio_that_names_an_address(version, address_id, outcome):
     """In version 0 an MP_PRIO with an Address ID is about all subflows that use it."""

@@ -78,6 +78,15 @@ def test_data_that_had_to_be_sent_again():
     assert scene.outcome() == "fail"
 
 
+def test_data_on_its_way_is_no_failure():
+    """Data that was sent once and waits for its ACK does not show that the subflow failed."""
+    scene = by_join()
+    scene.regular.data(0, b"y" * 10)
+    scene.backup.data(0, b"z" * 10)
+    scene.regular.ack(1)
+    assert scene.outcome() == "fail"
+
+
 @pytest.mark.parametrize(("window", "outcome"), [(0, "inconclusive"), (1, "fail")])
 def test_window_that_is_closed(window, outcome):
     """A subflow without window takes no data."""

@@ -7,20 +7,13 @@ import pytest
 from mptcp_oracle.options import MpFail
 from mptcp_oracle.rules.failing import FAIL_ANSWERED, FAIL_DSN, NEW_SUBFLOW, NOT_ACKED, RULES
 from tests.common.conversation import Conversation, Flow, Mapping
-from tests.common.ruling import FAIL, INCONCLUSIVE, PASS, Found, ruling
+from tests.common.ruling import FAIL, GRACE, INCONCLUSIVE, PASS, begun, ruling, told
 from tests.common.tape import ACK, RST
 
-#: Seconds in which an MP_FAIL is answered: a second and three round trips of the handshake.
-GRACE = 1 + 3 * 0.002
 
-
-def begun(version: int = 1, **settings: object) -> tuple[Conversation, Flow]:
-    """A conversation in which both hosts have sent data, and the initiator the DSNs 41 to 50."""
-    talk = Conversation(version=version, **settings)  # type: ignore[arg-type]
-    flow = talk.opened()
-    flow.data(0, b"a" * 40)
-    flow.data(1, b"b" * 60)
-    flow.ack(0)
+def sent(version: int = 1) -> tuple[Conversation, Flow]:
+    """A conversation in which the DSNs 41 to 50 of the initiator are not acknowledged yet."""
+    talk, flow = begun(version=version)
     flow.data(0, b"c" * 10)
     return talk, flow
 
@@ -32,12 +25,6 @@ def fail(flow: Flow, role: int, dsn: int, flags: int = ACK, dack: int | None = N
     return flow.segment(role, flags, option, MpFail(dsn=talk.absolute(1 - role, dsn)))
 
 
-def told(found: Found, requirement: str, role: int) -> str | None:
-    """What the outcome for a host is, if there is any."""
-    verdict = found.get((requirement, role))
-    return None if verdict is None else str(verdict.outcome)
-
-
 # The DSN
 
 
@@ -45,7 +32,7 @@ def told(found: Found, requirement: str, role: int) -> str | None:
 @pytest.mark.parametrize("dsn", [1, 41])
 def test_the_start_of_a_mapping(version: int, dsn: int) -> None:
     """The DSN of an MP_FAIL is that of any mapping that the peer had declared."""
-    talk, flow = begun(version)
+    talk, flow = sent(version)
     fail(flow, 1, dsn)
     name = FAIL_DSN if version else "6824-3.6-mp-fail-dsn"
     for at in (None, 0, 1):
@@ -60,7 +47,7 @@ def test_the_start_of_a_mapping(version: int, dsn: int) -> None:
 )  # fmt: skip
 def test_no_start_of_a_mapping(dsn: int, at: int | None, whole: bool, outcome: str) -> None:
     """Another DSN is wrong where all that its sender got is known."""
-    talk, flow = begun()
+    talk, flow = sent()
     frame = fail(flow, 1, dsn)
     verdict = ruling(talk, RULES, at=at, whole=whole)[FAIL_DSN, 1]
     assert (verdict.outcome, verdict.frames, verdict.subflow) == (outcome, (frame,), 0)
@@ -69,7 +56,7 @@ def test_no_start_of_a_mapping(dsn: int, at: int | None, whole: bool, outcome: s
 
 def test_a_mapping_that_comes_later() -> None:
     """What is declared after the MP_FAIL cannot have failed before."""
-    talk, flow = begun()
+    talk, flow = sent()
     frame = fail(flow, 1, 51)
     flow.data(0, b"d" * 10)
     verdict = ruling(talk, RULES, at=1)[FAIL_DSN, 1]
@@ -102,7 +89,7 @@ def test_numbers_of_which_only_half_is_known() -> None:
 
 def test_the_answer_may_have_any_dsn() -> None:
     """Only MP_FAILs that answer none have to name what failed: the first, and those on RSTs."""
-    talk, flow = begun()
+    talk, flow = sent()
     fail(flow, 1, 41)
     fail(flow, 0, 7)
     assert told(ruling(talk, RULES, at=0), FAIL_DSN, 0) is None
@@ -116,7 +103,7 @@ def test_the_answer_may_have_any_dsn() -> None:
 
 def test_failed_data_acknowledged() -> None:
     """A DATA_ACK of what failed, and never came again, is wrong where all that came is known."""
-    talk, flow = begun()
+    talk, flow = sent()
     first = fail(flow, 1, 41, dack=41)
     frame = flow.ack(1, dack=42)
     verdict = ruling(talk, RULES, at=1)[NOT_ACKED, 1]
@@ -129,7 +116,7 @@ def test_failed_data_acknowledged() -> None:
 
 def test_failed_data_not_acknowledged() -> None:
     """DATA_ACKs up to it, and those before the MP_FAIL, are right."""
-    talk, flow = begun()
+    talk, flow = sent()
     flow.ack(1, dack=51)
     fail(flow, 1, 41, dack=41)
     flow.ack(1, dack=41)
@@ -139,7 +126,7 @@ def test_failed_data_not_acknowledged() -> None:
 @pytest.mark.parametrize("again", ["tcp before", "tcp after", "remap", "other", "before"])
 def test_failed_data_that_came_again(again: str) -> None:
     """Data that came a second time may be acknowledged, but for what TCP had sent again before."""
-    talk, flow = begun()
+    talk, flow = sent()
     other = talk.joined()
     if again == "tcp before":
         flow.data(0, b"c" * 10, dsn=41, seq=41)
@@ -159,7 +146,7 @@ def test_failed_data_that_came_again(again: str) -> None:
 
 def test_failed_data_that_may_have_come_unseen() -> None:
     """Signs of a path that was not captured leave a doubt."""
-    talk, flow = begun()
+    talk, flow = sent()
     with talk.lost():
         flow.data(0, b"d" * 10)
     flow.data(0, b"e" * 10)
@@ -170,7 +157,7 @@ def test_failed_data_that_may_have_come_unseen() -> None:
 
 def test_data_acks_after_the_fallback() -> None:
     """Once the peer's infinite mapping has come, another requirement is about DATA_ACKs."""
-    talk, flow = begun()
+    talk, flow = sent()
     fail(flow, 1, 41, dack=41)
     flow.data(0, b"e" * 5, mapping=Mapping(dsn=51, ssn=51, dll=0))
     flow.ack(1, dack=56)
@@ -183,7 +170,7 @@ def test_data_acks_after_the_fallback() -> None:
 @pytest.mark.parametrize(("seconds", "outcome"), [(GRACE, INCONCLUSIVE), (GRACE + 1e-6, FAIL)])
 def test_an_unanswered_fail(seconds: float, outcome: str) -> None:
     """A host that goes on for a second and three round trips without MP_FAIL is wrong."""
-    talk, flow = begun()
+    talk, flow = sent()
     frame = fail(flow, 1, 41, dack=41)
     first = flow.ack(0)
     talk.tape.wait(seconds - 0.002)
@@ -198,7 +185,7 @@ def test_an_unanswered_fail(seconds: float, outcome: str) -> None:
 
 def test_a_fail_with_an_infinite_mapping_for_answer() -> None:
     """An infinite mapping shows that the MP_FAIL was heard; MP_FAIL has to come all the same."""
-    talk, flow = begun()
+    talk, flow = sent()
     frame = fail(flow, 1, 41, dack=41)
     first = flow.data(0, b"e" * 5, mapping=Mapping(dsn=51, ssn=51, dll=0))
     verdict = ruling(talk, RULES, at=0)[FAIL_ANSWERED, 0]
@@ -208,7 +195,7 @@ def test_a_fail_with_an_infinite_mapping_for_answer() -> None:
 @pytest.mark.parametrize("before", [False, True])
 def test_an_answered_fail(before: bool) -> None:
     """MP_FAIL in the other direction answers, also if both crossed."""
-    talk, flow = begun()
+    talk, flow = sent()
     if before:
         fail(flow, 0, 1, dack=1)
     fail(flow, 1, 41, dack=41)
@@ -221,7 +208,7 @@ def test_an_answered_fail(before: bool) -> None:
 @pytest.mark.parametrize("case", ["reset", "other subflow", "version 0", "answered by rst"])
 def test_no_answer_is_due(case: str) -> None:
     """An MP_FAIL on a RST, or beside another subflow, or of version 0, needs none."""
-    talk, flow = begun(0 if case == "version 0" else 1)
+    talk, flow = sent(0 if case == "version 0" else 1)
     if case == "other subflow":
         talk.joined()
     fail(flow, 1, 41, RST | ACK if case == "reset" else ACK)
@@ -233,17 +220,19 @@ def test_no_answer_is_due(case: str) -> None:
     assert told(ruling(talk, RULES, at=0), FAIL_ANSWERED, 0) is None
 
 
-@pytest.mark.parametrize(("end", "due"), [("rst", True), ("fins", True), ("fin", False)])
+@pytest.mark.parametrize(
+    ("end", "due"),
+    [("rst", True), ("fins", True), ("fin of 0", False), ("fin of 1", False)],
+)
 def test_other_subflows_that_have_ended(end: str, due: bool) -> None:
     """What was reset, or ended by both hosts, is no other subflow."""
-    talk, flow = begun()
+    talk, flow = sent()
     other = talk.joined()
     if end == "rst":
         other.rst(1)
-    else:
-        other.fin(1)
-        if end == "fins":
-            other.fin(0)
+    for role in (0, 1):
+        if end in ("fins", f"fin of {role}"):
+            other.fin(role)
     fail(flow, 1, 41)
     talk.tape.wait(3)
     flow.ack(0)
@@ -257,7 +246,7 @@ def rejoined(
     *, infinite: bool = False, opener: int = 0, beside: bool = False, apart: float = 0.1
 ) -> tuple[Conversation, int, int]:
     """A RST with MP_FAIL, a new subflow, data on it; the frames of RST and data."""
-    talk, flow = begun()
+    talk, flow = sent()
     if beside:
         talk.joined()
     frame = fail(flow, 1, 41, RST | ACK)
@@ -293,7 +282,7 @@ def test_new_subflows_that_are_free(fields: dict[str, float]) -> None:
 
 def test_a_new_subflow_without_data() -> None:
     """Without data nothing is mapped, and nothing said."""
-    talk, flow = begun()
+    talk, flow = sent()
     fail(flow, 1, 41, RST | ACK)
     talk.joined()
     assert told(ruling(talk, RULES, at=0), NEW_SUBFLOW, 0) is None
@@ -302,7 +291,7 @@ def test_a_new_subflow_without_data() -> None:
 @pytest.mark.parametrize("version", [0, 1])
 def test_the_same_in_version_0(version: int) -> None:
     """Version 0 has the same requirement."""
-    talk, flow = begun(version)
+    talk, flow = sent(version)
     fail(flow, 1, 41, RST | ACK)
     talk.joined().data(0, b"c" * 10, dsn=41)
     name = NEW_SUBFLOW if version else "6824-3.6-new-subflow-infinite-mapping"

@@ -13,18 +13,8 @@ from mptcp_oracle.rules.falling import (
     RULES,
 )
 from tests.common.conversation import Conversation, Flow, Mapping
-from tests.common.ruling import FAIL, INCONCLUSIVE, PASS, Found, ruling
+from tests.common.ruling import FAIL, INCONCLUSIVE, PASS, begun, ruling, told
 from tests.common.tape import ACK, PSH, Tape
-
-
-def begun(version: int = 1, **settings: object) -> tuple[Conversation, Flow]:
-    """A conversation in which both hosts have sent data, and acknowledged it."""
-    talk = Conversation(version=version, **settings)  # type: ignore[arg-type]
-    flow = talk.opened()
-    flow.data(0, b"a" * 40)
-    flow.data(1, b"b" * 60)
-    flow.ack(0)
-    return talk, flow
 
 
 def endless(flow: Flow, role: int, octets: int = 10) -> int:
@@ -37,12 +27,6 @@ def endless(flow: Flow, role: int, octets: int = 10) -> int:
 def plain(flow: Flow, role: int, octets: int = 10) -> int:
     """Data without options; its frame."""
     return flow.segment(role, ACK | PSH, payload=b"p" * octets)
-
-
-def told(found: Found, requirement: str, role: int) -> str | None:
-    """What the outcome for a host is, if there is any."""
-    verdict = found.get((requirement, role))
-    return None if verdict is None else str(verdict.outcome)
 
 
 @pytest.mark.parametrize("at", [None, 0, 1])
@@ -69,7 +53,7 @@ def test_nothing_is_said_without_a_fallback() -> None:
 
 def test_version_0_needs_no_last_mapping_here() -> None:
     """Version 0 has the same rules but for the last mapping."""
-    talk, flow = begun(0)
+    talk, flow = begun(version=0)
     endless(flow, 0)
     flow.segment(1)
     found = ruling(talk, RULES, at=0)
@@ -196,7 +180,7 @@ def test_what_may_be_on_other_subflows() -> None:
 @pytest.mark.parametrize("version", [0, 1])
 def test_a_mapping_after_an_infinite_one(version: int) -> None:
     """New data under a mapping that ends is wrong at any vantage."""
-    talk, flow = begun(version)
+    talk, flow = begun(version=version)
     first = endless(flow, 0)
     plain(flow, 0)
     frame = flow.data(0, b"g" * 5, dsn=61, dack=None)

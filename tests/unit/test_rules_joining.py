@@ -274,6 +274,7 @@ def test_copies_behind_a_translator():
     """One join captured twice is told from two by the tap at the joiner alone."""
     assert forms(nested()).outcome(NONCE[1], 0) == "inconclusive"
     assert forms(nested()).outcome(SINGLE_USE[1], 1) == "inconclusive"
+    assert forms(nested()).failed() == set()
     assert "translator" in forms(nested()).of(NONCE[1], 0).why
     assert forms(nested(), at=0).outcome(NONCE[1], 0) == "fail"
     assert forms(nested(), at=1).outcome(NONCE[1], 0) == "inconclusive"
@@ -478,7 +479,9 @@ def test_id_that_was_removed_between(removed, host, outcome):
     talk.flows[0].remove_addr(host, *removed)
     talk.tape.wait(1)
     talk.flow(address_ids=(3, 0), nonces=(1, 2)).join_syn()
-    assert names(talk, at=0).outcome(UNIQUE[1], 0) == outcome
+    found = names(talk, at=0)
+    assert found.outcome(UNIQUE[1], 0) == outcome
+    assert found.of(UNIQUE[1], 0).seen == (2 if outcome == "pass" else 1)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -157,7 +157,6 @@ def test_checksums_as_agreed(version, checksum):
 @pytest.mark.parametrize("version", [0, 1])
 def test_checksum_missing(version, host):
     """A mapping without checksum is wrong, and so is the Length of its DSS.
-
     The initiator's third packet shows that it knows, the listener's own SYN/ACK does.
     """
     talk, flow = begun(version=version, checksum=True)
@@ -175,7 +174,6 @@ def test_checksum_missing(version, host):
 @pytest.mark.parametrize("host", [0, 1])
 def test_checksum_unasked(host, at):
     """A checksum that nobody asked for is wrong.
-
     Whether the listener was asked it knows better than any tap but its own.
     """
     talk, flow = begun()

@@ -69,7 +69,7 @@ def test_withdrawn_in_use(version, role, here):
     assert what.failed() == {(BY_FIN[version], HOSTS[role])}
     verdict = what.of(BY_FIN[version], role)
     assert (verdict.severity, verdict.frames, verdict.subflow) == ("violation", (frame,), 1)
-    assert "sends on it 2.0 s later" in verdict.why
+    assert "sends on it 2.0 s later, and the peer 2.0 s" in verdict.why
     assert what.outcome(BY_FIN[version], 1 - role) == "not_exercised"
     for claims in ({"at": role, "whole": False}, {"at": 1 - role}, {}):
         assert found(talk, **claims).outcome(BY_FIN[version], role) == "inconclusive"

@@ -74,21 +74,31 @@ def test_join_to_the_port_in_use(version, opener):
     assert found(talk, whole=False).outcomes(PORT[version], host=opener) == ["pass"]
 
 
-def test_ports_that_are_known_otherwise():
+@pytest.mark.parametrize("opener", [0, 1])
+def test_ports_that_are_known_otherwise(opener):
     """The initial port, those of subflows that the peer opened, and announced ports are right."""
     talk, flow = opened()
-    other = talk.joined(ports=(40_001, 81), opener=0)
-    other.add_addr(1, SHOWN)
-    talk.joined(ports=(40_002, 82), opener=1)
-    other.add_addr(1, SHOWN, port=83)
-    for port in (80, 81, 82, 83):
-        join(talk, port=port)
-    what = found(talk, at=0)
+    peer = 1 - opener
+    other = talk.joined(ports=(81, 81), opener=opener)
+    first = flow.add_addr(peer, SHOWN, port=83)
+    last = other.add_addr(peer, SHOWN)
+    talk.joined(ports=(82, 82), opener=peer)
+    for port in (flow.ends[peer][1], 81, 82, 83):
+        join(talk, port=port, opener=opener)
+    what = found(talk, at=opener)
     assert what.failed() == set()
-    assert what.of(PORT[1], 0).seen == 4
-    join(talk, port=84)
-    assert found(talk, at=0).outcome(PORT[1], 0) == "fail"
-    assert flow.next[0] == 1
+    assert what.of(PORT[1], opener).seen == 4
+    frame = join(talk, port=84, opener=opener)
+    assert found(talk, at=opener).of(PORT[1], opener).frames == (last, frame) != (first, frame)
+
+
+def test_last_announcement_is_shown():
+    """Of several ADD_ADDRs without a port the last one before the SYN is evidence."""
+    talk, flow = opened()
+    flow.add_addr(1, SHOWN)
+    told = talk.joined().add_addr(1, SHOWN)
+    frame = join(talk, port=81)
+    assert found(talk, at=0).of(PORT[1], 0).frames == (told, frame)
 
 
 def test_port_of_an_earlier_join_is_not_known_from_it():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from array import array
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -165,6 +166,20 @@ def test_streams_and_numbers_are_those_of_the_account(loops: SimpleNamespace, se
     for _ in range(4):
         segments = some(generator, 60, generator.choice((1, 1, 2, 4)))
         check(Located(loops, segments), segments)
+
+
+@pytest.mark.parametrize("ahead", [-2, -1, 0, 1, 65534, 65535, 65536])
+def test_only_an_answer_to_the_syn_confirms_it(loops: SimpleNamespace, ahead: int) -> None:
+    """A SYN stands once a SYN/ACK took it and nothing, some or all of what may be on it."""
+    client, server = (FOUR[0], 40_000), (FOUR[1], 80)
+    answer = Segment(source=server, destination=client, flags=SYN | ACK, seq=700, ack=51)
+    segments = [
+        answer,
+        Segment(source=client, destination=server, flags=SYN, seq=50),
+        replace(answer, ack=51 + ahead),
+    ]
+    flows = check(Located(loops, segments), segments)
+    assert [flow.stands for flow in flows.all] == [0 <= ahead < 65536]
 
 
 def account(segments: list[Segment]) -> Flows:

@@ -528,6 +528,9 @@ def test_an_octet_by_its_number() -> None:
         [each.frame for each in found.announced] == [each.frame for each in found.carried] == [17]
     )
     assert lookups.octet(made, one, 0, -200).absolute == WIDE - 100
+    assert [each.frame for each in lookups.octet(made, one, 0, 5).carried] == [14, 15, 18, 21]
+    assert [each.frame for each in lookups.octet(made, one, 0, 8).carried] == [14, 15, 18, 21]
+    assert [each.frame for each in lookups.octet(made, one, 0, 101).carried] == [20, 21]
 
 
 def test_rows_of_frames() -> None:
