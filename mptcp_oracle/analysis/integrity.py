@@ -93,9 +93,7 @@ class Integrity:
         found = self._pseudo.get(half >> 1)
         if found is None:
             ends = (self.trace.wire.endpoint(half), self.trace.wire.endpoint(half ^ 1))
-            found = sum(
-                crypto.ones_sum(ipaddress.ip_address(end.address).packed) for end in ends
-            )
+            found = sum(crypto.ones_sum(ipaddress.ip_address(end.address).packed) for end in ends)
             self._pseudo[half >> 1] = found
         return found
 

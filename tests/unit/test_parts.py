@@ -346,7 +346,7 @@ def test_parts_can_be_chosen_and_looked_up_by_row() -> None:
 
 
 def test_probes_and_what_repeats_them_alone() -> None:
-    """A probe is one by its class, and so is one octet sent again that no earlier segment carried."""
+    """A probe is one by its class; so is one octet sent again that no segment carried."""
     again, probe, new = (
         CLASSES.index(name) for name in ("tcp_retransmission", "zero_window_probe", "first_seen")
     )
