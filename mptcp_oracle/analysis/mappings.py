@@ -160,11 +160,9 @@ def _conflicts(table: MappingTable) -> Array:
     run[1:] = np.cumsum((halves[1:] != halves[:-1]) | (deltas[1:] != deltas[:-1]))
     result = np.zeros(len(half), np.bool_)
     bounds = halves.searchsorted(np.arange(ground.wire.halves.rows + 1))
-    order, begins = (column(each) for each in (ground.plane.map_order, ground.plane.map_first))
     for name in np.unique(halves):
         at, to = bounds[name], bounds[name + 1]
-        mine = order[begins[name] : begins[name + 1]]
-        mine = mine[octets[mine] > 0]
+        mine = np.flatnonzero((half == name) & (octets > 0))
         first = at + high[at:to].searchsorted(start[mine], side="right")
         last = at + low[at:to].searchsorted(start[mine] + octets[mine]) - 1
         mine, first, last = (values[first <= last] for values in (mine, first, last))
