@@ -69,7 +69,6 @@ FILES = (
     "tests/unit/test_fact_objects.py",
     "tests/unit/test_table_columns.py",
     "tests/unit/test_trace_face.py",
-    "tests/unit/test_tables_generated.py",
     "tests/property/test_dataplane_loops.py",
     "tests/unit/test_golden_facts.py",
     "tests/unit/test_generated_facts.py",

@@ -301,6 +301,8 @@ def test_observations_without_data() -> None:
     assert [(fact["value"], fact["octets"], fact["share"]) for fact in facts[1:]] == [
         (True, 1, 1.0), (True, 2, None), (True, 3, 3.0),
     ]  # fmt: skip
+    few = trace(totals=array("q", [0] * 20 + [1] * 4))
+    assert [fact["value"] for fact in described.observations(few, one)][1:] == [True] * 3
 
 
 @pytest.mark.parametrize(

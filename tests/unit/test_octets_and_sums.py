@@ -300,6 +300,7 @@ def columns_of(mappings: list[dict[str, int]], rows: int) -> Any:
         ([{}, {"checksum": 8}, {}, {"checksum": 8}, {"checksum": 7}], [2, 3]),
         ([{}, {"start": 2}, {"start": 2, "dsn": 7}, {"start": 2}], [3]),
         ([{}, {}, {"start": 2}, {"start": 3}, {"start": 3}], [1, 4]),
+        ([{}, {"dsn": 9}, {"start": 2, "dsn": 7}, {"start": 2}], []),
     ],
 )
 def test_which_mappings_repeat_others(changes: list[dict[str, int]], repeats: list[int]) -> None:
@@ -420,8 +421,10 @@ def observed(
     counted = array("q", [0] * (8 * 2 * flows))
     for name, number in octets.items():
         counted[8 * role + CLASSES.index(name)] = number
-    totals, spread = array("q", [0] * 16), array("q", [0] * 128)
+    # What other directions have is nothing of this one.
+    totals, spread = array("q", [999_999] * 16), array("q", [999] * 128)
     direction = 2 + role
+    spread[32 * direction : 32 * direction + 32] = array("q", [0] * 32)
     totals[4 * direction : 4 * direction + 4] = array("q", [shared, behind, backup, 777])
     for bucket, number in (lags or {}).items():
         spread[32 * direction + bucket] = number
@@ -474,10 +477,12 @@ def test_what_is_said_of_a_scheduler(
     assert why is None or found.why == why
 
 
-def test_numbers_beside_an_observation() -> None:
+@pytest.mark.parametrize("role", [0, 1])
+def test_numbers_beside_an_observation(role: int) -> None:
     """Shares of the new octets, and the lags of copies by the binary logarithm."""
+    lags = {0: 4, 1: 5, 5: 6, 31: 7}
     found, _, _ = observed(
-        first_seen=50_000, shared=12_500, behind=5_000, backup=70, lags={0: 4, 1: 5, 5: 6, 31: 7}
+        role, first_seen=50_000, shared=12_500, behind=5_000, backup=70, lags=lags
     )
     assert (found.share, found.reordered, found.on_backup) == (0.25, 0.1, 70)
     assert found.lags == ((0, 4), (2, 5), (32, 6), (1 << 31, 7))

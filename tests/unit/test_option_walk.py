@@ -98,15 +98,8 @@ def some(generator: random.Random) -> bytes:
     return made + b"\x01" * (-len(made) % 4)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_options_are_noted_as_a_naive_walk_does(loops: SimpleNamespace, seed: int) -> None:
-    """Marks, both DSS, MP_CAPABLE and every control option are where the naive walk finds them."""
-    generator = random.Random(seed)
-    headers = [some(generator) for _ in range(250)]
-    held = [
-        generator.randrange(len(each) + 1) if generator.random() < 0.3 else len(each)
-        for each in headers
-    ]
+def check(loops: SimpleNamespace, headers: list[bytes], held: list[int]) -> None:
+    """All that is noted of headers with these options, of which so much was captured, is naive."""
     records = [
         c.cut(c.Record(octets=c.ipv4(c.tcp(options=each))), 40 + kept)
         if kept < len(each) else c.Record(octets=c.ipv4(c.tcp(b"data", options=each)))
@@ -138,6 +131,26 @@ def test_options_are_noted_as_a_naive_walk_does(loops: SimpleNamespace, seed: in
     assert n == len(headers)
     for row, (options, kept) in enumerate(zip(headers, held, strict=True)):
         assert found[row] == naive(options, kept), (row, options.hex(), kept)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_options_are_noted_as_a_naive_walk_does(loops: SimpleNamespace, seed: int) -> None:
+    """Marks, both DSS, MP_CAPABLE and every control option are where the naive walk finds them."""
+    generator = random.Random(seed)
+    headers = [some(generator) for _ in range(250)]
+    held = [
+        generator.randrange(len(each) + 1) if generator.random() < 0.3 else len(each)
+        for each in headers
+    ]
+    check(loops, headers, held)
+
+
+def test_headers_may_be_cut_anywhere(loops: SimpleNamespace) -> None:
+    """Behind each octet of kinds, lengths and bodies the capture may have ended."""
+    prio, ack = b"\x1e\x04\x50\x00", b"\x1e\x08\x20\x01" + bytes(4)
+    fills = (prio * 3, ack + prio, b"\x01\x01" + ack + b"\x01\x01", prio + b"\x05\x02\x1e\x06")
+    pairs = [(each, kept) for each in fills for kept in range(len(each) + 1)]
+    check(loops, [each for each, _ in pairs], [kept for _, kept in pairs])
 
 
 @pytest.mark.parametrize(("words", "length"), [(0, 24), (4, 24), (15, 24), (6, 20)])

@@ -153,11 +153,16 @@ def options(file: File, generator: random.Random) -> tuple[bytes, int, int]:
             body = file.pack("I", value)
             direction = {1: 1, 2: 2}.get(value % 4, direction)
         made += file.pack("HH", code, size) + body + bytes(-size % 4)
-    end = generator.choice(("none", "none", "end", "broken", "rest"))
+    end = generator.choice(("none", "none", "end", "broken", "long"))
     if end == "end":
         made += file.pack("HH", 0, 0) + file.pack("HH", 1, 4) + bytes(4)
     elif end == "broken":
         made += file.pack("HH", generator.choice((1, 2)), generator.choice((1, 4, 999)))
+        marks |= BAD_OPTIONS
+    elif end == "long":
+        left = 4 * generator.randrange(1, 5)
+        made += file.pack("HH", generator.choice((1, 2)), left + generator.randrange(1, 30))
+        made += bytes(left)
         marks |= BAD_OPTIONS
     return made, marks, direction
 
@@ -231,7 +236,9 @@ def blocks(generator: random.Random) -> File:
             file.frame(begin + (12 if kind == 3 else 28), 0, 0, last, BAD, 0, 0, 0)
         else:
             block(
-                file, generator.choice((4, 7, 8, 10, 0x777, 0xBAC)), bytes(generator.randrange(9))
+                file,
+                generator.choice((0, 4, 7, 8, 10, 0x777, 0xBAC)),
+                bytes(generator.randrange(9)),
             )
     end = len(file.data)
     tail = generator.choice(

@@ -155,6 +155,21 @@ def test_own_token_between_new_addresses(at):
     assert found.of(TOKEN[1], 0).frames == (frame,)
 
 
+@pytest.mark.parametrize("opener", [0, 1])
+@pytest.mark.parametrize("known", [0, 1])
+def test_own_token_from_or_to_a_known_address(opener, known):
+    """One address of the initial subflow at its right end tells who sent the joiner's own token."""
+    talk = Conversation()
+    talk.opened()
+    ends = list(NEW)
+    ends[known] = ("10.0.0.1", "10.0.0.2")[known]
+    flow = talk.flow(opener=opener, addresses=(ends[0], ends[1]), ports=(50_000, 81))
+    frame = flow.join_syn(token=talk.token[opener])
+    found = said(talk, RULES, whole=False)
+    assert found.failed() == {(TOKEN[1], NAMES[opener])}
+    assert found.of(TOKEN[1], opener).frames == (frame,)
+
+
 @pytest.mark.parametrize(
     ("missing", "lacking"),
     [("synack", "not known from that host itself"), ("", "another key")],

@@ -361,6 +361,8 @@ def test_a_fast_close_with_another_key() -> None:
     (note,) = tale.connection.notes
     assert (note.code, note.count, note.frame) == ("fastclose-key", 2, 100)
     assert note.text == f"MP_FASTCLOSE with key {A:016x}, the receiver's is {B:016x}"
+    tale = Tale((0, ACK, MpFastclose(key=B + 1)), (1, ACK, MpFastclose(key=A - 1)))
+    assert (tale.tell(), tale.connection.state) == ([], "open")
     tale = Tale((0, ACK, MpFastclose(key=A)), keys=(A, None))
     assert tale.tell() == [(0, 0, "end")]
 
