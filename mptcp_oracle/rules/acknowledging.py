@@ -74,7 +74,7 @@ def _beyond(case: Case, role: int, row: int, number: int, reached: int) -> None:
         received = missing(case, role, data=data, up_to=number)
         sent = missing(case, 1 - role, data=data, up_to=number)
         unmapped = early = either(received, sent)
-        if soon <= JITTER or _unclear(case, 1 - role, row, reached, number):
+        if soon <= JITTER or _unclear(case, 1 - role, row, number):
             unmapped = early = UNCERTAIN
         elif later is not None and sent:
             unmapped = received or IN_FLIGHT
@@ -86,8 +86,8 @@ def _beyond(case: Case, role: int, row: int, number: int, reached: int) -> None:
             case.wrong(requirement, role, row, why=why)
 
 
-def _unclear(case: Case, role: int, row: int, low: int, high: int) -> bool:
-    """Whether data ``[low, high)`` of a host may have been there all the same.
+def _unclear(case: Case, role: int, row: int, high: int) -> bool:
+    """Whether data of a host, up to a DSN, may have been there all the same.
 
     It may if a mapping gives octets other DSNs than they had; and if it is mapped, and the capture
     ends before the last parts of a segment that offload cut.
@@ -97,11 +97,23 @@ def _unclear(case: Case, role: int, row: int, low: int, high: int) -> bool:
     last = int(trace.ground.column("time")[-1]) - case.time(row) <= JITTER
     for subflow in case.subflows:
         half = subflow.halves[role]
+        # By their first subflow sequence numbers.
         mine = column(order)[first[half] : first[half + 1]]
-        mine = mine[(table.dsn[mine] < high) & (table.dsn_end[mine] > low)]
-        if table.conflict[mine].any() or (last and (table.dsn_end[mine] >= high).any()):
+        if _contradicted(table.start[mine], table.octets[mine], table.dsn[mine]):
+            return True
+        if last and ((table.dsn[mine] < high) & (table.dsn_end[mine] >= high)).any():
             return True
     return False
+
+
+def _contradicted(start: Array, octets: Array, dsn: Array) -> bool:
+    """Whether any of some mappings, by their starts, gives an octet another DSN than another."""
+    import numpy as np
+
+    some = octets > 0
+    start, octets, delta = start[some], octets[some], (dsn - start)[some]
+    top = np.maximum.accumulate(start + octets)
+    return bool(((start[1:] < top[:-1]) & (delta[1:] != delta[:-1])).any())
 
 
 def decreasing(context: Context) -> None:

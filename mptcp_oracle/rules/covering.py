@@ -54,7 +54,7 @@ def covered(context: Context) -> None:
 
     ground = context.trace.ground
     length, kind = ground.column("length"), ground.column("kind")
-    rows = np.flatnonzero((length > 0) & (kind > 0) & (ground.column("flags") & (SYN | RST) == 0))
+    rows = np.flatnonzero((length > 0) & (ground.column("flags") & (SYN | RST) == 0))
     rows = rows[in_use(context, rows)]
     bare = kind[rows] & UNMAPPED > 0
     keep(context, COVERED, rows[~bare])

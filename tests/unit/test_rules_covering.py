@@ -7,7 +7,7 @@ import pytest
 from mptcp_oracle.rules import covering
 from tests.common.conversation import Conversation, Flow, Mapping
 from tests.common.joinery import HOSTS, Said, cut, damaged, said
-from tests.common.tape import ACK, PSH
+from tests.common.tape import ACK, PSH, SYN
 
 COVERED = {1: "8684-3.3.1-21", 0: "6824-3.3.1-24"}
 EVERY = {1: "8684-3.7-02", 0: "6824-3.6-01"}
@@ -189,7 +189,9 @@ def test_mptcp_goes_on_for_the_receiver(later, outcome):
     else:
         flow.segment(1, ACK)
     flow.segment(1, ACK)
-    assert says(talk, at=0).outcome(COVERED[1], 0) == outcome
+    found = says(talk, at=0)
+    assert found.outcome(COVERED[1], 0) == outcome
+    assert found.of(COVERED[1], 0).unseen == (not later)
 
 
 def test_payload_after_a_checksum_failure():
@@ -250,3 +252,15 @@ def test_mapping_from_another_world():
     talk.tape.wait(9)
     flow.ack(1, dack=41)
     assert says(talk, at=0).outcome(COVERED[1], 0) == "pass"
+
+
+def test_plain_tcp_beside_it():
+    """A stream without MPTCP in the same capture is nobody's."""
+    talk, _ = begun()
+    plain = talk.flow()
+    plain.segment(0, SYN)
+    plain.segment(1, SYN | ACK)
+    plain.segment(0, ACK | PSH, payload=DATA)
+    found = says(talk, at=0)
+    assert [found.of(COVERED[1], host).seen for host in (0, 1)] == [1, 1]
+    assert [found.of(COVERED[1], host).unseen for host in (0, 1)] == [0, 0]
