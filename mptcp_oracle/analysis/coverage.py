@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mptcp_oracle.analysis.dataplane import CLASSES
 from mptcp_oracle.analysis.ground import Ground
 from mptcp_oracle.analysis.ordering import FAR, blocks, grouped, highest
-from mptcp_oracle.analysis.parts import column, has_bit
+from mptcp_oracle.analysis.parts import column, has_bit, probes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +67,7 @@ class Coverage:
         carried: By block of rows: where data was carried first, half by half, in capture order.
         top: By direction: one past the highest DSN that anything carried or mapped to a DATA_FIN.
         whole: By direction: one past the last octet before the first one that nothing carried.
+        exact: By direction: whether it is known when everything was carried, and not only whether.
     """
 
     def __init__(self, ground: Ground) -> None:
@@ -77,6 +78,7 @@ class Coverage:
         self.carried = [self._carried(block) for block in blocks(ground.wire.segments.rows)]
         self.top = np.ones(self.directions, np.int64)
         self.whole = np.ones(self.directions, np.int64)
+        self.exact = np.ones(self.directions, np.bool_)
         self._at = self._by_row()
 
     @cached_property
@@ -105,8 +107,6 @@ class Coverage:
         rows = block.start + np.flatnonzero(kind[block] & (1 << FIRST_SEEN))
         rows = rows[grouped(half[rows], ground.wire.halves.rows)]
         low, high = column(plane.pieces["start"]), column(plane.pieces["end"])
-        if not len(low):
-            rows = rows[:0]
         piece = ground.column("piece")[rows]
         start = ground.column("sequence")[rows]
         end = start + ground.column("length")[rows]
@@ -117,7 +117,7 @@ class Coverage:
         if whole.all():
             return plain.sound()
         parts = ground.parts_of(np.sort(rows[~whole]))
-        parts = parts.where((parts.kind == FIRST_SEEN) & (parts.mapping >= 0))
+        parts = parts.where(parts.kind == FIRST_SEEN)
         low, high = parts.start + parts.delta, parts.end + parts.delta
         cut = Pieces(parts.row.astype(np.int32), half[parts.row], parts.start, low, high)
         both = Pieces.joined((plain.where(whole), cut))
@@ -177,7 +177,8 @@ class Coverage:
         ground = self.ground
         rows = np.flatnonzero(ground.column("kind") & ~np.uint8(1 << FIRST_SEEN))
         parts = ground.parts_of(rows[np.isin(ground.direction[rows], directions)])
-        parts = parts.where((parts.mapping >= 0) & ((parts.kind == RESENT) | (parts.kind < 0)))
+        some = (parts.mapping >= 0) & ~probes(ground.plane, parts)
+        parts = parts.where(some & ((parts.kind == RESENT) | (parts.kind < 0)))
         low, high = parts.start + parts.delta, parts.end + parts.delta
         row = np.zeros(len(low), np.int32)
         return Pieces(row, ground.column("half")[parts.row], parts.start, low, high).sound()
@@ -191,6 +192,8 @@ class Coverage:
         if len(broken := np.unique(runs.direction[runs.gap])):
             pieces.append(self._others(broken))
             runs = Runs(self.ground, pieces)
+        for vague in pieces[len(self.carried) + 1 :]:
+            self.exact[self.ground.half_direction[vague.half]] = False
         first = np.searchsorted(runs.direction, np.arange(self.directions + 1))
         some = first[1:] > first[:-1]
         self.top[some] = runs.reached[first[1:][some] - 1]

@@ -227,7 +227,7 @@ def _compared(
     size = octets
     for which, begin in ((row, start), (first, origin)):
         held = ground.column("captured")[which] - (begin - ground.column("sequence")[which])
-        size = np.clip(size, 0, held)
+        size = np.minimum(size, np.maximum(held, 0))
     one, other = _offset(ground, row, start), _offset(ground, first, origin)
     differs = _differ(np.frombuffer(ground.wire.capture.data, np.uint8), one, other, size)
     return Repeats(number, row, start, first, origin, octets, size, differs)

@@ -168,6 +168,8 @@ def cut_by_class(plane: DataPlane, parts: Parts) -> Parts:
     of_row, low, high, of_split = (
         column(values) for values in plane.splits.of("row", "start", "end", "kind")
     )
+    mine = np.isin(of_row, parts.row)
+    of_row, low, high, of_split = of_row[mine], low[mine], high[mine], of_split[mine]
     split = np.isin(parts.row, of_row)
     plain = parts.where(~split)
     plain = Parts(

@@ -277,10 +277,17 @@ def acknowledgment(
     connection = draft.connections[draft.subflows[subflow].connection]
     relative = said(draft, connection.number, host) if data_ack is None else data_ack
     last = list(_half(draft, subflow, host))[-1]
+    # The right edge of the window stays where it was.
+    edges = [
+        sent.data_ack + sent.window
+        for sent in _of(draft, connection.number, host)
+        if sent.data_ack is not None
+    ]
     return replace(
         last,
         sequence=next_sequence(draft, subflow, host),
         ack=heard(draft, subflow, host),
+        window=min(65_535, max([last.window, *(edge - relative for edge in edges)])),
         flags=ACK,
         options=(dss(draft, host, connection, None, data_ack=relative), *options),
         payload=b"",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from mptcp_oracle.analysis.entities import ROLES, Subflow
 from mptcp_oracle.analysis.signals import FIN, RST
 from mptcp_oracle.constants import Subtype
@@ -182,7 +184,7 @@ class Abort:
         for subflow in flows:
             if self.ends[subflow][role].rst is not None:
                 case.right(requirement, role)
-            elif self._taken():
+            elif self._taken:
                 self._not_reset(requirement, subflow, role)
             else:
                 why = "whether TCP accepted the segment with MP_FASTCLOSE is not known"
@@ -218,6 +220,7 @@ class Abort:
             why = f"the capture ends before a RST of the {name} on subflow {subflow.id}"
             case.unseen(requirement, role, self.row, why=why)
 
+    @cached_property
     def _taken(self) -> bool:
         """Whether the segment with MP_FASTCLOSE was one that TCP accepts.
 
@@ -239,31 +242,35 @@ class Abort:
         why = f"new data after the MP_FASTCLOSE of frame {case.frame(self.row)}"
         end = columns["sequence"][self.row] + self.signal.payload
         newest = end >= progress.end(half, self.row)
-        for row in progress.rows(half, after=self.row).tolist():
-            if not columns["length"][row] or columns["flags"][row] & RST:
-                continue
-            if newest and columns["sequence"][row] >= end and columns["kind"][row] != AGAIN:
-                case.wrong(NO_MORE_DATA, role, self.row, row, why=why, subflow=own)
-                return
+        ground, rows = case.context.trace.ground, progress.rows(half, after=self.row)
+        new = (ground.column("kind")[rows] != AGAIN) & (ground.column("length")[rows] > 0)
+        new &= (ground.column("sequence")[rows] >= end) & (ground.column("flags")[rows] & RST == 0)
+        if newest and new.any():
+            row = int(rows[new][0])
+            case.wrong(NO_MORE_DATA, role, self.row, row, why=why, subflow=own)
+            return
         direction = 2 * case.number + role
         top, sent = case.context.trace.plane.dsn_top[direction], progress.sent(direction, self.row)
-        rows = progress.carriers(direction, sent, top) if top > sent else []
-        rows = [each for each in rows if columns["half"][each] != half]
-        row = next((each for each in rows if follows(case, self.row, each)), None)
-        if row is None:
+        others = progress.carriers(direction, sent, top) if top > sent else []
+        others = [each for each in others if columns["half"][each] != half]
+        late = next((each for each in others if follows(case, self.row, each)), None)
+        if late is None:
             case.right(NO_MORE_DATA, role)
-        elif case.witnessed_all(role) and counted(case, row):
-            case.wrong(NO_MORE_DATA, role, self.row, row, why=why)
+        elif case.witnessed_all(role) and counted(case, late):
+            case.wrong(NO_MORE_DATA, role, self.row, late, why=why)
         else:
             why = f"{why}; it may have been on its way before"
-            case.doubt(NO_MORE_DATA, role, self.row, row, why=why)
+            case.doubt(NO_MORE_DATA, role, self.row, late, why=why)
 
 
 def _reached(case: Case, half: int, place: int, until: int) -> int:
     """Up to where all octets of a half from a place on passed before a row."""
-    columns = case.columns
-    rows = case.context.progress.rows(half, until=until).tolist()
-    for start, length in sorted((columns["sequence"][row], columns["length"][row]) for row in rows):
+    ground, rows = case.context.trace.ground, case.context.progress.rows(half, until=until)
+    starts, lengths = ground.column("sequence")[rows], ground.column("length")[rows]
+    beyond = starts + lengths > place
+    for start, length in sorted(
+        zip(starts[beyond].tolist(), lengths[beyond].tolist(), strict=True)
+    ):
         if start <= place < start + length:
             place = start + length
     return place

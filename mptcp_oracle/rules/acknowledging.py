@@ -74,7 +74,8 @@ def _beyond(case: Case, role: int, row: int, number: int, reached: int) -> None:
         received = missing(case, role, data=data, up_to=number)
         sent = missing(case, 1 - role, data=data, up_to=number)
         unmapped = early = either(received, sent)
-        if soon <= JITTER or _unclear(case, 1 - role, row, number):
+        vague = later is not None and not reach.exact[data]
+        if soon <= JITTER or vague or (not early and _unclear(case, 1 - role, row, number)):
             unmapped = early = UNCERTAIN
         elif later is not None and sent:
             unmapped = received or IN_FLIGHT

@@ -182,9 +182,9 @@ def _idle(case: Case, role: int, row: int) -> bool:
     """Whether nothing kept a host from sending: all it had sent was acknowledged by TCP."""
     progress = case.context.progress
     return all(
-        progress.end(subflow.halves[role], row) <= progress.confirmed(subflow.halves[role], row)
+        progress.end(subflow.halves[role], row)
+        <= max(progress.confirmed(subflow.halves[role], row), 0)
         for subflow in case.subflows
-        if subflow.established
     )
 
 

@@ -36,8 +36,8 @@ COVERED = "8684-3.3.1-payload-covered-by-mapping"
 EVERY = {1: "8684-3.7-mapping-in-every-segment", 0: "6824-3.6-mapping-until-data-ack"}
 
 SYN, RST = 0x02, 0x04
-#: Bits of the ``dss`` column: DATA_ACK, mapping.
-ACKED, MAPPED = 0x01, 0x04
+#: Bit of the ``dss`` column: a mapping.
+MAPPED = 0x04
 #: Bits of the ``kind`` column.
 UNMAPPED, AGAIN = (1 << CLASSES.index(name) for name in ("unmapped", "tcp_retransmission"))
 #: Codes of a half whose SYN, or the SYN/ACK to it, is in the capture.
@@ -156,7 +156,7 @@ def every_segment(context: Context) -> None:
     ground, version = context.trace.ground, versions(context)
     half, dss = ground.column("half"), ground.column("dss")
     length, flags = ground.column("length"), ground.column("flags")
-    acks = np.flatnonzero((dss & ACKED > 0) & (ground.column("data_ack") > 1))
+    acks = np.flatnonzero(ground.column("data_ack") > 1)
     acked = np.array(first_of(context, acks[in_use(context, acks)]))
     confirmed = acked.reshape(-1, 2)[:, ::-1].reshape(-1)
     rows = np.flatnonzero((length > 0) & (flags & (SYN | RST) == 0))

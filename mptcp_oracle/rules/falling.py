@@ -74,34 +74,37 @@ def _data_acks(case: Case, role: int, mapping: Endless) -> None:
     rows = progress.rows(half ^ 1, after=signal.row)
     if len(rows):
         case.right(NO_DATA_ACKS, role)
+    flags, kinds = ground.column("dss")[rows], ground.column("kind")[rows]
+    resent = (ground.column("length")[rows] > 0) & (kinds & AGAIN > 0)
+    rows = rows[(flags & 1 > 0) & ~resent]
+    if not len(rows):
+        return
     # What is acknowledged for the first time now came with the option, or after it.
     news = mapping.fresh and progress.confirmed(half, signal.row) < mapping.end
-    for row in rows[ground.column("dss")[rows] & 1 > 0].tolist():
-        if columns["length"][row] and columns["kind"][row] & AGAIN:
-            continue
-        why = (
-            f"frame {case.frame(row)} has a DATA_ACK of {columns['data_ack'][row]}, after the "
-            f"infinite mapping of frame {case.frame(signal.row)}"
-        )
-        if news and ground.relative_ack[row] >= mapping.end:
-            case.wrong(NO_DATA_ACKS, role, signal.row, row, why=why, subflow=subflow)
-            return
+    heard = rows[ground.relative_ack[rows] >= mapping.end] if news else rows[:0]
+    row = int(heard[0] if len(heard) else rows[0])
+    why = (
+        f"frame {case.frame(row)} has a DATA_ACK of {columns['data_ack'][row]}, after the "
+        f"infinite mapping of frame {case.frame(signal.row)}"
+    )
+    if len(heard):
+        case.wrong(NO_DATA_ACKS, role, signal.row, row, why=why, subflow=subflow)
+    else:
         why = f"{why}, which may not have arrived"
         case.doubt(NO_DATA_ACKS, role, signal.row, row, why=why, subflow=subflow)
 
 
 def _one_subflow(case: Case, role: int, mapping: Endless) -> None:
     """After an infinite mapping its sender has data on that subflow alone."""
-    progress, columns, row = case.context.progress, case.columns, mapping.signal.row
+    progress, row = case.context.progress, mapping.signal.row
     case.right(ONE_SUBFLOW, role)
     for other in case.subflows:
         if other is mapping.signal.subflow:
             continue
         ground = case.context.trace.ground
         rows = progress.rows(other.halves[role], after=row)
-        rows = rows[(ground.column("length")[rows] > 0)]
-        for late in rows.tolist():
-            if columns["kind"][late] & FRESH and follows(case, row, late):
+        for late in rows[ground.column("kind")[rows] & FRESH > 0].tolist():
+            if follows(case, row, late):
                 here = case.sent_here(other, role) and case.sent_here(mapping.signal.subflow, role)
                 why = (
                     f"data on subflow {other.id}, after the infinite mapping on subflow "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.parts import column
 from mptcp_oracle.constants import Subtype
-from mptcp_oracle.options import Dss, Flaw, Malformed, MpCapable, Option, notation
+from mptcp_oracle.options import Dss, Flaw, Malformed, MpCapable, notation
 from mptcp_oracle.rules.case import Case, Signal
 from mptcp_oracle.rules.context import JITTER, Context
 from mptcp_oracle.rules.placing import anchored
@@ -39,9 +39,7 @@ def reserved_bits(case: Case) -> None:
     """All reserved bits of a DSS are 0; here of those that do more than carry data."""
     requirement = RESERVED[case.version or 0]
     for signal in _standing(case):
-        option: Option | None = signal.option
-        if isinstance(option, Malformed):
-            option = option.reading
+        option = signal.option
         if isinstance(option, Dss):
             why = notation(option) if option.reserved else ""
             case.judge(requirement, signal, not why, why)
@@ -216,7 +214,7 @@ def after_data_fin(context: Context) -> None:
 
 
 RULES = (
-    Rule(requirements=tuple(RESERVED.values()), judge=reserved_bits, on=(Dss, Malformed)),
+    Rule(requirements=tuple(RESERVED.values()), judge=reserved_bits, on=(Dss,)),
     Rule(requirements=tuple(RESERVED.values()), sweep=plain_options),
     Rule(requirements=(LENGTH,), judge=lengths, on=(Malformed,)),
     Rule(requirements=(AGREED, LENGTH), sweep=checksum_fields),

@@ -41,15 +41,16 @@ URG, UNMAPPED = 0x20, 1 << CLASSES.index("unmapped")
 LOW_32 = 0xFFFFFFFF
 #: Octets by which a mapping may run ahead of the segment that declares it (in version 0).
 AHEAD = 1 << 20
-#: Codes of how a half's initial sequence number is known that are not inferred from mappings.
-BY_HANDSHAKE = (1, 2, 3)
+#: Codes of how a half's initial sequence number is known: by its own SYN, by a third packet. The
+#: SYN/ACK alone shows it, too, but not whether the SYN had data.
+BY_HANDSHAKE = (1, 3)
 
 
 def placed(context: Context) -> Mask:
     """By half: whether it is certain which octets its mappings cover.
 
-    Its initial sequence number is, and there is no data on its SYN that subflow sequence numbers
-    may count or not.
+    Its initial sequence number is, and its SYN had no data that subflow sequence numbers may count
+    or not.
     """
     found = _shaken(context)
     found[list(context.trace.plane.offered)] = False

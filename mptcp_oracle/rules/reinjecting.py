@@ -120,7 +120,8 @@ def _excused(case: Case, role: int, subflow: Subflow, copy: int) -> str:
     if withdrawn or any(raw.flags & (FIN | RST) for raw in case.events(subflow)):
         return ENDED
     last = case.context.trace.wire.halves["last_row"]
-    rows = [last[half] for half in subflow.halves]
-    if max(map(case.time, rows)) - case.time(copy) < max(PATIENCE, TRIPS * subflow.round_trip):
+    own, peer = last[subflow.halves[role]], last[subflow.halves[1 - role]]
+    waited = max(case.time(own), case.time(peer)) - case.time(copy)
+    if peer < 0 or waited < max(PATIENCE, TRIPS * subflow.round_trip):
         return SOON
-    return SHUT if case.columns["window"][rows[1 - role]] == 0 else ""
+    return SHUT if case.columns["window"][peer] == 0 else ""

@@ -43,6 +43,8 @@ class Maker:
         self.shut = generator.choice((0.02, 0.1, 0.5))
         self.tiny = generator.choice((0.05, 0.15, 0.6))
         self.bare = generator.choice((0.0, 0.05, 0.3))
+        # How often a segment is out of order, and how often it leaves a gap.
+        self.loose = generator.choice((0.1, 0.1, 0.4))
         # How often data is mapped to one of few places, which are carried again and again.
         self.narrow = generator.choice((0.0, 0.0, 0.7))
         self.sender = generator.random() < 0.7
@@ -100,9 +102,9 @@ class Maker:
         there = self.any
         start, octets = self.next[half], there.randint(1, 10)
         shape = there.random()
-        if shape < 0.12:
+        if shape < self.loose:
             start = there.randint(max(1, start - 30), start)
-        elif shape < 0.22:
+        elif shape < 2 * self.loose:
             start += there.randint(1, 6)
         if there.random() < self.tiny:
             octets = 1
@@ -249,9 +251,10 @@ def classified(
     quick = column("q", given.quick)
     totals, lags = column("q", [0] * (4 * directions)), column("q", [0] * (32 * directions))
     classifier.bind_directions(dsn_top, dack_top, shut, regulars, quick, totals, lags)
-    classifier.bind_triggers(
-        *(column(code, [each[at] for each in given.triggers]) for at, code in enumerate("IiB"))
-    )
+    if given.triggers:
+        classifier.bind_triggers(
+            *(column(code, [each[at] for each in given.triggers]) for at, code in enumerate("IiB"))
+        )
     splits: list[tuple[int, int, int, int]] = []
     done, spilled = 0, 0
     while done < count:

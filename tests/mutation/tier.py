@@ -36,6 +36,7 @@ FILES = (
     "tests/unit/test_checksums_loop.py",
     "tests/unit/test_intervals.py",
     "tests/unit/test_classifier_account.py",
+    "tests/unit/test_classifier_reasons.py",
     "tests/unit/test_strange_segments.py",
     "tests/unit/test_first_copy.py",
     "tests/unit/test_dataplane_mappings.py",

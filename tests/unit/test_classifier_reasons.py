@@ -296,6 +296,33 @@ def test_the_quickest_round_trip_is_measured_at_the_sender(
     assert classified(loops, play.scene).quick == [quick, 0]
 
 
+@pytest.mark.parametrize(
+    ("place", "kind", "fills"),
+    [(3, "probe", True), (7, "again", False), (9, "probe", True), (14, "again", False),
+     (20, "again", False), (21, "probe", False), (30, "probe", False)],
+)  # fmt: skip
+@pytest.mark.parametrize("gap", [True, False])
+def test_a_probe_is_one_old_octet_at_a_number_that_was_not_sent(
+    loops: SimpleNamespace, place: int, kind: str, fills: bool, gap: bool
+) -> None:
+    """Against a shut window, alone under its mapping; elsewhere it is sent again by TCP."""
+    play = Play()
+    play.data(0, 1, 3, 0, skip=5)
+    if not gap:
+        play.scene.rows.pop()
+        kind, fills = {7: ("probe", True)}.get(place, (kind, fills))
+    play.data(0, 4, 11, 1, skip=1)
+    play.row(1, 2, window=0, ack=7, data_ack=15)
+    at = len(play.scene.maps)
+    play.scene.maps.append(Map(place, 2, 1))
+    pieces = [each for each in play.scene.pieces[0] if not each[0] <= place < each[1]]
+    play.scene.pieces[0] = sorted([*pieces, (place, place + 1, at)])
+    row = play.row(0, 3, sequence=place, length=1)
+    told = classified(loops, play.scene)
+    assert play.kinds(loops)[row] == kind
+    assert (row in told.fillers) == fills
+
+
 def test_rows_that_fill_gaps_are_told_however_many(loops: SimpleNamespace) -> None:
     """Segments that come in the opposite order fill gaps, all but the first of them."""
     play = Play()

@@ -285,8 +285,11 @@ def test_the_first_data_fin_of_all_subflows() -> None:
 
 @pytest.mark.parametrize(
     ("ssn", "dll", "at", "own"),
-    [(7, 4, 0, 53), (7, 4, 1, 4), (7, 5, 0, 5), (8, 4, 0, 4), (7, 4, -1, 4)],
-)
+    [
+        (7, 4, 0, 53), (7, 4, 1, 4), (7, 5, 0, 5), (7, 3, 0, 3), (8, 4, 0, 4), (6, 4, 0, 4),
+        (7, 4, -1, 4),
+    ],
+)  # fmt: skip
 def test_the_data_plane_reads_the_number_of_its_mapping(
     ssn: int, dll: int, at: int, own: int
 ) -> None:

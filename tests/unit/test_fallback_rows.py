@@ -357,6 +357,8 @@ def test_unmapped_octets_that_filled_a_gap_before() -> None:
     assert fallback._plain_from(plane, flow(), 0) == 2
     plane.fresh_first[0] = 0
     assert fallback._plain_from(plane, flow(), 0) is None
+    plane.fresh, plane.fresh_first[0] = array("I", [0, 0, 1, 2]), 2
+    assert fallback._plain_from(plane, flow(), 0) is None
 
 
 def test_plain_tcp_of_the_other_half_counts_its_own_data_on_the_syn() -> None:

@@ -154,6 +154,25 @@ def test_other_segment_between_pieces():
     assert says(talk, at=0).of(APPLIES, 0).frames == (frame,)
 
 
+def test_pure_ack_between_pieces():
+    """A pure ACK with the same option is no piece."""
+    talk, flow = begun()
+    mapping = Mapping(dsn=81, ssn=81, dll=40)
+    frame = flow.data(0, DATA, mapping=mapping)
+    flow.segment(0, ACK, talk.dss(0, mapping, dack=41))
+    flow.data(0, DATA, mapping=mapping)
+    assert says(talk, at=0).of(APPLIES, 0).frames == (frame,)
+
+
+def test_pure_ack_inside_a_mapping():
+    """A pure ACK has no octet of a mapping that covers its number, either."""
+    talk, flow = begun()
+    mapping = Mapping(dsn=41, ssn=41, dll=80)
+    flow.data(0, DATA, mapping=mapping)
+    frame = flow.segment(0, ACK, talk.dss(0, mapping, dack=41))
+    assert says(talk).of(APPLIES, 0).frames == (frame,)
+
+
 def test_pieces_with_options_of_their_own():
     """Nor with different options."""
     talk, flow = begun()
@@ -205,11 +224,19 @@ def test_mapping_without_syn():
     assert says(talk, at=0).outcome(APPLIES, 0) == "fail"
 
 
-@pytest.mark.parametrize(("ssn", "outcome"), [(11, "inconclusive"), (61, "fail")])
-def test_mapping_after_data_on_the_syn(ssn, outcome):
+@pytest.mark.parametrize(
+    ("ssn", "dll", "outcome"),
+    [
+        (11, 40, "inconclusive"),
+        (1, 5, "inconclusive"),
+        (51, 40, "inconclusive"),
+        (61, 40, "fail"),
+    ],
+)
+def test_mapping_after_data_on_the_syn(ssn, dll, outcome):
     """With data on the SYN a mapping is wrong only if it is so however one counts."""
     talk, flow = fast(10, 10)
-    flow.data(0, DATA, mapping=Mapping(dsn=1, ssn=ssn, dll=40))
+    flow.data(0, DATA, mapping=Mapping(dsn=1, ssn=ssn, dll=dll))
     found = says(talk, at=0)
     assert found.outcome(APPLIES, 0) == outcome
 
@@ -355,11 +382,21 @@ def test_urgent_octet_without_syn():
 
 
 def test_most_urgent_octets():
-    """Of many segments with urgent octets the first ones are looked at."""
+    """Of many segments with urgent octets the first ones of each host are looked at."""
     talk, flow = begun()
     for _ in range(placing.MOST + 2):
-        pointed(talk, flow.data(0, DATA), 7)
-    assert says(talk, at=0).of(URGENT[1], 0).seen == placing.MOST
+        for host in (0, 1):
+            pointed(talk, flow.data(host, DATA), 7)
+    found = says(talk, at=0)
+    assert [found.of(URGENT[1], host).seen for host in (0, 1)] == [placing.MOST] * 2
+
+
+@pytest.mark.parametrize("pointer", [1, 7])
+def test_urgent_octet_under_a_mapping_of_others(pointer):
+    """A mapping that lies elsewhere has no octet of the segment that could be urgent."""
+    talk, flow = begun()
+    pointed(talk, flow.data(0, DATA, mapping=Mapping(dsn=81, ssn=81, dll=39)), pointer)
+    assert says(talk, at=0).outcome(URGENT[1], 0) == "not_exercised"
 
 
 def test_version_of_a_third_packet():

@@ -60,6 +60,7 @@ def test_lawful_handshakes(version, flags):
     numbers = (OWN_KEY, VERSION_KEPT, "8684-3.1-09")
     assert found.outcomes(*numbers, host=0) == [("not_exercised", "pass")[version]] * 3
     assert found.outcome(NOT_HIGHER, 1) == ("not_exercised", "pass")[version]
+    assert [each.seen for key, each in found.items() if key[0] == NOT_HIGHER] == [1] * version
 
 
 # --------------------------------------------------------------------------- lengths
@@ -241,6 +242,13 @@ def test_chosen_algorithm_was_offered(version):
     found = options_of(talk, at=1)
     assert found.outcome(CHOSEN[version], 1) == "inconclusive"
     assert found.of(CHOSEN[version], 1).unseen == 1
+
+
+def test_chosen_algorithms_of_an_odd_synack():
+    """What a SYN/ACK of an impossible Length chooses does not count."""
+    octets = raw("synack", 1, 8)
+    talk, _ = hello(synack=octets[:3] + b"\x03" + octets[4:])
+    assert options_of(talk, at=1).outcome(CHOSEN[1], 1) == "not_exercised"
 
 
 def test_algorithms_of_different_versions_are_not_compared():

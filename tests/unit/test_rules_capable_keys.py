@@ -95,6 +95,7 @@ def test_echoed_key(version):
     verdict = found.of(ECHO[version], 0)
     assert (verdict.frames, verdict.subflow) == ((2, 3), 0)
     assert f"key {KEYS[1] ^ 1:016x}, not {KEYS[1]:016x}" in verdict.why
+    assert verdict.seen == version
     found = options_of(talk, whole=False)
     assert found.outcome(ECHO[version], 0) == "inconclusive"
     assert "may be missing" in found.of(ECHO[version], 0).why

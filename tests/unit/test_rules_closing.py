@@ -210,6 +210,17 @@ def test_a_data_fin_that_leaves_dsns_out() -> None:
         assert told(ruling(talk, RULES, at=at, whole=whole), FOLLOWS, 0) == INCONCLUSIVE
 
 
+def test_a_join_that_nobody_uses_keeps_nothing_back() -> None:
+    """Where nothing was sent nothing is unacknowledged."""
+    talk, flow = begun()
+    flow.ack(1)
+    other = talk.flow(opener=1)
+    other.join_syn()
+    other.join_synack()
+    flow.data_fin(0, dsn=50)
+    assert told(ruling(talk, RULES, at=0), FOLLOWS, 0) == FAIL
+
+
 def test_data_may_wait_behind_a_data_fin() -> None:
     """While data is in flight, more of it may be held back, and the DATA_FIN go first."""
     talk, flow = begun()

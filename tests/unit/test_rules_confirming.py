@@ -192,6 +192,7 @@ def test_option_cut_off_by_the_capture():
     (b"x", 40, "pass"),
     (b"xy", 39, "fail"),
     (b"x", 41, "fail"),
+    (b"x", 42, "fail"),
 ])  # fmt: skip
 def test_probe_of_an_idle_connection(octets, seq, outcome):
     """One octet once more is a probe of an idle connection, which is no data."""
@@ -232,3 +233,33 @@ def test_copy_made_by_the_capture():
     found = says(talk)
     assert found.of(EVERY[1], 0).seen == 1
     assert found.of(COVERED[1], 0).seen == 1
+
+
+def test_first_octet_is_no_probe():
+    """One octet that comes first is data."""
+    talk = Conversation()
+    flow = talk.opened()
+    frame = flow.data(0, b"x", mapping=None)
+    assert says(talk, at=0).of(EVERY[1], 0).frames == (frame,)
+
+
+def test_connections_of_both_versions():
+    """Each connection is judged by the RFC of its own version."""
+    talk = Conversation(version=0)
+    talk.opened().data(0, DATA)
+    other = Conversation(talk.tape, keys=(7, 8))
+    other.opened(ports=(50_000, 80)).data(0, DATA)
+    assert says(talk).outcomes(EVERY[0], EVERY[1], host=0) == ["pass", "not_exercised"]
+    found = says(talk, connection=1)
+    assert found.outcomes(EVERY[0], EVERY[1], host=0) == ["not_exercised", "pass"]
+
+
+def test_stray_subflow():
+    """A subflow of unknown connection is nobody's."""
+    talk, _ = begun()
+    stray = Conversation(talk.tape, keys=(7, 8), wide=(False, False))
+    flow = stray.flow(ports=(50_000, 80))
+    flow.join(missing="syn synack third")
+    flow.data(0, DATA)
+    flow.data(0, DATA, mapping=None)
+    assert says(talk, at=0).of(EVERY[1], 0).seen == 1

@@ -116,6 +116,7 @@ def test_acknowledgment_of_what_is_covered():
     flow.ack(1, ack=41)
     found = says(talk, at=0)
     assert found.outcome(COVERED[1], 0) == "pass"
+    assert found.of(COVERED[1], 0).unseen == 1
     flow.ack(1, ack=42)
     talk.tape.wait(9)
     flow.ack(0)
@@ -192,6 +193,40 @@ def test_mptcp_goes_on_for_the_receiver(later, outcome):
     found = says(talk, at=0)
     assert found.outcome(COVERED[1], 0) == outcome
     assert found.of(COVERED[1], 0).unseen == (not later)
+
+
+def test_mptcp_on_the_payload_itself():
+    """An option beside the payload is enough, if nobody sends one later."""
+    talk, flow = begun()
+    flow.data(0, DATA, mapping=None)
+    flow.segment(1, ACK)
+    talk.tape.wait(9)
+    flow.segment(1, ACK)
+    assert says(talk, at=0).outcome(COVERED[1], 0) == "fail"
+
+
+def test_single_octets():
+    """One octet is payload, too."""
+    talk, flow = begun()
+    flow.data(0, b"x")
+    assert says(talk, at=0).of(COVERED[1], 0).seen == 2
+    frame = flow.data(0, b"x", mapping=None)
+    flow.ack(1)
+    talk.tape.wait(9)
+    flow.ack(1)
+    assert says(talk, at=0).of(COVERED[1], 0).frames[0] == frame
+
+
+def test_checksum_failure_of_another_connection():
+    """Each connection has failures of its own."""
+    talk, _ = begun()
+    other = Conversation(talk.tape, keys=(7, 8))
+    flow = other.opened(ports=(50_000, 80))
+    flow.data(0, DATA)
+    flow.ack(1)
+    flow.fail(1, 41)
+    bare(talk, flow, 0)
+    assert says(talk, at=0, connection=1).outcome(COVERED[1], 0) == "inconclusive"
 
 
 def test_payload_after_a_checksum_failure():

@@ -169,6 +169,16 @@ def test_an_add_addr_permits_nothing():
     assert beginning(talk, at=0).failed() == {(FIRST_DATA, "initiator")}
 
 
+@pytest.mark.parametrize("host", [0, 1])
+def test_an_odd_dss_of_either_host(host):
+    """Only the listener's DSS tells the initiator anything."""
+    talk, flow = opened(form("ack"))
+    flow.segment(host, ACK, bytes([30, 9, 0x20, 1]) + bytes(5))
+    flow.data(0, b"first")
+    outcome = "not_exercised" if host else "fail"
+    assert beginning(talk, at=0).outcome(FIRST_DATA, 0) == outcome
+
+
 def test_a_dss_that_comes_later_permits_nothing():
     """What came after the first data does not count."""
     talk, flow = opened(form("ack"))
@@ -307,10 +317,10 @@ def test_mapping_without_its_handshake(missing):
 
 
 def waiting(
-    late: float, *, dack: int | None = 1, first_ack: int | None = None
+    late: float, *, dack: int | None = 1, first_ack: int | None = None, wide: bool = True
 ) -> tuple[Conversation, Flow]:
     """Five octets under an MP_CAPABLE, acknowledged on the subflow; a later ACK of the listener."""
-    talk, flow = opened(form("ack"))
+    talk, flow = opened(form("ack"), wide=(wide, wide))
     flow.first_data(b"first")
     flow.ack(1, dack=dack, ack=first_ack)
     talk.tape.now += round(late * 1_000_000_000) - talk.tape.step
@@ -352,8 +362,9 @@ def test_first_data_without_data_ack(late, outcome):
 def test_a_part_is_not_enough():
     """A DATA_ACK of all octets but one is too little, one beyond is enough."""
     for dack, outcome in ((5, "fail"), (6, "pass"), (7, "pass")):
-        talk, _ = waiting(5, dack=dack)
-        assert beginning(talk, at=1).outcome(ACKNOWLEDGED, 1) == outcome
+        for wide in (True, False):
+            talk, _ = waiting(5, dack=dack, wide=wide)
+            assert beginning(talk, at=1).outcome(ACKNOWLEDGED, 1) == outcome
 
 
 def test_data_that_did_not_arrive():

@@ -97,6 +97,18 @@ def test_options_after_an_infinite_mapping(reserved):
     assert says(talk).outcome(RESERVED[1], 1) == ("fail" if reserved else "pass")
 
 
+def test_fallback_of_another_connection():
+    """Each connection has an infinite mapping of its own."""
+    talk, _ = begun()
+    other = Conversation(talk.tape, keys=(7, 8))
+    flow = other.opened(ports=(50_000, 80))
+    flow.data(1, DATA, mapping=Mapping(dsn=1, ssn=1, dll=0))
+    flow.segment(0, ACK, Dss(flags=3, data_ack=other.absolute(1, 1), reserved=1))
+    assert says(talk, connection=1).outcome(RESERVED[1], 0) == "not_exercised"
+    talk.flows[0].segment(0, ACK, Dss(flags=3, data_ack=talk.absolute(1, 41), reserved=1))
+    assert says(talk).outcome(RESERVED[1], 0) == "fail"
+
+
 def test_option_beside_a_dss():
     """A DSS whose segment has another option, too, is not counted, and no harm is done."""
     talk, flow = begun()

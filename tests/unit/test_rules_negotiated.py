@@ -93,6 +93,16 @@ def test_nobody_asked():
     assert settled(talk, at=0).outcome(CHECKSUMS[1], 0) == "not_exercised"
 
 
+def test_connections_that_did_not_ask():
+    """Beside connections with checksums, others need none."""
+    for version in (0, 1):
+        talk, flow = asking(1, "syn", "ack", "data")
+        flow.data(0, b"unsummed")
+        other = Conversation(talk.tape, version=version, keys=(7, 8))
+        other.opened(ports=(50_000, 80)).data(0, b"unsummed")
+        assert settled(talk, connection=1).outcome(CHECKSUMS[version], 0) == "not_exercised"
+
+
 def test_connections_of_both_versions():
     """Connections of one capture are each judged by their own version."""
     talk, flow = asking(1, "syn", "ack", "data")

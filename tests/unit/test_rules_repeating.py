@@ -436,3 +436,23 @@ def test_data_that_was_not_copied():
     flow.data(0, DATA, dsn=1)
     flow.data(0, DATA, dsn=1, seq=1)
     assert says(talk, at=0).outcome(ORIGINAL[1], 0) == "not_exercised"
+
+
+def test_peer_that_was_never_heard():
+    """A subflow on which the peer is not in the capture may have been dead."""
+    talk, flow = begun()
+    other = talk.flow()
+    with talk.lost():
+        other.join_syn()
+        other.join_synack()
+    other.join_ack()
+    with talk.lost():
+        other.ack(1)
+    flow.ack(1)
+    other.data(0, DATA)
+    flow.data(0, DATA, dsn=41)
+    talk.tape.wait(LONG)
+    other.ack(0)
+    found = says(talk, at=0)
+    assert found.failed() == set()
+    assert found.of(ORIGINAL[1], 0).why.endswith(f"; {reinjecting.SOON}")

@@ -8,6 +8,7 @@ on a SYN); RFC 6824 section 3.3.8 (an MP_PRIO that names an Address ID).
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
@@ -438,6 +439,16 @@ def test_what_stands_beside_a_repeated_data_fin_is_told() -> None:
     assert [text for *_, text in found] == [
         "dss dsn8=9 ssn=0 dll=1 fin, mp_prio backup", "mp_prio backup", "RST, mp_prio backup",
     ]  # fmt: skip
+
+
+def test_a_dss_with_reserved_bits_tells_only_more_than_data() -> None:
+    """An infinite mapping or a DATA_FIN is told with them, a mapping of data or a DATA_ACK not."""
+    for option, tells in (
+        (Dss.of(dsn=9, dll=5), False), (Dss.of(data_ack=9), False), (Dss.of(dsn=9, dll=0), True),
+        (Dss.of(dsn=9, dll=1, data_fin=True), True), (Dss.of(dsn=9, dll=0, data_fin=True), True),
+    ):  # fmt: skip
+        found = told((0, ACK, replace(option, reserved=3)))
+        assert [text.endswith("reserved=0x3") for *_, text in found] == [True] * tells
 
 
 def test_events_have_the_options_behind_them() -> None:

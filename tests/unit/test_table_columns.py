@@ -269,6 +269,7 @@ def test_runs_of_dsns_end_at_another_row_distance_or_gap() -> None:
     entries = [
         (3, 1, 3, -1, 0), (3, 3, 4, 0, 5), (3, 4, 6, 1, 5), (4, 6, 7, 1, 5), (4, 7, 8, -1, 0),
         (4, 8, 9, 1, 5), (6, 1, 2, 0, 0), (6, 2, 3, 0, 1), (7, 3, 4, 0, 1), (7, 4, 5, 0, 1),
+        (9, 5, 6, 0, 0), (9, 6, 7, -1, 0),
     ]  # fmt: skip
     columns = np.array(entries, np.int64).T
     made.ground.__dict__["parts"] = Parts(
@@ -276,9 +277,9 @@ def test_runs_of_dsns_end_at_another_row_distance_or_gap() -> None:
         kind=0 * columns[0],
     )  # fmt: skip
     segments = SegmentTable(made.ground)
-    assert segments.dsn.tolist() == [-1, -1, 8, 11, -1, 1, 4, -1, -1, -1]
-    assert segments.dsn_end.tolist() == [-1, -1, 11, 12, -1, 2, 6, -1, -1, -1]
-    assert segments.mapping.tolist() == [-1, -1, 0, 1, -1, 0, 0, -1, -1, -1]
+    assert segments.dsn.tolist() == [-1, -1, 8, 11, -1, 1, 4, -1, 5, -1]
+    assert segments.dsn_end.tolist() == [-1, -1, 11, 12, -1, 2, 6, -1, 6, -1]
+    assert segments.mapping.tolist() == [-1, -1, 0, 1, -1, 0, 0, -1, 0, -1]
 
 
 def test_columns_of_the_engine_are_shared_if_all_segments_are_there() -> None:

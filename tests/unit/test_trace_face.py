@@ -111,7 +111,10 @@ def test_lookups_take_a_connection_or_its_number() -> None:
     with analyze(talk.tape.pcap()) as trace:
         one = trace.connections[0]
         assert trace.octet(one, "initiator", 1) == trace.octet(0, "initiator", 1)
-        assert trace.carriers(one, "initiator", 1, 9) == trace.carriers(0, "initiator", 1, 9)
+        (carrier,) = trace.carriers(one, "initiator", 1, 9)
+        assert trace.carriers(0, "initiator", 1, 9) == (carrier,)
+        assert (trace.octet(one, "initiator", 1).carried, carrier.frame) == ((carrier,), 4)
+        assert trace.frame(4).ranges[0].octets == 5
         assert bytes(next(trace.stream(one, "initiator"))) == b"hello"
         assert bytes(next(trace.stream(0, "initiator"))) == b"hello"
         assert trace.segments is trace.segments

@@ -1,0 +1,106 @@
+"""Groups of rows: their order, and what was highest in each so far."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mptcp_oracle.analysis import ordering
+from mptcp_oracle.analysis.ordering import FAR, Tops, blocks, grouped, highest, span
+
+PAIRS = st.lists(st.tuples(st.integers(0, 11), st.integers(-3, 9)), max_size=40)
+
+
+def columns(pairs: list[tuple[int, int]], kind: type = np.int64) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs as two columns."""
+    first, second = ([pair[at] for pair in pairs] for at in (0, 1))
+    return np.array(first, np.int32), np.array(second, kind)
+
+
+@pytest.mark.parametrize("groups", [12, 1 << 16, (1 << 16) + 1])
+@given(pairs=PAIRS)
+def test_grouped(groups: int, pairs: list[tuple[int, int]]) -> None:
+    """Indices are sorted by group, and each group keeps its order, however many there may be."""
+    group, _ = columns(pairs)
+    expected = sorted(range(len(pairs)), key=lambda at: pairs[at][0])
+    assert grouped(group, groups).tolist() == expected
+
+
+@pytest.mark.parametrize("groups", [0, 1, 8])
+def test_grouped_few(groups: int) -> None:
+    """So it is with few groups, down to none."""
+    group = np.array([each % max(groups, 1) for each in (7, 3, 0, 7, 3)][: 5 * bool(groups)])
+    expected = sorted(range(len(group)), key=lambda at: group[at])
+    assert grouped(group, groups).tolist() == expected
+
+
+@given(pairs=PAIRS)
+def test_highest(pairs: list[tuple[int, int]]) -> None:
+    """The highest value of a group so far, and never below 0, whatever the type."""
+    pairs.sort(key=lambda pair: pair[0])
+    expected = [
+        max(0, *(value for group, value in pairs[: at + 1] if group == pairs[at][0]))
+        for at in range(len(pairs))
+    ]
+    for kind in (np.int64, np.int32):
+        assert highest(*columns(pairs, kind)).tolist() == expected
+
+
+def test_highest_of_all() -> None:
+    """What is far away counts as the farthest, and takes nothing into the next group."""
+    group = np.array([0, 0, 1, 3])
+    values = np.array([FAR - 1, 1 << 60, 5, FAR])
+    assert highest(group, values).tolist() == [FAR - 1, FAR, 5, FAR]
+
+
+@pytest.mark.parametrize("few", [0, 20])
+@given(several=st.lists(PAIRS, max_size=4))
+def test_tops(few: int, several: list[list[tuple[int, int]]]) -> None:
+    """Each place is told the highest value of its group before it, in all blocks so far."""
+    tops, top = Tops(12), [0] * 12
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordering, "FEW", few)
+        for pairs in several:
+            expected = []
+            for group, value in pairs:
+                expected.append(top[group])
+                top[group] = max(top[group], value)
+            assert tops.before(*columns(pairs, np.int32)).tolist() == expected
+            assert tops.top.tolist() == top
+
+
+@pytest.mark.parametrize("few", [0, 20])
+def test_tops_of_far_values(few: int) -> None:
+    """What is far away counts as the farthest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordering, "FEW", few)
+        tops = Tops(2)
+        values = np.array([1 << 60, 3, FAR - 1, 4])
+        assert tops.before(np.array([0, 0, 1, 1]), values).tolist() == [0, FAR, 0, FAR - 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], None),
+        ([4], slice(4, 5)),
+        ([4, 5, 6], slice(4, 7)),
+        ([4, 6], None),
+    ],
+)
+def test_span(rows: list[int], expected: slice | None) -> None:
+    """Consecutive rows are a slice; others stay what they are."""
+    given_ = np.array(rows, np.int64)
+    found = span(given_)
+    assert found == expected if expected else found is given_
+
+
+def test_blocks() -> None:
+    """All rows are in one block each, in order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordering, "BLOCK", 4)
+        assert list(blocks(9)) == [slice(0, 4), slice(4, 8), slice(8, 9)]
+        assert list(blocks(8)) == [slice(0, 4), slice(4, 8)]
+        assert list(blocks(0)) == []
