@@ -159,12 +159,15 @@ def _conflicts(table: MappingTable) -> Array:
     run = np.zeros(len(owner), np.int64)
     run[1:] = np.cumsum((halves[1:] != halves[:-1]) | (deltas[1:] != deltas[:-1]))
     result = np.zeros(len(half), np.bool_)
-    bounds = halves.searchsorted(np.arange(ground.wire.halves.rows + 1))
-    for name in np.unique(halves):
-        at, to = bounds[name], bounds[name + 1]
-        mine = np.flatnonzero((half == name) & (octets > 0))
-        first = at + high[at:to].searchsorted(start[mine], side="right")
-        last = at + low[at:to].searchsorted(start[mine] + octets[mine]) - 1
-        mine, first, last = (values[first <= last] for values in (mine, first, last))
-        result[mine] = (run[first] != run[last]) | (deltas[first] != delta[mine])
+    mine = np.flatnonzero(octets > 0)
+    begin, end = start[mine], start[mine] + octets[mine]
+    # Places of all halves in one order: by half, then by how the sequence numbers compare.
+    sizes = (len(mine), len(mine), len(low), len(high))
+    places, ranks = np.unique(np.concatenate((begin, end, low, high)), return_inverse=True)
+    ranks += np.concatenate((half[mine], half[mine], halves, halves)).astype(np.int64) * len(places)
+    begin, end, low, high = np.split(ranks, np.cumsum(sizes[:-1]))
+    first = high.searchsorted(begin, side="right")
+    last = low.searchsorted(end) - 1
+    mine, first, last = (values[first <= last] for values in (mine, first, last))
+    result[mine] = (run[first] != run[last]) | (deltas[first] != delta[mine])
     return result

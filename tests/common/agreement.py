@@ -75,21 +75,33 @@ def _continues(one: Fact, two: Fact) -> bool:
     return bool(one["frame"] == two["frame"] and one["dsn_end"] == two["dsn"])
 
 
+def _plan(kind: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Of a kind of objects: the keys that are left out, and the forms of those that hold more."""
+    gone = (name.split(".") for name in LEFT_OUT if "." in name)
+    forms = ((key, form.strip("*?")) for key, form in KEYS.get(kind, {}).items())
+    holding = tuple(
+        (key, form)
+        for key, form in forms
+        if form == "transmissions" or form.startswith("[") or form in KEYS
+    )
+    return tuple(key for owner, key in gone if owner == kind), holding
+
+
+PLANS = {kind: _plan(kind) for kind in KEYS}
+
+
 def _object(kind: str, fact: Fact) -> Fact:
     """An object without what is left out, and so with the objects in it."""
-    forms = KEYS.get(kind, {})
-    found: Fact = {}
-    for key, value in fact.items():
-        if f"{kind}.{key}" in LEFT_OUT and not (key == "vantage" and fact["vantage_known"]):
-            continue
-        found[key] = _value(forms.get(key, "").strip("*?"), value)
+    found = dict(fact)
+    gone, holding = PLANS.get(kind, ((), ()))
+    gone = tuple(key for key in gone if key != "vantage" or not fact["vantage_known"])
+    for key in gone:
+        found.pop(key, None)
+    for key, form in holding:
+        if key in found:
+            found[key] = _value(form, found[key])
     if "unknown" in found:
-        gone = {
-            key
-            for key in found["unknown"]
-            if f"{kind}.{key}" in LEFT_OUT and not (key == "vantage" and fact["vantage_known"])
-        }
-        found["unknown"] = sorted(set(found["unknown"]) - gone)
+        found["unknown"] = sorted(set(found["unknown"]).difference(gone))
     if "class" in found:
         found["class"] = COLLAPSED.get(found["class"], found["class"])
     return found
@@ -125,6 +137,8 @@ def differences(ours: Iterable[Fact], truth: Iterable[Fact]) -> list[str]:
         if place not in one or place not in two:
             owner = "ours" if place in one else "the truth"
             lines.append(f"{_name(place)}: only in {owner}: {one.get(place) or two.get(place)}")
+            continue
+        if repr(one[place]) == repr(two[place]):
             continue
         for path, mine, theirs in _compared("", one[place], two[place]):
             lines.append(f"{_name(place)}: {path}: ours {mine!r}, truth {theirs!r}")
