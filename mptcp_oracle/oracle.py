@@ -86,7 +86,7 @@ class Judgement:
         role = ROLES.index(verdict.host)
         return {
             (flow.source if flow.source_role == role else flow.destination).address
-            for flow in self.trace.connections[verdict.connection].subflows
+            for flow in self.trace.group(verdict.connection).subflows
         }
 
     @property

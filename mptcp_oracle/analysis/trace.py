@@ -116,6 +116,14 @@ class Trace:
             hint=f"the capture has {len(self.connections)}, numbered from 0",
         )
 
+    def group(self, number: int) -> Connection:
+        """A connection by its id, or what stands for that of an unattached subflow (negative).
+
+        Raises:
+            IndexError: There is none.
+        """
+        return self.connections[number] if number >= 0 else self._pseudo[-1 - number]
+
     def by_token(self, token: int) -> list[Connection]:
         """The connections in which either host has this token."""
         return [

@@ -47,7 +47,11 @@ Exit status:
 @click.argument("requirement", metavar="ID")
 @JUDGING
 @click.option(
-    "--connection", "number", metavar="N", type=click.IntRange(min=0), help="This one only."
+    "--connection",
+    "number",
+    metavar="N",
+    type=int,
+    help="This one only; negative: a handshake that made none.",
 )
 @click.option("--mail", is_flag=True, help="Plain text of 72 columns, for a bug report by mail.")
 @PROGRESS
@@ -81,7 +85,7 @@ def explain_command(
         with judged(name, progress, local=local, whole=whole, waivers=known) as judgement:
             if judgement is None:
                 sys.exit(UNREADABLE)
-            if number is not None:
+            if number is not None and number >= 0:
                 judgement.trace.connection(number)
             found = [
                 each
@@ -150,7 +154,7 @@ def _argument(judgement: Judgement, verdict: Verdict, page: Page, *, mail: bool)
     for frame in verdict.frames[:MOST_FRAMES]:
         for line in frame_line(judgement, frame):
             yield from page.wrapped(printable(line), "  ", "      ") if mail else [f"  {line}"]
-    connection = trace.connection(verdict.connection)
+    connection = trace.group(verdict.connection)
     for mismatch in connection.mismatches:
         if mismatch.frame in verdict.frames:
             yield ""

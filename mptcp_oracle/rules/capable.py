@@ -217,6 +217,7 @@ RULES = (
     Rule(
         requirements=(*REQUIREMENTS, VERSION_KEPT, *ECHO.values(), OWN_KEY),
         judge=options,
+        strays=True,
     ),
     *uniqueness.RULES,
 )

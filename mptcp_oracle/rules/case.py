@@ -42,15 +42,22 @@ class Case:
 
     Attributes:
         context: What all cases share. connection: The connection.
-        number: Its place in the data plane's tables. version: 0 or 1.
+        number: Its place in the data plane's tables. version: 0 or 1; of a handshake that made no
+            connection, the one that its SYN offers.
         kept: What rules made of it and keep for one another, by class.
     """
 
-    def __init__(self, context: Context, number: int, connection: Connection) -> None:
+    def __init__(
+        self,
+        context: Context,
+        number: int,
+        connection: Connection,
+        version: int | None = None,
+    ) -> None:
         self.context = context
         self.connection = connection
         self.number = number
-        self.version = connection.version
+        self.version = connection.version if version is None else version
         self.columns = context.trace.wire.segments
         self.kept: dict[type, object] = {}
 

@@ -190,6 +190,6 @@ def _count(case: Case, run: list[Signal]) -> None:
 
 
 RULES = (
-    Rule(requirements=(LAYOUT, LENGTH, *SUBTYPE.values()), judge=octets),
+    Rule(requirements=(LAYOUT, LENGTH, *SUBTYPE.values()), judge=octets, strays=True),
     Rule(requirements=(FEW_DUPLICATES,), judge=duplicates, on=SIGNALS),
 )

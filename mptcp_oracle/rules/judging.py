@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from mptcp_oracle.analysis.entities import ROLES
+from mptcp_oracle.analysis.entities import ROLES, Connection
+from mptcp_oracle.analysis.signals import ACK, SYN
 from mptcp_oracle.analysis.trace import Trace
+from mptcp_oracle.constants import Subtype
 from mptcp_oracle.rules import (
     aborting,
     acknowledging,
@@ -41,6 +42,9 @@ from mptcp_oracle.spec import Requirement, catalogue, counterpart
 from mptcp_oracle.verdict import Verdict
 
 __all__ = ["AREAS", "RULES", "judge", "unexercised", "verdicts"]
+
+VERSIONS = (0, 1)
+"""Versions of MPTCP that are judged."""
 
 AREAS: dict[str, tuple[Rule, ...]] = {
     "general": general.RULES,
@@ -94,22 +98,25 @@ def judge(
     """
     chosen = tuple(rules)
     ids = dict.fromkeys(each for rule in chosen for each in rule.requirements)
-    ledger = Ledger(ids, 2 * len(trace.connections))
+    groups = list(trace.groups())
+    ledger = Ledger(ids, 2 * len(groups))
     whole = trace.capture.whole if whole is None else whole
     context = Context(trace, ledger, networks(local), whole)
     judges = {
-        version: [
+        (version, stray): [
             (rule.judge, frozenset(rule.on))
             for rule in chosen
-            if rule.judge is not None and version in rule.versions
+            if rule.judge is not None and version in rule.versions and (rule.strays or not stray)
         ]
-        for version in (0, 1)
+        for version in VERSIONS
+        for stray in (False, True)
     }
-    for number, connection in enumerate(trace.connections):
-        if connection.version not in judges:
+    for number, group in enumerate(groups):
+        version = offered(trace, group) if (stray := is_stray(group)) else group.version
+        if version is None:
             continue
-        case = Case(context, number, connection)
-        for apply, on in judges[connection.version]:
+        case = Case(context, number, group, version)
+        for apply, on in judges[version, stray]:
             if not on or not on.isdisjoint(case.present):
                 apply(case)
     for rule in chosen:
@@ -118,10 +125,27 @@ def judge(
     return ledger
 
 
+def is_stray(group: Connection) -> bool:
+    """Whether this is no connection of a version that is judged."""
+    return group.id < 0 or group.version not in VERSIONS
+
+
+def offered(trace: Trace, group: Connection) -> int | None:
+    """The version of MP_CAPABLE, well-formed or not, on the SYN of a handshake; if it is judged."""
+    stream, opener = group.subflows[0].stream, group.subflows[0].halves[0]
+    for raw in trace.signals.of(stream, Subtype.MP_CAPABLE):
+        if raw.half == opener and raw.flags & (SYN | ACK) == SYN:
+            version = raw.raw[2] & 0x0F
+            return version if version in VERSIONS else None
+    return None
+
+
 def verdicts(
     trace: Trace, ledger: Ledger, *, everything: bool = False, only: Sequence[str] = ()
 ) -> Iterator[Verdict]:
     """The verdicts of a ledger, connection by connection, in the order of the catalogue.
+
+    Handshakes that made no connection come last.
 
     Args:
         trace: The trace that was judged.
@@ -134,24 +158,25 @@ def verdicts(
     for requirement in dict.fromkeys(each for pairs in rows.values() for each, _ in pairs):
         for direction in ledger.exercised(requirement):
             told.setdefault(direction, []).append(requirement)
-    for number, connection in enumerate(trace.connections):
-        if connection.version not in rows:
-            continue
+    for number, group in enumerate(trace.groups()):
         both = [frozenset(told.get(2 * number + role, ())) for role in (0, 1)]
-        if not (everything or any(both)):
+        stray = is_stray(group)
+        version = offered(trace, group) if stray and any(both) else group.version
+        if version is None or not (any(both) or (everything and not stray)):
             continue
-        for requirement, name in rows[connection.version]:
+        for requirement, name in rows[version]:
             for role in (0, 1):
-                if everything or requirement in both[role]:
-                    yield _verdict(trace, ledger, requirement, name, number, role)
+                if requirement in both[role] or (everything and not stray):
+                    yield _verdict(trace, ledger, requirement, name, (number, group.id, role))
 
 
 def unexercised(trace: Trace, ledger: Ledger, *, only: Sequence[str] = ()) -> int:
     """How many verdicts :func:`verdicts` leaves out unless everything is asked for."""
     rows = _rows(ledger, tuple(only))
-    versions = Counter(connection.version for connection in trace.connections)
-    every = sum(2 * len(rows[version]) * versions[version] for version in rows)
-    return every - sum(1 for _ in verdicts(trace, ledger, only=only))
+    judged = {group.id: group.version for group in trace.connections if not is_stray(group)}
+    every = sum(2 * len(rows[version]) for version in judged.values() if version is not None)
+    told = verdicts(trace, ledger, only=only)
+    return every - sum(1 for each in told if each.connection in judged)
 
 
 def _rows(ledger: Ledger, only: tuple[str, ...]) -> dict[int, list[tuple[str, str]]]:
@@ -178,9 +203,10 @@ def _verdict(
     ledger: Ledger,
     requirement: str,
     name: str,
-    number: int,
-    role: int,
+    whose: tuple[int, int, int],
 ) -> Verdict:
+    """The verdict on a host; ``whose`` is its connection's place in tables and id, and its role."""
+    number, connection, role = whose
     frame, direction = trace.wire.segments["frame"], 2 * number + role
     findings = ledger.findings(requirement, direction)
     right, unseen = ledger.counts(requirement, direction)
@@ -194,7 +220,7 @@ def _verdict(
         outcome=ledger.outcome(requirement, direction),
         severity=gravest,
         host=ROLES[role],
-        connection=trace.connections[number].id,
+        connection=connection,
         subflow=None if shown is None else shown.subflow,
         frames=() if shown is None else tuple(dict.fromkeys(int(frame[row]) for row in shown.rows)),
         why="" if shown is None else shown.why,

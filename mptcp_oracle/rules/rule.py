@@ -24,6 +24,8 @@ class Rule:
         requirements: Ids of the requirements that it says anything of.
         judge: For one connection. sweep: For the whole capture.
         versions: MPTCP versions of the connections that it is for.
+        strays: Whether it judges also handshakes that made no connection of a version that is
+            judged: nobody answered, or an option was not valid.
         on: What a connection must have at least one of for the judge to be called: types of option
             values, and the words ``join`` (a joined subflow), ``fin``, ``rst``, ``data_fin``;
             empty: always.
@@ -33,4 +35,5 @@ class Rule:
     judge: Callable[[Case], None] | None = None
     sweep: Callable[[Context], None] | None = None
     versions: tuple[int, ...] = (0, 1)
+    strays: bool = False
     on: tuple[type | str, ...] = ()
