@@ -37,6 +37,7 @@ NEEDS = {
     "two_joins": "two joined subflows",
     "join_data": "data on a joined subflow from the host that opened it",
     "open": "subflows that nobody ends",
+    "unannounced": "no address that is announced or withdrawn",
     "refused_syn": "a join that is answered by a RST",
     "refused_ack": "a join whose third packet is answered by a RST",
     "refused_join_reset": "a RST with MP_TCPRST that ends a join before it is established",

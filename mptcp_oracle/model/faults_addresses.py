@@ -18,6 +18,7 @@ from mptcp_oracle.model.faults_places import (
     extra,
     flawed,
     gathered,
+    lacks,
     octets_of,
     option_of,
     quiet,
@@ -30,11 +31,15 @@ from mptcp_oracle.options import (
     Address,
     Dss,
     Flaw,
+    MpFastclose,
     Option,
+    RemoveAddr,
 )
 
 __all__ = ["FAULTS"]
 
+LONG = 10_000_000_000
+"""Nanoseconds after which nothing more of an occasion is to come."""
 FLIP = 0x5A5A_5A5A_5A5A_5A5A
 
 
@@ -328,8 +333,13 @@ def _announced_to(several: bool) -> Find:
 
     def where(trace: Trace, sent: Sent) -> bool:
         ids = AddAddr(version=0, address_id=1, address=IPv6Address(0))
-        count = _subflows_at(trace, sent)
-        return _ack_only(trace, sent) and fits(sent, ids) and (count > 1) is several and count > 0
+        if not _ack_only(trace, sent) or not fits(sent, ids):
+            return False
+        if not lacks(trace, sent, AddAddr, RemoveAddr, MpFastclose):
+            return False
+        of = trace.subflows[sent.subflow].connection
+        count = sum(each.connection == of for each in trace.subflows)
+        return _subflows_at(trace, sent) > 1 if several else count == 1
 
     return quiet(where)
 
@@ -337,7 +347,10 @@ def _announced_to(several: bool) -> Find:
 def _lone_announcement(draft: Draft, place: Place) -> None:
     key = place.segments[0]
     option = AddAddr(version=0, address_id=_fresh_id(draft, key), address=_fresh_address(draft))
-    draft.blame(again(draft, place, option))
+    late = again(draft, place, option)
+    # What goes out on another subflow much later would be no copy of it.
+    draft.pause(draft.sent(late).time, LONG)
+    draft.blame(late)
 
 
 def _hasty_announcements(draft: Draft, place: Place) -> None:
@@ -435,7 +448,7 @@ FAULTS = (
         name="announced-on-one-subflow",
         meaning="A version 0 ADD_ADDR goes out on one of several subflows only.",
         v0=("6824-3.4.1-03",),
-        needs=("join", "pure_ack"),
+        needs=("join", "pure_ack", "unannounced"),
         find=_announced_to(several=True),
         edit=_lone_announcement,
     ),
@@ -443,7 +456,7 @@ FAULTS = (
         name="announced-in-haste",
         meaning="Two version 0 ADD_ADDRs go out within a round trip.",
         v0=("6824-3.4.1-04",),
-        needs=("pure_ack",),
+        needs=("pure_ack", "unannounced"),
         find=_announced_to(several=False),
         edit=_hasty_announcements,
     ),

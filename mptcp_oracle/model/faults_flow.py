@@ -51,6 +51,7 @@ __all__ = [
     "fresh",
     "heard",
     "living",
+    "mapped_ahead",
     "mptcp_only",
     "next_dsn",
     "next_sequence",
@@ -117,6 +118,17 @@ def early(trace: Trace, sent: Sent) -> bool:
     """Whether a connection had data on its SYN: mappings need not say what they cover then."""
     own = connection_of(trace, sent)
     return bool(next(each for each in trace.segments if connection_of(trace, each) is own).payload)
+
+
+def mapped_ahead(trace: Trace, subflow: int, host: int, until: int) -> bool:
+    """Whether a host has announced mappings for octets of a subflow that it has yet to send."""
+    sent, mapped = 0, 0
+    for each in trace.segments[: until + 1]:
+        if (each.subflow, each.host) == (subflow, host):
+            sent = max(sent, _end(each))
+            if each.mapping is not None:
+                mapped = max(mapped, each.mapping.sequence + each.mapping.octets)
+    return mapped > sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,15 @@ def has(sent: Sent, *kinds: type[Any]) -> bool:
     return any(isinstance(option, kinds) for option in sent.options)
 
 
+def lacks(trace: Trace, sent: Sent, *kinds: type[Option]) -> bool:
+    """Whether the connection of a segment never has an option of some kinds."""
+    connection = subflow_of(trace, sent).connection
+    return not any(
+        has(each, *kinds) and subflow_of(trace, each).connection == connection
+        for each in trace.segments
+    )
+
+
 def anything(_trace: Trace, _sent: Sent) -> bool:
     """A test that every segment passes."""
     return True

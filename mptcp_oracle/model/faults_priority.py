@@ -9,12 +9,17 @@ from ipaddress import ip_address
 from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
+    acknowledgment,
+    early,
+    fresh,
     living,
+    mapped_ahead,
+    room_after,
 )
 from mptcp_oracle.model.faults_places import (
-    again,
     connection_of,
     has,
+    lacks,
     new_join,
     quiet,
     standing,
@@ -32,99 +37,121 @@ from mptcp_oracle.options import (
     MpJoinSynAck,
     MpPrio,
     Option,
+    RemoveAddr,
 )
 
 __all__ = ["FAULTS"]
 
-SECOND = 1_000_000_000
+APART = 60_000_000
+"""Nanoseconds after which something is clearly later."""
+OCTETS = 8
 PRIO = MpPrio(backup=True)
 
 
-def _regular(trace: Trace, sent: Sent) -> bool:
-    """Whether the sender of data has a subflow for it that its peer did not call backup.
-
-    The peer has been heard on it in the last second.
-    """
-    connection = subflow_of(trace, sent).connection
-    for number in living(trace, connection, sent.host, sent.number):
-        if number == sent.subflow or number not in living(
-            trace, connection, 1 - sent.host, sent.number
-        ):
-            continue
-        theirs = [
-            each
-            for each in trace.segments[: sent.number]
-            if (each.subflow, each.host) == (number, 1 - sent.host)
-        ]
-        if (
-            theirs
-            and sent.time - theirs[-1].time < SECOND
-            and not standing(trace, theirs[-1].number)
-        ):
-            return True
-    return False
+def _all_there(trace: Trace, subflow: int, host: int, until: int) -> bool:
+    """Whether all data that a host sent on a subflow up to a segment arrives."""
+    arrived = {each.segment.number for each in trace.deliveries}
+    return all(
+        sent.number in arrived
+        for sent in trace.segments[: until + 1]
+        if (sent.subflow, sent.host) == (subflow, host) and sent.payload
+    )
 
 
-def _new_data(trace: Trace, subflow: int, host: int) -> list[Sent]:
-    return [
+def _room(trace: Trace, subflow: int, host: int, until: int) -> int:
+    """Octets of new data that a host may send on a subflow after a segment."""
+    connection = trace.subflows[subflow].connection
+    own = [
         sent
-        for sent in trace.segments
-        if (sent.subflow, sent.host) == (subflow, host)
-        and sent.ranges
-        and all(part.cause == "new" for part in sent.ranges)
-        and _regular(trace, sent)
+        for sent in trace.segments[: until + 1]
+        if sent.host == host and subflow_of(trace, sent).connection == connection
+    ]
+    last = [sent.number for sent in own if sent.subflow == subflow][-1]
+    return min(room_after(trace, last).subflow, room_after(trace, own[-1].number).data)
+
+
+def _usable(trace: Trace, host: int, until: int, connection: int) -> list[int]:
+    """The subflows that both hosts can send on, and that have all data of one host so far."""
+    both = [set(living(trace, connection, each, until)) for each in (0, 1)]
+    return [
+        number for number in sorted(both[0] & both[1]) if _all_there(trace, number, host, until)
     ]
 
 
-def _prios(trace: Trace) -> Iterator[Place]:
-    """Pure ACKs after which the peer sends data on the subflow, which is no backup yet."""
-    arrived = {each.segment.number: each.time for each in trace.deliveries}
-    cache: dict[tuple[int, int], list[Sent]] = {}
-    for place in quiet(option=PRIO)(trace):
+def _regular(trace: Trace, ack: Sent) -> list[int]:
+    """The subflows for new data of a segment's receiver, beside its own; none is a backup."""
+    connection = subflow_of(trace, ack).connection
+    found = []
+    for number in _usable(trace, 1 - ack.host, ack.number, connection):
+        flags = [
+            standing(trace, each.number)
+            for each in trace.segments[: ack.number]
+            if (each.subflow, each.host) == (number, ack.host)
+        ]
+        if number != ack.subflow and not flags[-1]:
+            found.append(number)
+    return found
+
+
+def _choices(trace: Trace) -> Iterator[Place]:
+    """Pure ACKs after which the peer can send new data on that subflow, and on a regular one."""
+    for place in quiet(_plain, option=PRIO)(trace):
         ack = trace.segments[place.segments[0]]
-        truth = subflow_of(trace, ack)
-        last = [
-            each.number
-            for each in trace.segments
-            if each.host == ack.host and connection_of(trace, each).number == truth.connection
-            and has(each, MpPrio)
-        ]  # fmt: skip
-        if ack.number not in arrived or standing(trace, ack.number):
-            continue
-        if any(number > ack.number for number in last):
-            continue
-        key = ack.subflow, 1 - ack.host
-        if key not in cache:
-            cache[key] = _new_data(trace, *key)
-        data = tuple(sent.number for sent in cache[key] if sent.time > arrived[ack.number])
-        if data:
-            yield Place(host=1 - ack.host, segments=(ack.number, *data))
+        peer, connection = 1 - ack.host, subflow_of(trace, ack).connection
+        if (
+            ack.subflow in _usable(trace, peer, ack.number, connection)
+            and not mapped_ahead(trace, ack.subflow, peer, ack.number)
+            and _room(trace, ack.subflow, peer, ack.number) >= OCTETS
+            and _regular(trace, ack)
+        ):
+            yield Place(host=peer, segments=(ack.number,))
+
+
+def _plain(trace: Trace, sent: Sent) -> bool:
+    """Whether neither data on the SYN nor announcements make a connection special."""
+    return not early(trace, sent) and lacks(trace, sent, AddAddr, RemoveAddr)
+
+
+def _goes_on(draft: Draft, key: int, *, request: MpPrio | None = None) -> None:
+    """The trace ends with new data on the subflow of a pure ACK, though another one is there.
+
+    Args:
+        draft: The trace.
+        key: The ACK.
+        request: Asks for that not to be, if nothing did before.
+    """
+    ack = draft.sent(key)
+    regular, host = _regular(draft.trace, draft.trace.segments[key])[0], ack.host
+    draft.cut(key)
+    if request is not None:
+        asked = draft.append(acknowledgment(draft, ack.subflow, host, request), gap=APART)
+        draft.blame(asked)
+    for each in (1 - host, host):
+        draft.append(acknowledgment(draft, ack.subflow, each), gap=APART)
+    for each in (1 - host, host):
+        draft.append(acknowledgment(draft, regular, each), gap=APART)
+    draft.blame(draft.append(fresh(draft, ack.subflow, 1 - host, OCTETS), gap=APART))
+    for subflow in (ack.subflow, regular):
+        draft.append(acknowledgment(draft, subflow, host), gap=APART)
 
 
 def _unheeded(draft: Draft, place: Place) -> None:
     """The peer says in time that the subflow is a backup."""
-    number, *data = place.segments
-    draft.blame(again(draft, Place(host=1 - place.host, segments=(number,)), PRIO), *data)
+    _goes_on(draft, place.segments[0], request=PRIO)
 
 
 def _joins(trace: Trace) -> Iterator[Place]:
-    """The join options of a host for which the subflow is no backup, and the peer's data on it."""
-    for truth in trace.subflows:
-        if truth.initial or truth.outcome != "established":
-            continue
-        for host in (0, 1):
-            said = [
-                sent
-                for sent in trace.segments
-                if (sent.subflow, sent.host) == (truth.number, host)
-                and has(sent, MpJoinSyn, MpJoinSynAck, MpPrio)
-            ]
-            if not said or any(has(sent, MpPrio) or standing(trace, sent.number) for sent in said):
-                continue
-            data = _new_data(trace, truth.number, 1 - host)
-            if data:
-                numbers = tuple(sent.number for sent in (*said, *data))
-                yield Place(host=1 - host, segments=numbers)
+    """Such ACKs on joins that their sender opened, or answered, for the peer to use."""
+    for place in _choices(trace):
+        ack = trace.segments[place.segments[0]]
+        said = [
+            sent
+            for sent in trace.segments
+            if (sent.subflow, sent.host) == (ack.subflow, ack.host)
+            and has(sent, MpJoinSyn, MpJoinSynAck, MpPrio)
+        ]
+        if said and not any(has(sent, MpPrio) or standing(trace, sent.number) for sent in said):
+            yield replace(place, segments=(ack.number, *(sent.number for sent in said)))
 
 
 def _backup_join(draft: Draft, place: Place) -> None:
@@ -135,9 +162,11 @@ def _backup_join(draft: Draft, place: Place) -> None:
             return replace(option, backup=True)
         return option
 
-    for key in place.segments:
-        draft.options(key, backup)
-        draft.blame(key)
+    key, *said = place.segments
+    for each in said:
+        draft.options(each, backup)
+        draft.blame(each)
+    _goes_on(draft, key)
 
 
 def _addresses(trace: Trace, sent: Sent) -> bool:
@@ -196,7 +225,7 @@ FAULTS = (
         meaning="New data goes over a subflow that the peer opened as a backup, without need.",
         v1=("8684-3.2-08", "8684-3.3.8-01"),
         v0=("6824-3.2-17", "6824-3.3.8-10"),
-        needs=("join", "data"),
+        needs=("join", "data", "unannounced"),
         find=_joins,
         edit=_backup_join,
     ),
@@ -205,8 +234,8 @@ FAULTS = (
         meaning="New data goes over a subflow that the peer made a backup, without need.",
         v1=("8684-3.3.8-05", "8684-3.3.8-01"),
         v0=("6824-3.3.8-11", "6824-3.3.8-10"),
-        needs=("pure_ack", "join", "data"),
-        find=_prios,
+        needs=("pure_ack", "join", "data", "unannounced"),
+        find=_choices,
         edit=_unheeded,
     ),
     Fault(

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_flow import acknowledgment
 from mptcp_oracle.model.faults_places import (
     again,
     arrivals,
     connection_of,
     has,
+    lacks,
     new_join,
     option_of,
     quiet,
@@ -21,6 +23,7 @@ from mptcp_oracle.model.trace import FIN, RST, SYN, Endpoint, Sent, SubflowTruth
 from mptcp_oracle.options import (
     AddAddr,
     Dss,
+    MpFastclose,
     MpJoinSyn,
     MpJoinSynAck,
     MpTcprst,
@@ -28,6 +31,11 @@ from mptcp_oracle.options import (
 )
 
 __all__ = ["FAULTS"]
+
+APART = 50_000_000
+"""Nanoseconds after which something is clearly later."""
+LONG = 5_000_000_000
+"""Nanoseconds in which a host would have done what it had to."""
 
 
 def _ack_only(_trace: Trace, sent: Sent) -> bool:
@@ -150,17 +158,23 @@ def _removals(trace: Trace) -> Iterator[Place]:
             continue
         if not _sources(trace.subflows, connection.number, 1 - sent.host, target):
             continue
+        fins = {each.host for each in trace.segments[: sent.number] if _ends_data(each)}
         for each in trace.segments[sent.number :]:
-            if _renews(trace, sent, each) or each.flags & (FIN | RST):
+            fins |= {each.host} if _ends_data(each) else set()
+            if _renews(trace, sent, each) or each.flags & (FIN | RST) or len(fins) == 2:
                 break
             if (
                 each.host != sent.host
                 and each.time > arrived[sent.number]
                 and connection_of(trace, each) is connection
-                and not (each.mapping is not None and each.mapping.fin)
+                and not _ends_data(each)
             ):
                 yield Place(host=each.host, segments=(each.number, sent.number))
                 break
+
+
+def _ends_data(sent: Sent) -> bool:
+    return sent.mapping is not None and sent.mapping.fin
 
 
 def _renews(trace: Trace, removal: Sent, later: Sent) -> bool:
@@ -218,6 +232,9 @@ def _join_removed(draft: Draft, place: Place) -> None:
     target = None if option is None else _removed(draft.trace, sent, option)
     if target is None:
         return
+    # Between subflows only what is clearly apart has an order.
+    draft.pause(draft.arrived(removal) or sent.time, APART)
+    draft.pause(sent.time - 1, APART)
     opener = place.host
     connection = draft.connection_of(after).number
     end, name = _sources(draft.subflows, connection, opener, target)[0]
@@ -231,6 +248,8 @@ def _in_use(trace: Trace) -> Iterator[Place]:
     """Pure ACKs on joined subflows that carry traffic both ways, and that the host never ends."""
     for place in quiet(_ack_only, option=RemoveAddr(address_ids=(1,)))(trace):
         sent = trace.segments[place.segments[0]]
+        if not lacks(trace, sent, AddAddr, RemoveAddr, MpFastclose):
+            continue
         truth = subflow_of(trace, sent)
         name = truth.address_ids[sent.host]
         users = [
@@ -243,7 +262,8 @@ def _in_use(trace: Trace) -> Iterator[Place]:
             each.host for each in near if each.subflow == truth.number and not each.flags & SYN
         }
         ended = any(
-            each.subflow == truth.number and each.host == sent.host and each.flags & (FIN | RST)
+            each.subflow == truth.number
+            and (each.flags & RST or (each.host == sent.host and each.flags & FIN))
             for each in trace.segments
         )
         joined = any(
@@ -268,6 +288,8 @@ def _removed_in_use(draft: Draft, place: Place) -> None:
     sent = draft.sent(place.segments[0])
     name = draft.subflows[sent.subflow].address_ids[sent.host]
     draft.blame(again(draft, place, RemoveAddr(address_ids=(name,))))
+    for host in (sent.host, 1 - sent.host):
+        draft.append(acknowledgment(draft, sent.subflow, host), gap=LONG)
 
 
 FAULTS = (
@@ -305,7 +327,7 @@ FAULTS = (
         meaning="A host removes the address of a subflow that works, and never ends it.",
         v1=("8684-3.4.2-09",),
         v0=("6824-3.4.2-15",),
-        needs=("join_data", "open"),
+        needs=("join_data", "open", "unannounced"),
         find=_in_use,
         edit=_removed_in_use,
     ),
