@@ -6,21 +6,35 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault
+from mptcp_oracle.model.faults_closing import fin_dsn
 from mptcp_oracle.model.faults_edit import Draft, Place
-from mptcp_oracle.model.faults_flow import LATER, acknowledgment, fresh, living
+from mptcp_oracle.model.faults_flow import (
+    LATER,
+    acknowledgment,
+    early,
+    fresh,
+    living,
+    mapped_ahead,
+    room_after,
+)
 from mptcp_oracle.model.faults_places import (
     connection_of,
+    dss_heard,
     has,
     is_syn,
     new_join,
     option_of,
+    standing,
     subflow_of,
 )
 from mptcp_oracle.model.settings import Deviations, Settings
-from mptcp_oracle.model.trace import ACK, FIN, RST, Sent, Trace
+from mptcp_oracle.model.trace import ACK, FIN, RST, Delivery, Sent, Trace
 from mptcp_oracle.options import AddAddr, Dss, MpFastclose, MpTcprst, Option
 
 __all__ = ["FAULTS"]
+
+MOST = 60
+"""Octets of data that is sent too late, at most."""
 
 
 def _right(trace: Trace, sent: Sent) -> bool:
@@ -50,6 +64,27 @@ def _on_ack(trace: Trace) -> Iterator[Place]:
     for sent in _first(trace):
         if not sent.flags & RST:
             yield Place(host=sent.host, segments=(sent.number,))
+
+
+def _with_data_left(trace: Trace) -> Iterator[Place]:
+    """Those after which new data could follow on the subflow, if it were not for them."""
+    for place in _on_ack(trace):
+        sent = trace.segments[place.segments[0]]
+        connection = subflow_of(trace, sent).connection
+        room = room_after(trace, sent.number)
+        asked = any(
+            standing(trace, each.number)
+            for each in trace.segments[: sent.number]
+            if (each.subflow, each.host) == (sent.subflow, 1 - sent.host)
+        )
+        if (
+            min(room.subflow, room.data) >= MOST
+            and not asked
+            and fin_dsn(trace, connection, sent.host, sent.number + 1) is None
+            and not mapped_ahead(trace, sent.subflow, sent.host, sent.number)
+            and not early(trace, sent)
+        ):
+            yield place
 
 
 def _others(trace: Trace, sent: Sent) -> list[int]:
@@ -176,7 +211,7 @@ def _goes_on(draft: Draft, place: Place) -> None:
     key = place.segments[0]
     sent = draft.sent(key)
     draft.cut(key)
-    data = fresh(draft, sent.subflow, sent.host, draft.choices.integer(2, 60))
+    data = fresh(draft, sent.subflow, sent.host, draft.choices.integer(2, MOST))
     draft.blame(draft.insert(key, data))
 
 
@@ -197,21 +232,41 @@ def _given_up(trace: Trace) -> Iterator[Place]:
         if connection.fallback is not None:
             continue
         peer = 1 - reset.host
-        if connection.hosts[reset.host].c_flag and subflow_of(trace, reset).initial:
+        truth = subflow_of(trace, reset)
+        if connection.hosts[reset.host].c_flag and truth.initial:
+            continue
+        if truth.outcome != "established" or _joined_again(trace, delivery, peer):
             continue
         for sent in trace.segments:
             if connection_of(trace, sent) is not connection or sent.time <= delivery.time:
                 continue
-            if has(sent, AddAddr, MpFastclose):
+            over = [fin_dsn(trace, connection.number, each, sent.number) for each in (0, 1)]
+            if has(sent, AddAddr, MpFastclose) or None not in over:
                 break
             if (
                 sent.host == peer
                 and not is_syn(sent)
+                and dss_heard(trace, sent)
                 and not sent.flags & RST
                 and sent.subflow in living(trace, connection.number, peer, sent.number)
             ):
                 yield Place(host=peer, segments=(sent.number, reset.number))
                 break
+
+
+def _joined_again(trace: Trace, reset: Delivery, host: int) -> bool:
+    """Whether a host joins between the addresses of a subflow after it was reset, anyway."""
+    truth = subflow_of(trace, reset.segment)
+    addresses = [end.address for end in truth.ends]
+    return any(
+        sent.time > reset.time
+        and sent.host == host
+        and is_syn(sent)
+        and each.connection == truth.connection
+        and [end.address for end in each.ends] == addresses
+        for sent in trace.segments
+        for each in (subflow_of(trace, sent),)
+    )
 
 
 def _tries_again(draft: Draft, place: Place) -> None:
@@ -326,7 +381,7 @@ FAULTS = (
         v1=("8684-3.5-09",),
         v0=("6824-3.5-14",),
         needs=("fastclose",),
-        find=_on_ack,
+        find=_with_data_left,
         edit=_goes_on,
     ),
     Fault(

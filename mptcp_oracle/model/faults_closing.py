@@ -12,6 +12,7 @@ from mptcp_oracle.model.faults_flow import (
     acknowledgment,
     checked,
     dss,
+    early,
     fresh,
     living,
     mptcp_only,
@@ -23,10 +24,11 @@ from mptcp_oracle.model.faults_places import (
     Test,
     anything,
     connection_of,
+    lacks,
     subflow_of,
 )
 from mptcp_oracle.model.trace import ACK, FIN, RST, Mapping, Sent, Trace
-from mptcp_oracle.options import Dss, Option
+from mptcp_oracle.options import Dss, Option, RemoveAddr
 
 __all__ = ["FAULTS", "fin_dsn"]
 
@@ -50,6 +52,26 @@ def _first_fins(where: Test = anything) -> Find:
 def _alone(_trace: Trace, sent: Sent) -> bool:
     """Whether a DATA_FIN has no data with it."""
     return not sent.payload and sent.mapping is not None and not sent.mapping.octets
+
+
+def _after_rest(trace: Trace, sent: Sent) -> bool:
+    """Whether a DATA_FIN stands alone, and its sender knew that all its data had arrived.
+
+    What waits for an acknowledgment may keep other data back until after the DATA_FIN.
+    """
+    connection = subflow_of(trace, sent).connection
+    ends: dict[int, int] = {}
+    for each in trace.segments[: sent.number]:
+        if each.host == sent.host and subflow_of(trace, each).connection == connection:
+            end = each.sequence + len(each.payload)
+            ends[each.subflow] = max(ends.get(each.subflow, 0), end if each.payload else 0)
+    heard: dict[int, int] = {}
+    for delivery in trace.deliveries:
+        each = delivery.segment
+        if each.host != sent.host and delivery.time < sent.time:
+            heard[each.subflow] = max(heard.get(each.subflow, 0), each.ack or 0)
+    arrived = all(end <= heard.get(number, 0) for number, end in ends.items())
+    return arrived and _alone(trace, sent)
 
 
 def _alone_checked(trace: Trace, sent: Sent) -> bool:
@@ -112,6 +134,7 @@ def _with_fin(trace: Trace, sent: Sent) -> bool:
         whole(trace, sent)
         and len(sent.payload) > 1
         and all(part.cause == "new" for part in sent.ranges)
+        and not early(trace, sent)
     )
 
 
@@ -235,6 +258,9 @@ def _nothing_missing(trace: Trace) -> Iterator[Place]:
         ]
         if (
             fin.number in arrived
+            and lacks(trace, fin, RemoveAddr)
+            and said
+            and said[-1].window > 0
             and mapping is not None
             and max((sent.data_ack or 1 for sent in said), default=1) == mapping.dsn
             and fin.subflow in living(trace, connection, 1 - fin.host, fin.number)
@@ -306,7 +332,7 @@ FAULTS = (
         v1=("8684-3.3.3-05",),
         v0=("6824-3.3.3-14",),
         needs=("data_fin",),
-        find=_first_fins(_alone),
+        find=_first_fins(_after_rest),
         edit=_farther,
     ),
     Fault(

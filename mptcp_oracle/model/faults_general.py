@@ -15,6 +15,7 @@ from mptcp_oracle.model.faults_places import (
     carriers,
     extra,
     flawed,
+    lacks,
     octets_of,
     quiet,
     rewrite,
@@ -38,11 +39,18 @@ UNASSIGNED = range(0x9, 0xF)
 
 
 def _three_duplicates(draft: Draft, place: Place) -> None:
-    """Three more of a pure ACK, each with an MP_PRIO that says nothing new."""
+    """Three more of a pure ACK, each with an MP_PRIO that says nothing new.
+
+    Packets of equal octets could be one that was captured several times.
+    """
     number = place.segments[0]
     prio = MpPrio(backup=standing(draft.trace, number))
-    for _ in range(3):
-        draft.blame(again(draft, place, prio))
+    dss = draft.sent(number).options
+    draft.blame(again(draft, place, prio))
+    draft.blame(again(draft, place, prio, plain=True))
+    last = again(draft, place)
+    draft.set(last, options=(prio, *dss))
+    draft.blame(last)
 
 
 def _unassigned(draft: Draft, place: Place) -> None:
@@ -74,6 +82,10 @@ def _reserved_prio(draft: Draft, place: Place) -> None:
 def _ack_only(_trace: Trace, sent: Sent) -> bool:
     """Whether all MPTCP options of a segment are one DSS without mapping."""
     return len(sent.options) == 1 and isinstance(sent.options[0], Dss) and sent.mapping is None
+
+
+def _ack_without_prio(trace: Trace, sent: Sent) -> bool:
+    return _ack_only(trace, sent) and lacks(trace, sent, MpPrio)
 
 
 def _reset(_trace: Trace, sent: Sent) -> bool:
@@ -114,7 +126,7 @@ FAULTS = (
         v1=("8684-3-04",),
         v0=("6824-3-04",),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(_ack_without_prio),
         edit=_three_duplicates,
     ),
     Fault(

@@ -161,6 +161,9 @@ def _counted_from(derive: Derive) -> Find:
                 )
                 if first is None or first.mapping is None or not subflow_of(trace, first).initial:
                     continue
+                if first.mapping.octets < 2:
+                    # One octet right before the first could be a probe of the window.
+                    continue
                 option = option_of(first, Dss)
                 wide = option is not None and option.dsn_size == 8
                 if wide and first.mapping.dsn == 1 and first.mapping.octets:
@@ -274,7 +277,8 @@ def _twins(same: Callable[[int, int, int], bool]) -> Find:
     """
 
     def find(trace: Trace) -> Iterator[Place]:
-        if len(trace.connections) < 2:
+        ends = {tuple(sorted(map(str, each.ends))) for each in trace.subflows}
+        if len(trace.connections) < 2 or len(ends) < len(trace.subflows):
             return
         last = {
             connection.number: max(
@@ -289,6 +293,8 @@ def _twins(same: Callable[[int, int, int], bool]) -> Find:
                 for first in trace.connections[: second.number]:
                     shown = _shows_key(trace, first, host), _shows_key(trace, second, host)
                     if None in shown or first.version != second.version:
+                        continue
+                    if first.fallback is not None or second.fallback is not None:
                         continue
                     if any(
                         not each.initial and each.opener != host and each.outcome != "established"

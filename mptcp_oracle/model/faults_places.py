@@ -97,6 +97,19 @@ def lacks(trace: Trace, sent: Sent, *kinds: type[Option]) -> bool:
     )
 
 
+def dss_heard(trace: Trace, sent: Sent) -> bool:
+    """Whether a DSS of the peer had come over the initial subflow to the sender of a segment."""
+    connection = subflow_of(trace, sent).connection
+    return any(
+        delivery.time < sent.time
+        and has(delivery.segment, Dss)
+        and delivery.segment.host != sent.host
+        and subflow_of(trace, delivery.segment).initial
+        and subflow_of(trace, delivery.segment).connection == connection
+        for delivery in trace.deliveries
+    )
+
+
 def anything(_trace: Trace, _sent: Sent) -> bool:
     """A test that every segment passes."""
     return True
@@ -292,6 +305,8 @@ def unheard_third(trace: Trace) -> Iterator[Place]:
             for sent in trace.segments
             if sent.subflow == subflow.number and not sent.flags & SYN and has(sent, MpCapable)
         ]
+        if not capables or capables[0].payload:
+            continue
         arrived = arrivals(trace)
         thirds = [sent for sent in capables if not sent.payload]
         lost = [sent.number for sent in thirds if sent.number not in arrived]

@@ -18,6 +18,7 @@ from mptcp_oracle.model.faults_flow import (
 )
 from mptcp_oracle.model.faults_places import (
     connection_of,
+    dss_heard,
     has,
     lacks,
     new_join,
@@ -170,8 +171,19 @@ def _backup_join(draft: Draft, place: Place) -> None:
 
 
 def _addresses(trace: Trace, sent: Sent) -> bool:
-    """Whether the sender may join the peer's initial address."""
-    return not connection_of(trace, sent).hosts[1 - sent.host].c_flag
+    """Whether the sender may join the peer's initial address by now."""
+    return not connection_of(trace, sent).hosts[1 - sent.host].c_flag and dss_heard(trace, sent)
+
+
+def _from_that_port(trace: Trace, sent: Sent) -> bool:
+    """Whether, besides, the sender has joined from the port of its initial subflow only."""
+    host, connection = sent.host, subflow_of(trace, sent).connection
+    ports = {
+        each.ends[host].port
+        for each in trace.subflows
+        if each.connection == connection and (each.initial or each.opener == host)
+    }
+    return len(ports) == 1 and _addresses(trace, sent)
 
 
 def _initial(draft: Draft, key: int) -> SubflowTruth:
@@ -254,7 +266,7 @@ FAULTS = (
         v1=("8684-3.9.1-02",),
         v0=("6824-3.8.1-11",),
         needs=("pure_ack",),
-        find=quiet(_addresses),
+        find=quiet(_from_that_port),
         edit=_from_other_port,
         at_sender=True,
     ),

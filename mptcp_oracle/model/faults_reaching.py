@@ -61,10 +61,12 @@ def _first(trace: Trace, connection: int) -> SubflowTruth:
 
 def _joins_announced(trace: Trace) -> Iterator[Place]:
     """The SYNs of each join to an address that was announced without a port alone."""
+    arrived = arrivals(trace)
     for truth in trace.subflows:
         if truth.initial or truth.outcome != "established":
             continue
-        options = [option for _, option in _announced(trace, truth)]
+        announced = _announced(trace, truth)
+        options = [option for _, option in announced]
         first = _first(trace, truth.connection).ends[1 - truth.opener]
         if not options or any(option.port is not None for option in options):
             continue
@@ -75,7 +77,8 @@ def _joins_announced(trace: Trace) -> Iterator[Place]:
             for sent in trace.segments
             if sent.subflow == truth.number and has(sent, MpJoinSyn)
         )
-        if found:
+        heard = [arrived[sent.number] for sent, _ in announced if sent.number in arrived]
+        if found and any(time < trace.segments[found[0]].time for time in heard):
             yield Place(host=truth.opener, segments=found)
 
 
