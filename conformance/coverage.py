@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
+from mptcp_oracle.conformance.proving import HOSTS, exercised, number, planted, verdicts_of
+
+from mptcp_oracle.model.capture import Capture
 from mptcp_oracle.model.faults import FAULTS, tripping
 from mptcp_oracle.rules.judging import AREAS
 from mptcp_oracle.spec import FATES, Requirement, by_id, catalogue, counterpart
+from mptcp_oracle.verdict import Outcome
 
 __all__ = ["Proof", "areas", "fates", "page", "prove", "rows"]
 
@@ -104,6 +108,15 @@ class Proof:
     passed: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
+    def lawful(self, host: int, capture: Capture, wanted: set[str]) -> Iterator[str]:
+        """Judge a lawful trace that was made for some requirements; what is wrong with that."""
+        for each in verdicts_of(capture):
+            if number(each) in wanted and each.host == HOSTS[host]:
+                if each.outcome is Outcome.PASS:
+                    self.passed.add(number(each))
+                elif each.outcome is Outcome.FAIL:
+                    yield f"LAWFUL {number(each)} in {each.frames}: {each.why}"
+
     def missing(self) -> Iterator[str]:
         """The judged requirements that lack a proof, a line each."""
         for each in _judged():
@@ -129,8 +142,6 @@ def prove(
         told: Called with how many are done, and how many there are.
         seeds: Most traces to try for each, until all that it lists failed.
     """
-    from mptcp_oracle.conformance.proving import planted
-
     judged = {each.number for each in _judged()}
     work = [(fault, version) for fault in FAULTS.values() for version in fault.versions]
     proof = Proof()
@@ -144,6 +155,9 @@ def prove(
                 break
             proof.passed |= shown.passed
             problems = list(shown.problems(judged))
+            lawful = exercised(fault, version, seed)
+            if lawful is not None:
+                problems += proof.lawful(*lawful, wanted)
             proof.problems += [f"{fault.name} v{version} seed {seed}: {each}" for each in problems]
             proof.failed |= {each for each, _ in shown.found} & wanted
             if not problems and wanted <= proof.failed and wanted <= proof.passed:

@@ -15,7 +15,7 @@ from mptcp_oracle.generators.emit import emit
 from mptcp_oracle.model.capture import Capture, Frame, Layout
 from mptcp_oracle.model.choices import Counted
 from mptcp_oracle.model.compose import capture_of
-from mptcp_oracle.model.fault import Fault
+from mptcp_oracle.model.fault import Fault, counterpart
 from mptcp_oracle.model.planting import TRIES, soil
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.vantage import Tap
@@ -23,7 +23,17 @@ from mptcp_oracle.oracle import judge
 from mptcp_oracle.spec import catalogue
 from mptcp_oracle.verdict import Outcome, Verdict
 
-__all__ = ["HOSTS", "Shown", "claims", "failures", "grown", "number", "planted", "verdicts_of"]
+__all__ = [
+    "HOSTS",
+    "Shown",
+    "claims",
+    "exercised",
+    "failures",
+    "grown",
+    "number",
+    "planted",
+    "verdicts_of",
+]
 
 #: Defects after which a capture still has every frame that passed its tap while it ran. Pieces
 #: that an interface has cut are not what the host sent.
@@ -62,13 +72,41 @@ def number(verdict: Verdict) -> str:
 
 def grown(fault: Fault, version: int, seed: int) -> tuple[Trace, Trace] | None:
     """A trace of a version with a place for a fault, and that trace with the fault in it."""
-    alone = replace(fault, v0=()) if version else replace(fault, v1=())
+    alone = _alone(fault, version)
     choices = Counted(seed, f"{fault.name} {version}")
     for _ in range(TRIES):
         trace = soil(alone, choices)
         if alone.places(trace):
             return trace, alone.plant(trace, choices)
     return None
+
+
+def _alone(fault: Fault, version: int) -> Fault:
+    """A fault of one version alone."""
+    return replace(fault, v0=()) if version else replace(fault, v1=())
+
+
+def exercised(fault: Fault, version: int, seed: int) -> tuple[int, Capture] | None:
+    """A lawful trace in which it matters whether a host has a fault, captured at that host.
+
+    Returns:
+        The host's role and the capture; ``None`` if the fault needs no trace made for it, or no
+        trace had a place.
+    """
+    other = counterpart(_alone(fault, version))
+    if other is None:
+        return None
+    if other.pair is None:
+        pair = grown(other, version, seed)
+        if pair is None:
+            return None
+        trace, host = pair[1], pair[1].planted[-1].host
+        trace = replace(trace, planted=())
+    else:
+        choices = Counted(seed, f"{fault.name} {version} lawful")
+        trace, host = soil(other, choices), choices.pick(fault.hosts)
+    tap = Tap(vantage=HOSTS[host], lost_beyond=0)
+    return host, capture_of(trace, tap, (), Layout(), Counted(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.settings import Deviations, Settings
 from mptcp_oracle.model.trace import Trace
 
-__all__ = ["NEEDS", "Deviate", "Edit", "Fault", "Find", "Pair"]
+__all__ = ["NEEDS", "Deviate", "Edit", "Fault", "Find", "Pair", "counterpart"]
 
 Find = Callable[[Trace], Iterable[Place]]
 Edit = Callable[[Draft, Place], None]
@@ -37,7 +37,7 @@ NEEDS = {
     "two_joins": "two joined subflows",
     "join_data": "data on a joined subflow from the host that opened it",
     "open": "subflows that nobody ends",
-    "unannounced": "no address that is announced or withdrawn",
+    "silent": "neither ADD_ADDR, REMOVE_ADDR nor MP_PRIO",
     "refused_syn": "a join that is answered by a RST",
     "refused_ack": "a join whose third packet is answered by a RST",
     "refused_join_reset": "a RST with MP_TCPRST that ends a join before it is established",
@@ -92,6 +92,9 @@ class Fault:
         hosts: Roles that can be to blame.
         pair: For a deviation between two connections of one host: the settings of both, from
             those that they would have and the role to blame.
+        lawful: An edit at the same place that makes a trace in which the requirements matter and
+            nothing is wrong, where traces without an edit never have that.
+        lawful_pair: For a deviation between two connections, likewise.
         arranges: Whether it also changes segments that are lawful by themselves.
         at_sender: Whether only a tap at the host to blame is sure to see the evidence, because
             it is lost on its way.
@@ -107,6 +110,8 @@ class Fault:
     deviate: Deviate | None = None
     hosts: tuple[int, ...] = (0, 1)
     pair: Pair | None = None
+    lawful: Edit | None = None
+    lawful_pair: Pair | None = None
     arranges: bool = False
     at_sender: bool = False
 
@@ -174,6 +179,13 @@ class Fault:
             self.edit(draft, place)
         requirements = self.requirements(_version(trace, place))
         return draft.finish(name=self.name, requirements=requirements, host=place.host)
+
+
+def counterpart(fault: Fault) -> Fault | None:
+    """What makes a lawful trace of a fault, as a fault without requirements; ``None`` without."""
+    if fault.lawful is None and fault.lawful_pair is None:
+        return None
+    return replace(fault, edit=fault.lawful, pair=fault.lawful_pair)
 
 
 def _version(trace: Trace, place: Place) -> int:

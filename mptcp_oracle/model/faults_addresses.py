@@ -10,6 +10,7 @@ from mptcp_oracle import crypto
 from mptcp_oracle.encode import encode
 from mptcp_oracle.model.fault import Edit, Fault, Find
 from mptcp_oracle.model.faults_edit import Draft, Place, fits
+from mptcp_oracle.model.faults_flow import living
 from mptcp_oracle.model.faults_places import (
     again,
     arrivals,
@@ -25,7 +26,7 @@ from mptcp_oracle.model.faults_places import (
     rewrite,
 )
 from mptcp_oracle.model.settings import Deviations, Settings
-from mptcp_oracle.model.trace import ACK, RST, SYN, Sent, Trace
+from mptcp_oracle.model.trace import ACK, Sent, Trace
 from mptcp_oracle.options import (
     AddAddr,
     Address,
@@ -269,6 +270,20 @@ def _other_address(draft: Draft, place: Place) -> None:
     draft.blame(key, late)
 
 
+def _withdrawn_first(draft: Draft, place: Place) -> None:
+    """The same after a REMOVE_ADDR for what the Address ID was."""
+    key = place.segments[0]
+    option = option_of(draft.sent(key), AddAddr)
+    if option is not None:
+        draft.pause(draft.sent(key).time, LONG)
+        address = _fresh_address(draft)
+        changed = _signed(draft, key, replace(option, address=address))
+        late = again(draft, place, changed, plain=True)
+        gone = again(draft, place, RemoveAddr(address_ids=(option.address_id,)), plain=True)
+        _echoed(draft, late, changed)
+        draft.blame(gone, late)
+
+
 def _echo_of_nothing(option: AddAddr, draft: Draft) -> Option:
     """An echo with a port where the ADD_ADDR has none, or the other way round."""
     port = None if option.port is not None else draft.choices.integer(1, 65_535)
@@ -314,20 +329,6 @@ def _echo_echoed(draft: Draft, place: Place) -> None:
         draft.blame(again(draft, place, echo, plain=True))
 
 
-def _subflows_at(trace: Trace, sent: Sent) -> int:
-    """How many subflows of a segment's connection its host has established by then."""
-    connection = trace.subflows[sent.subflow].connection
-    flows = {
-        each.subflow
-        for each in trace.segments[: sent.number]
-        if each.host == sent.host
-        and each.flags & (SYN | ACK | RST) == ACK
-        and trace.subflows[each.subflow].connection == connection
-        and trace.subflows[each.subflow].outcome == "established"
-    }
-    return len(flows)
-
-
 def _announced_to(several: bool) -> Find:
     """Pure ACKs of a host with several established subflows, or with one, and room for ADD_ADDR."""
 
@@ -339,7 +340,8 @@ def _announced_to(several: bool) -> Find:
             return False
         of = trace.subflows[sent.subflow].connection
         count = sum(each.connection == of for each in trace.subflows)
-        return _subflows_at(trace, sent) > 1 if several else count == 1
+        begun = living(trace, of, sent.host, sent.number)
+        return len(begun) > 1 if several else count == 1
 
     return quiet(where)
 
@@ -407,6 +409,7 @@ FAULTS = (
         needs=("add_addr",),
         find=_alone(_not_joined),
         edit=_other_address,
+        lawful=_withdrawn_first,
         arranges=True,
     ),
     Fault(
@@ -448,7 +451,7 @@ FAULTS = (
         name="announced-on-one-subflow",
         meaning="A version 0 ADD_ADDR goes out on one of several subflows only.",
         v0=("6824-3.4.1-03",),
-        needs=("join", "pure_ack", "unannounced"),
+        needs=("join", "pure_ack", "silent"),
         find=_announced_to(several=True),
         edit=_lone_announcement,
     ),
@@ -456,7 +459,7 @@ FAULTS = (
         name="announced-in-haste",
         meaning="Two version 0 ADD_ADDRs go out within a round trip.",
         v0=("6824-3.4.1-04",),
-        needs=("pure_ack", "unannounced"),
+        needs=("pure_ack", "silent"),
         find=_announced_to(several=False),
         edit=_hasty_announcements,
     ),

@@ -62,6 +62,14 @@ def _interrupted(draft: Draft, place: Place) -> None:
     draft.blame(key)
 
 
+def _within_urgent(draft: Draft, place: Place) -> None:
+    """Urgent octets, which the mapping counts like all others."""
+    key = place.segments[0]
+    sent = draft.sent(key)
+    draft.set(key, flags=sent.flags | URG, urgent=draft.choices.integer(1, len(sent.payload)))
+    draft.blame(key)
+
+
 def _first_inside(trace: Trace, sent: Sent) -> bool:
     """Whether data is the initiator's first on the initial subflow, under a DSS."""
     mapping, truth = sent.mapping, subflow_of(trace, sent)
@@ -127,6 +135,7 @@ FAULTS = (
         needs=("data",),
         find=data_places(_interruptible),
         edit=_interrupted,
+        lawful=_within_urgent,
     ),
     Fault(
         name="first-mapping-misplaced",

@@ -251,6 +251,11 @@ def _same_key(first: Settings, second: Settings, host: int) -> tuple[Settings, S
     return first, _with_key(_beside(first, second), first.keys[host], host)
 
 
+def _apart(first: Settings, second: Settings, _host: int) -> tuple[Settings, Settings]:
+    """Two connections between the same addresses, each with keys of its own."""
+    return first, _beside(first, second)
+
+
 def _colliding_keys(first: Settings, second: Settings, host: int) -> tuple[Settings, Settings]:
     one, other = COLLIDING[spoken(first)]
     return _with_key(first, one, host), _with_key(_beside(first, second), other, host)
@@ -430,6 +435,7 @@ FAULTS = (
         needs=("two_connections",),
         find=_twins(_equal),
         pair=_same_key,
+        lawful_pair=_apart,
     ),
     Fault(
         name="token-collision",
@@ -439,6 +445,7 @@ FAULTS = (
         needs=("two_connections",),
         find=_twins(_collide),
         pair=_colliding_keys,
+        lawful_pair=_apart,
         hosts=(1,),
     ),
 )

@@ -109,8 +109,8 @@ def _choices(trace: Trace) -> Iterator[Place]:
 
 
 def _plain(trace: Trace, sent: Sent) -> bool:
-    """Whether neither data on the SYN nor announcements make a connection special."""
-    return not early(trace, sent) and lacks(trace, sent, AddAddr, RemoveAddr)
+    """Whether no data on the SYN, no announcement and no MP_PRIO makes a connection special."""
+    return not early(trace, sent) and lacks(trace, sent, AddAddr, RemoveAddr, MpPrio)
 
 
 def _goes_on(draft: Draft, key: int, *, request: MpPrio | None = None) -> None:
@@ -237,7 +237,7 @@ FAULTS = (
         meaning="New data goes over a subflow that the peer opened as a backup, without need.",
         v1=("8684-3.2-08", "8684-3.3.8-01"),
         v0=("6824-3.2-17", "6824-3.3.8-10"),
-        needs=("join", "data", "unannounced"),
+        needs=("join", "data", "silent"),
         find=_joins,
         edit=_backup_join,
     ),
@@ -246,7 +246,7 @@ FAULTS = (
         meaning="New data goes over a subflow that the peer made a backup, without need.",
         v1=("8684-3.3.8-05", "8684-3.3.8-01"),
         v0=("6824-3.3.8-11", "6824-3.3.8-10"),
-        needs=("pure_ack", "join", "data", "unannounced"),
+        needs=("pure_ack", "join", "data", "silent"),
         find=_choices,
         edit=_unheeded,
     ),

@@ -330,7 +330,7 @@ FAULTS = (
         meaning="A host removes the address of a subflow that works, and never ends it.",
         v1=("8684-3.4.2-09",),
         v0=("6824-3.4.2-15",),
-        needs=("join_data", "open", "unannounced"),
+        needs=("join_data", "open", "silent"),
         find=_in_use,
         edit=_removed_in_use,
     ),

@@ -9,9 +9,9 @@ from mptcp_oracle import crypto
 from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import acknowledgment, dss, fresh, next_dsn, said
-from mptcp_oracle.model.faults_places import connection_of, has, new_join, subflow_of
+from mptcp_oracle.model.faults_places import connection_of, has, new_join, option_of, subflow_of
 from mptcp_oracle.model.trace import ACK, RST, SYN, Sent, Trace
-from mptcp_oracle.options import MpFail, MpJoinAck, MpJoinSyn, MpJoinSynAck
+from mptcp_oracle.options import Dss, MpFail, MpJoinAck, MpJoinSyn, MpJoinSynAck
 
 __all__ = ["FAULTS"]
 
@@ -40,6 +40,30 @@ def _only_subflow_failed(trace: Trace) -> Iterator[Place]:
 
 def _joins_as_ever(draft: Draft, place: Place) -> None:
     """A join, and on it new data under a mapping that ends."""
+    subflow, dsn = _rejoined(draft, place)
+    draft.blame(draft.append(fresh(draft, subflow, place.host, 40, dsn=dsn)))
+
+
+def _joins_and_falls_back(draft: Draft, place: Place) -> None:
+    """A join, and on it data under an infinite mapping from what failed on."""
+    option = option_of(draft.sent(place.segments[0]), MpFail)
+    assert option is not None
+    base = draft.connection_of(place.segments[0]).hosts[place.host].base
+    subflow, _ = _rejoined(draft, place)
+    failed = (option.dsn - base) & (1 << 64) - 1
+    data = fresh(draft, subflow, place.host, 40, dsn=failed)
+    mapping = data.mapping
+    assert mapping is not None
+    endless = replace(mapping, octets=0, infinite=True, checksum=None)
+    options = tuple(
+        replace(each, dll=0, checksum=None) if isinstance(each, Dss) else each
+        for each in data.options
+    )
+    draft.blame(draft.append(replace(data, mapping=endless, options=options)))
+
+
+def _rejoined(draft: Draft, place: Place) -> tuple[int, int]:
+    """Establish another subflow after the reset: its number, and the next DSN of its opener."""
     key, host = place.segments[0], place.host
     connection, ends = draft.connection_of(key), draft.subflows[draft.sent(key).subflow].ends
     draft.cut(key)
@@ -93,7 +117,7 @@ def _joins_as_ever(draft: Draft, place: Place) -> None:
     draft.append(replace(syn, sequence=1, ack=1, flags=ACK, options=(third,)))
     fourth = _plain(draft, syn.subflow, 1 - host, connection.number)
     draft.append(fourth)
-    draft.blame(draft.append(fresh(draft, syn.subflow, host, 40, dsn=dsn)))
+    return syn.subflow, dsn
 
 
 def _plain(draft: Draft, subflow: int, host: int, connection: int) -> Sent:
@@ -113,6 +137,7 @@ FAULTS = (
         needs=("fail_reset",),
         find=_only_subflow_failed,
         edit=_joins_as_ever,
+        lawful=_joins_and_falls_back,
         arranges=True,
     ),
 )

@@ -63,7 +63,7 @@ _JOINING = {**_STIRRED, "Join": 60, "Announce": 0, "Withdraw": 0}
 HABITS: dict[str, dict[str, Any]] = {
     "two_joins": {"data": _JOINING, "subflows": (4,)},
     "open": {"ends": ((1, "stop"),)},
-    "unannounced": {"data": _STIRRED | {"Announce": 0, "Withdraw": 0, "FastClose": 0}},
+    "silent": {"data": _STIRRED | {"Announce": 0, "Withdraw": 0, "Prioritise": 0, "FastClose": 0}},
     "fail": {"subflows": (1,)},
     "infinite": {"subflows": (1,), "ends": ((1, "stop"),)},
     "fail_reset": {"subflows": (1,), "length": (50, 90)},
