@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from mptcp_oracle.model.faults_places import (
     dss_heard,
     has,
     is_syn,
+    lacks,
     new_join,
     option_of,
     standing,
@@ -96,7 +98,8 @@ def _others(trace: Trace, sent: Sent) -> list[int]:
 
 def _on_ack_of_several(trace: Trace) -> Iterator[Place]:
     for place in _on_ack(trace):
-        if _others(trace, trace.segments[place.segments[0]]):
+        sent = trace.segments[place.segments[0]]
+        if _others(trace, sent) and lacks(trace, sent, AddAddr):
             yield place
 
 
@@ -166,9 +169,19 @@ def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
                 and (sent.subflow != fast.subflow) == reset
                 and connection_of(trace, sent) is connection_of(trace, fast)
                 and _works(trace, sent, arrived)
+                and _in_order(trace, fast, arrived)
             ):
                 yield Place(host=sent.host, segments=(sent.number,))
                 break
+
+
+def _in_order(trace: Trace, sent: Sent, arrived: dict[int, int]) -> bool:
+    """Whether all data before a segment had arrived on its subflow when that arrived."""
+    return all(
+        arrived.get(each.number, sys.maxsize) <= arrived[sent.number]
+        for each in trace.segments[: sent.number]
+        if (each.subflow, each.host) == (sent.subflow, sent.host) and each.payload
+    )
 
 
 def _works(trace: Trace, sent: Sent, arrived: dict[int, int]) -> bool:
@@ -202,7 +215,13 @@ def _fin_instead(draft: Draft, place: Place) -> None:
     sent = draft.sent(key)
     draft.cut(key)
     like = acknowledgment(draft, sent.subflow, sent.host)
-    draft.set(key, flags=FIN | ACK, options=like.options, data_ack=like.data_ack)
+    draft.set(
+        key,
+        flags=FIN | ACK,
+        options=like.options,
+        data_ack=like.data_ack,
+        window=like.window,
+    )
     draft.blame(key)
 
 

@@ -25,10 +25,10 @@ from mptcp_oracle.model.faults_flow import (
     said,
     whole,
 )
-from mptcp_oracle.model.faults_places import connection_of, has, option_of, quiet, subflow_of
+from mptcp_oracle.model.faults_places import connection_of, has, lacks, option_of, quiet, subflow_of
 from mptcp_oracle.model.trace import SYN, Range, Sent, Trace
 from mptcp_oracle.model.world import added
-from mptcp_oracle.options import Dss, Option, RemoveAddr
+from mptcp_oracle.options import AddAddr, Dss, Option, RemoveAddr
 
 __all__ = ["FAULTS"]
 
@@ -206,6 +206,7 @@ def _reinjected(trace: Trace) -> Iterator[Place]:
             or sent.number not in arrived
             or not mptcp_only(trace, sent)
             or early(trace, sent)
+            or not lacks(trace, sent, AddAddr)
             or not sent.ranges
             or any(part.cause != "reinjection" for part in sent.ranges)
         ):

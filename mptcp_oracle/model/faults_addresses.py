@@ -251,10 +251,20 @@ def _alone(where: Callable[[Trace, Sent], bool]) -> Find:
 
 def _not_joined(trace: Trace, sent: Sent) -> bool:
     """Whether a segment announces an address under an Address ID that no join of its host has."""
-    option, of = option_of(sent, AddAddr), trace.subflows[sent.subflow].connection
-    flows = [truth for truth in trace.subflows if truth.connection == of]
+    option, of = option_of(sent, AddAddr), connection_of(trace, sent)
+    flows = [truth for truth in trace.subflows if truth.connection == of.number]
     joined = {truth.address_ids[sent.host] for truth in flows}
-    return option is not None and not option.echo and option.address_id not in joined
+    if option is None or option.echo or option.address_id in joined:
+        return False
+    # In version 0 it should be told on all subflows, and not again.
+    times = sum(
+        isinstance(each, AddAddr) and each.address_id == option.address_id
+        for late in trace.segments
+        if late.host == sent.host and connection_of(trace, late) is of
+        for each in late.options
+    )
+    alone = len(flows) == 1 and times == 1 and lacks(trace, sent, RemoveAddr)
+    return of.version == 1 or alone
 
 
 def _other_address(draft: Draft, place: Place) -> None:

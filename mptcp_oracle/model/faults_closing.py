@@ -18,6 +18,7 @@ from mptcp_oracle.model.faults_flow import (
     mptcp_only,
     plain_dss,
     remapped,
+    room_after,
     whole,
 )
 from mptcp_oracle.model.faults_places import (
@@ -31,6 +32,9 @@ from mptcp_oracle.model.trace import ACK, FIN, RST, Mapping, Sent, Trace
 from mptcp_oracle.options import Dss, Option, RemoveAddr
 
 __all__ = ["FAULTS", "fin_dsn"]
+
+MOST = 60
+"""Octets of data that is sent too late, at most."""
 
 
 def _first_fins(where: Test = anything) -> Find:
@@ -100,8 +104,13 @@ def _more_data(draft: Draft, place: Place) -> None:
     key = place.segments[0]
     sent = draft.sent(key)
     draft.cut(key)
-    octets = draft.choices.integer(2, 60)
+    octets = draft.choices.integer(2, MOST)
     draft.blame(draft.append(fresh(draft, sent.subflow, sent.host, octets)))
+
+
+def _with_room(trace: Trace, sent: Sent) -> bool:
+    room = room_after(trace, sent.number)
+    return min(room.subflow, room.data) >= MOST
 
 
 def _other_fin(draft: Draft, place: Place) -> None:
@@ -287,7 +296,7 @@ FAULTS = (
         v1=("8684-3.3-09", "8684-D-01", "8684-3.3.3-05"),
         v0=("6824-3.3-14", "6824-C-10", "6824-3.3.3-14"),
         needs=("data_fin",),
-        find=_first_fins(),
+        find=_first_fins(_with_room),
         edit=_more_data,
     ),
     Fault(

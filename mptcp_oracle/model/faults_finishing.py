@@ -213,8 +213,18 @@ def _after_close(trace: Trace) -> Iterator[Place]:
                 connection_of(trace, sent) is connection
                 and not connection.hosts[1 - sent.host].c_flag
                 and not is_syn(sent)
+                and not _refused(trace, sent)
             ):
                 yield Place(host=sent.host, segments=(sent.number,))
+
+
+def _refused(trace: Trace, sent: Sent) -> bool:
+    """Whether a subflow of the connection was reset before, after which no join should be tried."""
+    connection = connection_of(trace, sent)
+    return any(
+        each.flags & RST and connection_of(trace, each) is connection
+        for each in trace.segments[: sent.number]
+    )
 
 
 def _late_join(draft: Draft, place: Place) -> None:

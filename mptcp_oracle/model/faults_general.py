@@ -20,6 +20,7 @@ from mptcp_oracle.model.faults_places import (
     quiet,
     rewrite,
     standing,
+    subflow_of,
 )
 from mptcp_oracle.model.trace import RST, Sent, Trace
 from mptcp_oracle.options import (
@@ -88,8 +89,9 @@ def _ack_without_prio(trace: Trace, sent: Sent) -> bool:
     return _ack_only(trace, sent) and lacks(trace, sent, MpPrio)
 
 
-def _reset(_trace: Trace, sent: Sent) -> bool:
-    return bool(sent.flags & RST)
+def _reset(trace: Trace, sent: Sent) -> bool:
+    """Whether a segment is a RST, and not the end of a join, which may have one reason only."""
+    return bool(sent.flags & RST) and subflow_of(trace, sent).outcome == "established"
 
 
 def _unregistered(option: MpTcprst, draft: Draft) -> Option:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mptcp_oracle.model.fault import Edit, Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_flow import room_after
 from mptcp_oracle.model.faults_places import (
     gathered,
     has,
@@ -196,7 +197,9 @@ def _third_then_data(trace: Trace) -> Iterator[Place]:
             continue
         copies = [sent for sent in flow if sent.payload and sent.sequence == data.sequence]
         plain = data.mapping.sequence == data.sequence and len(data.ranges) == 1
-        if plain and len(copies) == 1 and data.ranges[0].cause == "new":
+        room = room_after(trace, third.number)
+        fits = min(room.subflow, room.data) >= len(data.payload)
+        if plain and fits and len(copies) == 1 and data.ranges[0].cause == "new":
             yield Place(host=truth.opener, segments=(third.number, data.number))
 
 

@@ -242,9 +242,9 @@ def _join_removed(draft: Draft, place: Place) -> None:
     connection = draft.connection_of(after).number
     end, name = _sources(draft.subflows, connection, opener, target)[0]
     source = replace(end, port=_free_port(draft))
-    draft.blame(
-        new_join(draft, after, opener=opener, target=target, source=source, address_id=name)
-    )
+    join = new_join(draft, after, opener=opener, target=target, source=source, address_id=name)
+    draft.pause(draft.sent(join).time, APART)
+    draft.blame(join)
 
 
 def _in_use(trace: Trace) -> Iterator[Place]:

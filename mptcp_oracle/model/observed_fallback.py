@@ -79,12 +79,21 @@ def _plain_from(flow: Flow, shake: Handshake, payload: Payload, host: int) -> Se
     )
     if begin is None or begin.cut:
         return None
-    first = 1 + syn_data(shake, host)
+    first = _first(shake, host)
     acknowledged = _acknowledged(flow, host)
     goes_on = any(seen.marked and seen.number >= begin.number for seen in flow.fresh)
     end = max(seen.start + len(seen.segment.payload) for seen in sent)
     whole = held.holds(min(first, end), end)
     return begin if whole and acknowledged > begin.start and not goes_on else None
+
+
+def _first(shake: Handshake, host: int) -> int:
+    """The label of a host's first payload after its SYN.
+
+    Of a SYN that is not in the capture nobody knows that it had data: what its answer acknowledges
+    is where numbers count from.
+    """
+    return 1 + (shake.origin[host] or 0) + syn_data(shake, host)
 
 
 def _is_sign(seen: Seen) -> bool:
@@ -123,7 +132,7 @@ def _plain_begin(flow: Flow, shake: Handshake, payload: Payload, host: int) -> S
     """The frame of a host's first payload, if that is plain TCP and was acknowledged."""
     if shake.origin_from[host] != "handshake":
         return None
-    first = 1 + syn_data(shake, host)
+    first = _first(shake, host)
     acknowledged = _acknowledged(flow, host)
     sent = [seen for seen in flow.fresh if seen.segment.host == host and seen.segment.payload]
     ((_, _, under),) = payload.halves[flow.id, host].maps.parts(first, first + 1)

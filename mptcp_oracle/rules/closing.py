@@ -258,6 +258,8 @@ def _acceptable(case: Case, fin: DataFin, row: int) -> bool:
     """Whether the receiver of a DATA_FIN had no reason to ignore it, and says so in new words."""
     trace, columns, signal = case.context.trace, case.columns, fin.signal
     at = columns["mapping"][signal.row]
+    if not signal.subflow.established:
+        return False
     if len(trace.plane.checksum) and at >= 0 and trace.plane.checksum[at] not in FINE:
         return False
     end = ends_of(case, signal.subflow)[1 - signal.role].first
