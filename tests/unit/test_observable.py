@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from mptcp_oracle.generators.emit import emit
 
 from mptcp_oracle import crypto, facts
+from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.facts import Fact
 from mptcp_oracle.model.capture import Capture, Layout
 from mptcp_oracle.model.observable import observable
-from mptcp_oracle.model.trace import ACK, FIN, Endpoint
-from mptcp_oracle.options import AddAddr, RemoveAddr
+from mptcp_oracle.model.trace import ACK, FIN, SYN, Endpoint
+from mptcp_oracle.options import AddAddr, MpCapable, RemoveAddr
 from tests.common.labelled import KEYS, Script
 from tests.unit.test_facts_vocabulary import wrong_object
 
@@ -226,3 +229,25 @@ def test_ends_of_unknown_addresses_are_never_mixed_up() -> None:
     script.join(join)
     subflow = told(script.capture())["subflow"][1]
     assert (subflow["source"]["address"], subflow["source"]["role"]) == ("2001:db8::2", "listener")
+
+
+def test_fallback_after_data_on_a_syn_that_is_missing() -> None:
+    """Numbers count from what the SYN/ACK acknowledges; the first plain payload is there."""
+    script = Script()
+    flow = script.flow()
+    script.send(flow, 0, SYN, payload=bytes(10), options=(MpCapable(version=1, flags=1),))
+    answer = MpCapable(version=1, flags=1, sender_key=KEYS[1])
+    script.send(flow, 1, SYN | ACK, options=(answer,))
+    script.send(flow, 0, options=(replace(answer, sender_key=KEYS[0], receiver_key=KEYS[1]),))
+    begin = script.plain(flow, 0, 40)
+    script.plain(flow, 1, 30)
+    script.send(flow, 0)
+    script.connection = replace(
+        script.connection, fallback="no_mapping", fallback_shown=(frozenset({begin}),)
+    )
+    capture = script.capture(without=(0,))
+    (connection,) = told(capture)["connection"]
+    assert (connection["fallback"], connection["state_frame"]) == ("no_mapping", begin)
+    with analyze(emit(capture)) as trace:
+        (found,) = trace.connections
+        assert (found.fallback, found.state_frame) == ("no_mapping", begin)
