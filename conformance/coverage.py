@@ -157,7 +157,8 @@ def prove(
             problems = list(shown.problems(judged))
             lawful = exercised(fault, version, seed)
             if lawful is not None:
-                problems += proof.lawful(*lawful, wanted)
+                host, capture = lawful
+                problems += proof.lawful(host, capture, wanted)
             proof.problems += [f"{fault.name} v{version} seed {seed}: {each}" for each in problems]
             proof.failed |= {each for each, _ in shown.found} & wanted
             if not problems and wanted <= proof.failed and wanted <= proof.passed:

@@ -28,6 +28,7 @@ from mptcp_oracle.model import (
     faults_priority,
     faults_reaching,
     faults_rejoining,
+    faults_spreading,
 )
 from mptcp_oracle.model.fault import NEEDS, Fault
 from mptcp_oracle.model.faults_edit import Place
@@ -54,6 +55,7 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "hmac": faults_hmac.FAULTS,
     "joining": faults_joining.FAULTS,
     "addresses": faults_addresses.FAULTS,
+    "spreading": faults_spreading.FAULTS,
     "reaching": faults_reaching.FAULTS,
     "mapping": faults_mapping.FAULTS,
     "acknowledging": faults_acknowledging.FAULTS,

@@ -12,21 +12,18 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     LATER,
     acknowledgment,
-    early,
+    dss_heard,
+    free,
     fresh,
     living,
-    mapped_ahead,
-    room_after,
 )
 from mptcp_oracle.model.faults_places import (
     connection_of,
-    dss_heard,
     has,
     is_syn,
     lacks,
     new_join,
     option_of,
-    standing,
     subflow_of,
 )
 from mptcp_oracle.model.settings import Deviations, Settings
@@ -73,19 +70,8 @@ def _with_data_left(trace: Trace) -> Iterator[Place]:
     for place in _on_ack(trace):
         sent = trace.segments[place.segments[0]]
         connection = subflow_of(trace, sent).connection
-        room = room_after(trace, sent.number)
-        asked = any(
-            standing(trace, each.number)
-            for each in trace.segments[: sent.number]
-            if (each.subflow, each.host) == (sent.subflow, 1 - sent.host)
-        )
-        if (
-            min(room.subflow, room.data) >= MOST
-            and not asked
-            and fin_dsn(trace, connection, sent.host, sent.number + 1) is None
-            and not mapped_ahead(trace, sent.subflow, sent.host, sent.number)
-            and not early(trace, sent)
-        ):
+        over = fin_dsn(trace, connection, sent.host, sent.number + 1) is not None
+        if not over and free(trace, sent, MOST):
             yield place
 
 

@@ -9,8 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from mptcp_oracle import crypto
 from mptcp_oracle.encode import encode
 from mptcp_oracle.model.fault import Edit, Fault, Find
-from mptcp_oracle.model.faults_edit import Draft, Place, fits
-from mptcp_oracle.model.faults_flow import living
+from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_places import (
     again,
     arrivals,
@@ -32,12 +31,11 @@ from mptcp_oracle.options import (
     Address,
     Dss,
     Flaw,
-    MpFastclose,
     Option,
     RemoveAddr,
 )
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "ack_only", "fresh_address", "fresh_id"]
 
 LONG = 10_000_000_000
 """Nanoseconds after which nothing more of an occasion is to come."""
@@ -52,7 +50,7 @@ def _echoes(_trace: Trace, sent: Sent) -> bool:
     return any(isinstance(option, AddAddr) and option.echo for option in sent.options)
 
 
-def _ack_only(_trace: Trace, sent: Sent) -> bool:
+def ack_only(_trace: Trace, sent: Sent) -> bool:
     """Whether all MPTCP options of a segment are one DSS without mapping."""
     return len(sent.options) == 1 and isinstance(sent.options[0], Dss) and sent.mapping is None
 
@@ -87,14 +85,14 @@ def named(trace: Trace, connection: int, host: int) -> dict[int, set[Address]]:
     return found
 
 
-def _fresh_id(draft: Draft, key: int) -> int:
+def fresh_id(draft: Draft, key: int) -> int:
     """An Address ID that the sender of a segment never used."""
     sent = draft.sent(key)
     taken = named(draft.trace, draft.connection_of(key).number, sent.host)
     return next(name for name in range(200, 456) if name % 256 not in taken) % 256
 
 
-def _fresh_address(draft: Draft) -> Address:
+def fresh_address(draft: Draft) -> Address:
     """An address that no option and no subflow has."""
     if draft.choices.chance(1, 2):
         return IPv6Address((0x20010DB8_00FA << 80) + draft.choices.bits(32))
@@ -256,14 +254,15 @@ def _not_joined(trace: Trace, sent: Sent) -> bool:
     joined = {truth.address_ids[sent.host] for truth in flows}
     if option is None or option.echo or option.address_id in joined:
         return False
-    # In version 0 it should be told on all subflows, and not again.
-    times = sum(
-        isinstance(each, AddAddr) and each.address_id == option.address_id
+    # In version 0 an address should be told on all subflows, and not again.
+    told = [
+        each.address_id
         for late in trace.segments
         if late.host == sent.host and connection_of(trace, late) is of
         for each in late.options
-    )
-    alone = len(flows) == 1 and times == 1 and lacks(trace, sent, RemoveAddr)
+        if isinstance(each, AddAddr)
+    ]
+    alone = len(flows) == 1 and len(set(told)) == len(told) and lacks(trace, sent, RemoveAddr)
     return of.version == 1 or alone
 
 
@@ -273,7 +272,7 @@ def _other_address(draft: Draft, place: Place) -> None:
     option = option_of(draft.sent(key), AddAddr)
     if option is None:
         return
-    address = _fresh_address(draft)
+    address = fresh_address(draft)
     changed = _signed(draft, key, replace(option, address=address))
     late = again(draft, place, changed, plain=True)
     _echoed(draft, late, changed)
@@ -286,7 +285,7 @@ def _withdrawn_first(draft: Draft, place: Place) -> None:
     option = option_of(draft.sent(key), AddAddr)
     if option is not None:
         draft.pause(draft.sent(key).time, LONG)
-        address = _fresh_address(draft)
+        address = fresh_address(draft)
         changed = _signed(draft, key, replace(option, address=address))
         late = again(draft, place, changed, plain=True)
         gone = again(draft, place, RemoveAddr(address_ids=(option.address_id,)), plain=True)
@@ -318,7 +317,7 @@ def _lone_echo(trace: Trace, sent: Sent) -> bool:
 def _after_echo(trace: Trace) -> Iterator[Place]:
     """The echo of an ADD_ADDR, and the announcer's next pure ACK after it arrived."""
     arrived = arrivals(trace)
-    calm = {place.segments[0] for place in quiet(_ack_only)(trace)}
+    calm = {place.segments[0] for place in quiet(ack_only)(trace)}
     for sent in trace.segments:
         if not _echoes(trace, sent) or sent.number not in arrived:
             continue
@@ -337,41 +336,6 @@ def _echo_echoed(draft: Draft, place: Place) -> None:
     echo = option_of(draft.sent(place.segments[1]), AddAddr)
     if echo is not None:
         draft.blame(again(draft, place, echo, plain=True))
-
-
-def _announced_to(several: bool) -> Find:
-    """Pure ACKs of a host with several established subflows, or with one, and room for ADD_ADDR."""
-
-    def where(trace: Trace, sent: Sent) -> bool:
-        ids = AddAddr(version=0, address_id=1, address=IPv6Address(0))
-        if not _ack_only(trace, sent) or not fits(sent, ids):
-            return False
-        if not lacks(trace, sent, AddAddr, RemoveAddr, MpFastclose):
-            return False
-        of = trace.subflows[sent.subflow].connection
-        count = sum(each.connection == of for each in trace.subflows)
-        begun = living(trace, of, sent.host, sent.number)
-        return len(begun) > 1 if several else count == 1
-
-    return quiet(where)
-
-
-def _lone_announcement(draft: Draft, place: Place) -> None:
-    key = place.segments[0]
-    option = AddAddr(version=0, address_id=_fresh_id(draft, key), address=_fresh_address(draft))
-    late = again(draft, place, option)
-    # What goes out on another subflow much later would be no copy of it.
-    draft.pause(draft.sent(late).time, LONG)
-    draft.blame(late)
-
-
-def _hasty_announcements(draft: Draft, place: Place) -> None:
-    key = place.segments[0]
-    for turn in range(2):
-        address = IPv4Address((203 << 24) + (113 << 8) + 10 + turn)
-        name = (_fresh_id(draft, key) + turn) % 256
-        late = again(draft, place, AddAddr(version=0, address_id=name, address=address))
-        draft.blame(late)
 
 
 FAULTS = (
@@ -454,23 +418,7 @@ FAULTS = (
         v1=("8684-3.4.2-02", "8684-3-02"),
         v0=("6824-3.4.2-10", "6824-3-02"),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=extra(bytes([30, 3, 0x40])),
-    ),
-    Fault(
-        name="announced-on-one-subflow",
-        meaning="A version 0 ADD_ADDR goes out on one of several subflows only.",
-        v0=("6824-3.4.1-03",),
-        needs=("join", "pure_ack", "silent"),
-        find=_announced_to(several=True),
-        edit=_lone_announcement,
-    ),
-    Fault(
-        name="announced-in-haste",
-        meaning="Two version 0 ADD_ADDRs go out within a round trip.",
-        v0=("6824-3.4.1-04",),
-        needs=("pure_ack", "silent"),
-        find=_announced_to(several=False),
-        edit=_hasty_announcements,
     ),
 )

@@ -13,12 +13,12 @@ from mptcp_oracle.model.faults_flow import (
     checked,
     dss,
     early,
+    free,
     fresh,
     living,
     mptcp_only,
     plain_dss,
     remapped,
-    room_after,
     whole,
 )
 from mptcp_oracle.model.faults_places import (
@@ -109,8 +109,7 @@ def _more_data(draft: Draft, place: Place) -> None:
 
 
 def _with_room(trace: Trace, sent: Sent) -> bool:
-    room = room_after(trace, sent.number)
-    return min(room.subflow, room.data) >= MOST
+    return free(trace, sent, MOST)
 
 
 def _other_fin(draft: Draft, place: Place) -> None:

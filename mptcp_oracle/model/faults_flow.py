@@ -20,6 +20,7 @@ from mptcp_oracle.model.faults_places import (
     anything,
     connection_of,
     has,
+    standing,
     subflow_of,
 )
 from mptcp_oracle.model.settings import content
@@ -46,8 +47,11 @@ __all__ = [
     "checked",
     "data_places",
     "dss",
+    "dss_heard",
     "early",
+    "ends",
     "fin_alone",
+    "free",
     "fresh",
     "heard",
     "living",
@@ -114,6 +118,19 @@ def data_places(where: Test = anything, *, cause: str = "new") -> Find:
     return find
 
 
+def dss_heard(trace: Trace, sent: Sent) -> bool:
+    """Whether a DSS of the peer had come over the initial subflow to the sender of a segment."""
+    connection = subflow_of(trace, sent).connection
+    return any(
+        delivery.time < sent.time
+        and has(delivery.segment, Dss)
+        and delivery.segment.host != sent.host
+        and subflow_of(trace, delivery.segment).initial
+        and subflow_of(trace, delivery.segment).connection == connection
+        for delivery in trace.deliveries
+    )
+
+
 def early(trace: Trace, sent: Sent) -> bool:
     """Whether a connection had data on its SYN: mappings need not say what they cover then."""
     own = connection_of(trace, sent)
@@ -133,10 +150,14 @@ def mapped_ahead(trace: Trace, subflow: int, host: int, until: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Octets that a host may still send, by the subflow's window and by the connection's."""
+    """Octets that a host may still send, by the subflow's window and by the connection's.
+
+    ``data_end`` is one past the last DSN that it may send.
+    """
 
     subflow: int
     data: int
+    data_end: int
 
 
 def room_after(trace: Trace, number: int, lost: frozenset[int] = frozenset()) -> Room:
@@ -161,7 +182,27 @@ def room_after(trace: Trace, number: int, lost: frozenset[int] = frozenset()) ->
             limit = max(limit, (sent.data_ack or 1) + sent.window)
             if sent.subflow == last.subflow:
                 edge = max(edge, sent.ack + sent.window)
-    return Room(edge - sequence, limit - dsn)
+    return Room(edge - sequence, limit - dsn, limit)
+
+
+def free(trace: Trace, sent: Sent, octets: int) -> bool:
+    """Whether so much new data may follow a segment on its subflow, as far as nothing is over.
+
+    There is room in the windows, no mapping was announced in advance, nor was there data on the
+    SYN, and the peer did not ask for other subflows.
+    """
+    room = room_after(trace, sent.number)
+    asked = any(
+        standing(trace, each.number)
+        for each in trace.segments[: sent.number]
+        if (each.subflow, each.host) == (sent.subflow, 1 - sent.host)
+    )
+    return (
+        min(room.subflow, room.data) >= octets
+        and not asked
+        and not mapped_ahead(trace, sent.subflow, sent.host, sent.number)
+        and not early(trace, sent)
+    )
 
 
 def ends(sent: Sent) -> bool:

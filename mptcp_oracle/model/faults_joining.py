@@ -198,7 +198,9 @@ def _third_then_data(trace: Trace) -> Iterator[Place]:
         copies = [sent for sent in flow if sent.payload and sent.sequence == data.sequence]
         plain = data.mapping.sequence == data.sequence and len(data.ranges) == 1
         room = room_after(trace, third.number)
-        fits = min(room.subflow, room.data) >= len(data.payload)
+        fits = room.subflow >= len(data.payload) and room.data_end >= data.mapping.dsn + len(
+            data.payload
+        )
         if plain and fits and len(copies) == 1 and data.ranges[0].cause == "new":
             yield Place(host=truth.opener, segments=(third.number, data.number))
 

@@ -297,9 +297,8 @@ def _twins(same: Callable[[int, int, int], bool]) -> Find:
             for second in trace.connections:
                 for first in trace.connections[: second.number]:
                     shown = _shows_key(trace, first, host), _shows_key(trace, second, host)
-                    if None in shown or first.version != second.version:
-                        continue
-                    if first.fallback is not None or second.fallback is not None:
+                    fell = first.fallback is not None or second.fallback is not None
+                    if fell or None in shown or first.version != second.version:
                         continue
                     if any(
                         not each.initial and each.opener != host and each.outcome != "established"

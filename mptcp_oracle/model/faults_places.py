@@ -97,19 +97,6 @@ def lacks(trace: Trace, sent: Sent, *kinds: type[Option]) -> bool:
     )
 
 
-def dss_heard(trace: Trace, sent: Sent) -> bool:
-    """Whether a DSS of the peer had come over the initial subflow to the sender of a segment."""
-    connection = subflow_of(trace, sent).connection
-    return any(
-        delivery.time < sent.time
-        and has(delivery.segment, Dss)
-        and delivery.segment.host != sent.host
-        and subflow_of(trace, delivery.segment).initial
-        and subflow_of(trace, delivery.segment).connection == connection
-        for delivery in trace.deliveries
-    )
-
-
 def anything(_trace: Trace, _sent: Sent) -> bool:
     """A test that every segment passes."""
     return True

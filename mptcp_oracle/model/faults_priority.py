@@ -10,6 +10,7 @@ from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     acknowledgment,
+    dss_heard,
     early,
     fresh,
     living,
@@ -18,7 +19,6 @@ from mptcp_oracle.model.faults_flow import (
 )
 from mptcp_oracle.model.faults_places import (
     connection_of,
-    dss_heard,
     has,
     lacks,
     new_join,
@@ -240,6 +240,7 @@ FAULTS = (
         needs=("join", "data", "silent"),
         find=_joins,
         edit=_backup_join,
+        arranges=True,
     ),
     Fault(
         name="prio-ignored",
@@ -249,6 +250,7 @@ FAULTS = (
         needs=("pure_ack", "join", "data", "silent"),
         find=_choices,
         edit=_unheeded,
+        arranges=True,
     ),
     Fault(
         name="join-to-other-port",

@@ -333,5 +333,6 @@ FAULTS = (
         needs=("join_data", "open", "silent"),
         find=_in_use,
         edit=_removed_in_use,
+        arranges=True,
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from mptcp_oracle.analysis.entities import ROLES
-from mptcp_oracle.options import AddAddr, Dss, MpFail, MpFastclose, notation
+from mptcp_oracle.options import AddAddr, Dss, MpFail, MpFastclose, RemoveAddr, notation
 from mptcp_oracle.rules.case import INCOMPLETE, Case, Signal
 from mptcp_oracle.rules.ending import (
     DataFin,
@@ -258,7 +258,12 @@ def _acceptable(case: Case, fin: DataFin, row: int) -> bool:
     """Whether the receiver of a DATA_FIN had no reason to ignore it, and says so in new words."""
     trace, columns, signal = case.context.trace, case.columns, fin.signal
     at = columns["mapping"][signal.row]
-    if not signal.subflow.established:
+    peer, flow = 1 - signal.role, signal.subflow
+    withdrawn = any(
+        other.role == peer and flow.address_ids[peer] in option.address_ids
+        for other, option in case.of(RemoveAddr)
+    )
+    if withdrawn or not flow.established:
         return False
     if len(trace.plane.checksum) and at >= 0 and trace.plane.checksum[at] not in FINE:
         return False
