@@ -71,7 +71,10 @@ HABITS: dict[str, dict[str, Any]] = {
     "fastclose_reset": {"ends": ((1, "abort"),)},
     "closed": {"ends": ((1, "close"),)},
     "data_fin": {"ends": ((1, "close"),)},
-    "lost": {"data": _STIRRED | {"Copy": 40, "Retransmit": 0}, "subflows": (3,)},
+    "lost": {
+        "data": _STIRRED | {"Copy": 40, "Retransmit": 0, "Announce": 0, "Withdraw": 0},
+        "subflows": (3,),
+    },
     "plain_first": {"data": _STIRRED | {"Send": 12, "Acknowledge": 90}},
     "window": {"data": _STIRRED | {"Send": 80, "Stall": 10, "Read": 10}},
 }
