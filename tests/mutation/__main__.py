@@ -1,6 +1,7 @@
 """Draw mutants, try them against the tier, and gate the share that is noticed.
 
     python -m tests.mutation --sample 1500 --seed 1
+    python -m tests.mutation --gate rules --sample 1500 --seed 1
     python -m tests.mutation --mutant mptcp_oracle/crypto.py:core/NumberReplacer:3
 
 Exit status: 0 if the lower 95 % bound of the score, of all and of each stratum, is at least the
@@ -19,10 +20,10 @@ from pathlib import Path
 
 from tests.mutation.campaign import BrokenTierError, Campaign
 from tests.mutation.child import Outcome
-from tests.mutation.population import STRATA, Module, Mutant, population
+from tests.mutation.population import GATES, Module, Mutant, population
 from tests.mutation.report import difference, judge, lines, to_json
 from tests.mutation.sample import draw
-from tests.mutation.tier import FILES, SETTINGS
+from tests.mutation.tier import SETTINGS, TIERS
 
 EVERY = 20.0
 
@@ -33,6 +34,9 @@ def options() -> argparse.ArgumentParser:
         prog="python -m tests.mutation",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--gate", choices=GATES, default="facts", help="what is mutated, and its tests (facts)"
     )
     parser.add_argument("--sample", type=int, default=1500, help="mutants to try (1500)")
     parser.add_argument("--seed", type=int, default=1, help="of the draw (1)")
@@ -103,22 +107,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     given = options().parse_args(arguments)
     began = time.monotonic()
-    modules = population()
+    modules = population(given.gate)
+    paths = [module.path for held in modules.values() for module in held]
     chosen(modules, given.only)
     if given.mutant:
         sample = named(modules, given.mutant)
     else:
         sample = draw(modules, given.sample, given.seed)
-    tests = list(FILES) if given.tier is None else given.tier
+    tests = list(TIERS[given.gate]) if given.tier is None else given.tier
     wanted = sum(map(len, sample.values()))
     broken: list[str] = []
     results: dict[str, list[tuple[Mutant, Outcome]]]
     if not tests:
-        results = {name: [(m, Outcome(status="survived")) for m in sample[name]] for name in STRATA}
+        results = {name: [(m, Outcome(status="survived")) for m in sample[name]] for name in sample}
         seconds = 0.0
     else:
         try:
-            campaign = Campaign(tests, given.jobs, given.despite)
+            campaign = Campaign(tests, paths, given.jobs, given.despite)
         except BrokenTierError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -128,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress = Progress(wanted, given.output / "survivors.txt")
         found = campaign.run(_mixed(sample), progress)
         campaign.close()
-        results = {name: [(m, found[m]) for m in sample[name]] for name in STRATA}
+        results = {name: [(m, found[m]) for m in sample[name]] for name in sample}
     if given.mutant:
         for held in results.values():
             for mutant, outcome in held:
@@ -137,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = judge(modules, results, wanted=given.sample, floor=given.floor)
     wrong += broken
     elapsed = time.monotonic() - began
-    settings = {"sample": given.sample, "seed": given.seed, "floor": given.floor, "tests": tests}
-    body = to_json(modules, results, wrong, **settings, seconds=round(elapsed, 1))
+    settings = {name: getattr(given, name) for name in ("gate", "sample", "seed", "floor")}
+    body = to_json(modules, results, wrong, **settings, tests=tests, seconds=round(elapsed, 1))
     given.output.mkdir(parents=True, exist_ok=True)
     (given.output / "report.json").write_text(json.dumps(body, indent=1) + "\n")
     text = lines(modules, results, wrong)

@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from tests.mutation.child import Outcome, Seen
-from tests.mutation.population import ROOT, STRATA, Mutant, files
+from tests.mutation.population import ROOT, Mutant
 from tests.mutation.server import SCOUT, Job, Server, start
 
 __all__ = ["BrokenTierError", "Campaign"]
@@ -27,6 +27,7 @@ class Campaign:
 
     Args:
         tests: The files with the tests.
+        mutated: The files that are mutated, by their paths in the checkout.
         jobs: Mutants at a time.
         despite: Whether tests that fail without a mutant are left out, and not an error.
 
@@ -34,13 +35,15 @@ class Campaign:
         seen: What each test of the tier does. broken: Names and messages of those that fail.
     """
 
-    def __init__(self, tests: Sequence[str], jobs: int, despite: bool = False) -> None:
+    def __init__(
+        self, tests: Sequence[str], mutated: Iterable[str], jobs: int, despite: bool = False
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="mptcp-oracle-mutation-")
         scratch = Path(self._folder.name)
-        mutated = [ROOT / path for stratum in STRATA for path in files(stratum)]
+        paths = [ROOT / path for path in mutated]
         self._slots: list[dict[str, Server]] = [
             {
-                kind: start(kind, tests, mutated, scratch / f"{kind}-{slot}")
+                kind: start(kind, tests, paths, scratch / f"{kind}-{slot}")
                 for kind in ("cold", "warm")
             }
             for slot in range(jobs)

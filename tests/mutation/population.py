@@ -21,6 +21,7 @@ from tests.mutation.exclusions import reason_to_exclude
 from tests.mutation.operators import OWN
 
 __all__ = [
+    "GATES",
     "ROOT",
     "SAME",
     "STRATA",
@@ -44,7 +45,11 @@ STRATA = {
     "analysis": ("mptcp_oracle/analysis/*.py",),
     "options": ("mptcp_oracle/wire/mptcp.py", "mptcp_oracle/options.py"),
     "crypto": ("mptcp_oracle/crypto.py",),
+    "rules": ("mptcp_oracle/rules/*.py",),
 }
+
+#: What is gated together, against one tier of tests: strata.
+GATES = {"facts": ("engine", "analysis", "options", "crypto"), "rules": ("rules",)}
 
 #: Operators of Cosmic Ray that are not used, by the beginning of their name, and why.
 UNUSED = {
@@ -239,6 +244,6 @@ def mutate(mutant: Mutant, tree: Any = None) -> str:
     return code
 
 
-def population() -> dict[str, list[Module]]:
-    """Every stratum's modules."""
-    return {stratum: [read(path) for path in files(stratum)] for stratum in STRATA}
+def population(gate: str) -> dict[str, list[Module]]:
+    """The modules of a gate's strata."""
+    return {stratum: [read(path) for path in files(stratum)] for stratum in GATES[gate]}

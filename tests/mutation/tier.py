@@ -8,9 +8,13 @@ would notice every change.
 
 from __future__ import annotations
 
-__all__ = ["ARGUMENTS", "FILES", "LEFT_OUT", "SETTINGS"]
+from pathlib import Path
 
-FILES = (
+__all__ = ["ARGUMENTS", "LEFT_OUT", "SETTINGS", "TIERS"]
+
+UNIT = Path(__file__).resolve().parents[1] / "unit"
+
+_FACTS = (
     "tests/unit/test_engine_numbers.py",
     "tests/property/test_number_loops.py",
     "tests/unit/test_crypto.py",
@@ -81,7 +85,14 @@ FILES = (
     "tests/unit/test_generated_facts.py",
     "tests/quality/test_engine_choice.py",
 )
-"""Every test in these files that is neither slow nor left out."""
+_RULES = (
+    "tests/unit/test_ledger.py",
+    "tests/unit/test_waivers.py",
+    *(f"tests/unit/{path.name}" for path in sorted(UNIT.glob("test_rules_*.py"))),
+)
+
+TIERS = {"facts": _FACTS, "rules": _RULES}
+"""By gate: the files, every test of which is in the tier that is neither slow nor left out."""
 
 LEFT_OUT = {
     r"(tables|facts_trace)\.py::.*\[(bulk|checksum-f|checksums|concurrent|fullmesh|link|loss|path"

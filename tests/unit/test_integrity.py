@@ -144,6 +144,16 @@ def test_octets_of_several_segments() -> None:
         assert found.octets([], 5, 5) == b""
 
 
+def test_octets_of_long_segments() -> None:
+    """Segments that lie end to end leave nothing between them, however large the numbers."""
+    talk = Conversation()
+    flow = talk.opened()
+    rows = [flow.data(0, bytes([at] * 500)) - 1 for at in range(4)]
+    with analyze(talk.tape.pcap()) as trace:
+        found = Integrity(trace).octets(rows[::-1], 251, 1_801)
+    assert found == bytes([0] * 250 + [1] * 500 + [2] * 500 + [3] * 300)
+
+
 def test_octets_that_were_cut() -> None:
     """Octets that a snap length took are not there."""
     talk = Conversation()

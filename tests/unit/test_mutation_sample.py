@@ -11,7 +11,7 @@ pytest.importorskip("cosmic_ray", reason="needs the optional dependencies `mutat
 from tests.common.checkout import ROOT
 from tests.mutation import __main__ as command
 from tests.mutation.child import Outcome
-from tests.mutation.population import STRATA, Module, Mutant, files, mutate, population, read
+from tests.mutation.population import GATES, STRATA, Module, Mutant, files, mutate, population, read
 from tests.mutation.report import judge, scores, wilson
 from tests.mutation.sample import allocate, draw
 
@@ -24,9 +24,10 @@ def crypto() -> Module:
 
 def test_every_function_of_the_strata_has_a_mutant() -> None:
     """Each function that has any statement at all can be mutated, decorated or not."""
-    for held in population().values():
-        for module in held:
-            assert module.without_mutants() == []
+    for gate in GATES:
+        for held in population(gate).values():
+            for module in held:
+                assert module.without_mutants() == []
 
 
 def test_the_strata_are_the_files_they_name() -> None:

@@ -28,6 +28,12 @@ def test_grouped(groups: int, pairs: list[tuple[int, int]]) -> None:
     assert grouped(group, groups).tolist() == expected
 
 
+def test_grouped_far_apart() -> None:
+    """Groups whose low halves are equal stay apart."""
+    group = np.array([3, (1 << 16) + 2, 2, 1 << 16, 0, (1 << 16) + 2], np.int32)
+    assert grouped(group, (1 << 16) + 3).tolist() == [4, 2, 0, 3, 1, 5]
+
+
 @pytest.mark.parametrize("groups", [0, 1, 8])
 def test_grouped_few(groups: int) -> None:
     """So it is with few groups, down to none."""
