@@ -45,7 +45,7 @@ HOSTS = ("initiator", "listener")
 
 def claims(capture: Capture) -> tuple[tuple[str, ...], bool]:
     """What somebody who made a capture could truly say: ``local`` and ``whole``."""
-    whole = WHOLE.issuperset(capture.defects)
+    whole = WHOLE.issuperset(capture.defects) and not capture.withheld
     if capture.vantage not in HOSTS:
         return (), whole
     at = HOSTS.index(capture.vantage)

@@ -144,6 +144,7 @@ class Capture:
         trace: Where the segments come from; several connections may be interleaved.
         frames: What the tap saw. layout: How it is written.
         vantage: One of :data:`VANTAGES`. defects: Names of the capture's defects.
+        withheld: Whether segments are missing that the tap saw, beside those that defects took.
     """
 
     trace: Trace
@@ -151,3 +152,4 @@ class Capture:
     layout: Layout
     vantage: str = "middle"
     defects: tuple[str, ...] = ()
+    withheld: bool = False

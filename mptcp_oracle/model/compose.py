@@ -6,6 +6,7 @@ give the same capture, on every machine.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mptcp_oracle.model.capture import Capture, Frame, Layout, Noise
@@ -150,6 +151,7 @@ def capture_of(
     """
     frames = damage(defects, tap(trace, where, choices), choices)
     nameless = [subflow.ends[0].address.version == 6 for subflow in trace.subflows]
+    seen = _segments(frames)
     frames = tellable(
         frames,
         nameless,
@@ -160,9 +162,15 @@ def capture_of(
     if others and frames:
         packets = noise(choices, others, frames[0].time, frames[-1].time)
         mixed = _mixed(frames, packets)
-    return honest(
+    capture = honest(
         Capture(trace=trace, frames=mixed, layout=layout, vantage=where.vantage, defects=defects)
     )
+    return replace(capture, withheld=_segments(capture.frames) != seen)
+
+
+def _segments(frames: Iterable[Frame | Noise]) -> set[int]:
+    """Numbers of the segments that frames hold."""
+    return {frame.segment.number for frame in frames if isinstance(frame, Frame)}
 
 
 def _mixed(frames: tuple[Frame, ...], packets: tuple[Noise, ...]) -> tuple[Frame | Noise, ...]:
