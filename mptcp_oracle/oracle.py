@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from mptcp_oracle.analysis.entities import ROLES
-from mptcp_oracle.analysis.trace import Trace, analyze
+from mptcp_oracle.analysis.entities import ROLES, Connection
+from mptcp_oracle.analysis.trace import Trace, analyze, at_full_speed
 from mptcp_oracle.rules.judging import judge as apply
-from mptcp_oracle.rules.judging import unexercised, verdicts
+from mptcp_oracle.rules.judging import passed, unexercised, verdicts
 from mptcp_oracle.rules.ledger import Ledger
 from mptcp_oracle.rules.waivers import Waivers
 from mptcp_oracle.verdict import Outcome, Verdict, counted
 from mptcp_oracle.wire.capture import Source
 from mptcp_oracle.wire.segments import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Judgement", "NonconformingError", "judge"]
 
@@ -67,33 +72,62 @@ class Judgement:
         """Let go of the capture."""
         self.trace.close()
 
-    def verdicts(self, *, everything: bool = False, only: Sequence[str] = ()) -> Iterator[Verdict]:
+    def verdicts(
+        self, *, everything: bool = False, passes: bool = True, only: Sequence[str] = ()
+    ) -> Iterator[Verdict]:
         """The verdicts, connection by connection, in the order of the RFCs.
 
         Args:
             everything: Whether requirements that are not exercised are there, too.
+            passes: Whether those that were kept are; without them thousands of connections are
+                told of much sooner.
             only: Prefixes of requirement ids, such as ``8684-3.2``; by default all.
         """
-        for verdict in verdicts(self.trace, self.ledger, everything=everything, only=only):
+        options = {"everything": everything, "passes": passes}
+        for verdict in verdicts(self.trace, self.ledger, only=only, **options):
             if self.host is None or self._is_host(verdict):
                 yield self.waivers.applied(verdict, self.addresses(verdict))
 
+    def passed(self, *, only: Sequence[str] = ()) -> Counter[str]:
+        """How many hosts kept each requirement, by its id; one for each connection.
+
+        Args:
+            only: As for :meth:`verdicts`.
+        """
+        return passed(self.trace, self.ledger, only=only, among=self._hosts())
+
+    def _hosts(self) -> NDArray[np.bool_] | None:
+        """By direction: whether its host is one that is judged; ``None`` if all are."""
+        if self.host is None:
+            return None
+        import numpy as np
+
+        groups = self.trace.groups()
+        return np.array([self._named(group, role) for group in groups for role in (0, 1)], np.bool_)
+
+    def _named(self, group: Connection, role: int) -> bool:
+        """Whether a host is the only one that is judged."""
+        return self.host == ROLES[role] or self.host in _addresses(group, role)
+
     def _is_host(self, verdict: Verdict) -> bool:
-        return self.host == verdict.host or self.host in self.addresses(verdict)
+        return self._named(self.trace.group(verdict.connection), ROLES.index(verdict.host))
 
     def addresses(self, verdict: Verdict) -> set[str]:
         """The addresses of the host that a verdict is about."""
-        role = ROLES.index(verdict.host)
-        return {
-            (flow.source if flow.source_role == role else flow.destination).address
-            for flow in self.trace.group(verdict.connection).subflows
-        }
+        return _addresses(self.trace.group(verdict.connection), ROLES.index(verdict.host))
 
     @property
     def counts(self) -> dict[str, int]:
         """How many verdicts of each kind there are, see :data:`mptcp_oracle.verdict.COUNTS`."""
-        found = counted(self.verdicts())
-        found["not_exercised"] = self.unexercised()
+        return self.summary(list(self.verdicts(passes=False)), self.passed())
+
+    def summary(
+        self, verdicts: Iterable[Verdict], passed: Counter[str], *, only: Sequence[str] = ()
+    ) -> dict[str, int]:
+        """Counts as :attr:`counts`, of verdicts that are none of a pass, and of passes."""
+        found = counted(verdicts)
+        found["pass"] = passed.total()
+        found["not_exercised"] = self.unexercised(only=only)
         return found
 
     def unexercised(self, *, only: Sequence[str] = ()) -> int:
@@ -106,7 +140,7 @@ class Judgement:
         grave = ("violation", "warning") if should else ("violation",)
         return [
             verdict
-            for verdict in self.verdicts()
+            for verdict in self.verdicts(passes=False)
             if verdict.outcome is Outcome.FAIL
             and verdict.severity in grave
             and verdict.waived is None
@@ -128,6 +162,14 @@ class Judgement:
             raise NonconformingError(
                 f"{self.trace.capture.name}: {len(found)} failures\n" + "\n".join(lines), found
             )
+
+
+def _addresses(group: Connection, role: int) -> set[str]:
+    """The addresses of a host."""
+    return {
+        (flow.source if flow.source_role == role else flow.destination).address
+        for flow in group.subflows
+    }
 
 
 def judge(
@@ -162,7 +204,9 @@ def judge(
     """
     trace = analyze(source, linktype=linktype, name=name, progress=progress)
     try:
-        return Judgement(trace, apply(trace, local=local, whole=whole), waivers, host)
+        with at_full_speed():
+            ledger = apply(trace, local=local, whole=whole)
+        return Judgement(trace, ledger, waivers, host)
     except BaseException:
         trace.close()
         raise

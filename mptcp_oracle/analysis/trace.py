@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mptcp_oracle.analysis.tables import SegmentTable
     from mptcp_oracle.analysis.transmissions import TransmissionTable
 
-__all__ = ["Trace", "analyze"]
+__all__ = ["Trace", "analyze", "at_full_speed"]
 
 
 class Trace:
@@ -262,7 +262,7 @@ def analyze(
     """
     capture = open_capture(source, linktype=linktype, name=name)
     try:
-        with _at_full_speed():
+        with at_full_speed():
             return _analyze(capture, progress)
     except BaseException:
         capture.close()
@@ -270,7 +270,7 @@ def analyze(
 
 
 @contextmanager
-def _at_full_speed() -> Iterator[None]:
+def at_full_speed() -> Iterator[None]:
     """Build many small objects that all stay, without a search for dead cycles among them.
 
     The thread that hashes the capture needs the interpreter rarely and briefly, and is let in

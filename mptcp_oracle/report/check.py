@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -143,12 +144,14 @@ def check_command(
         settings={"local": local, "whole": whole, "waivers": known, "host": host},
         only=only,
         everything=everything,
+        passes=everything or as_json or ktap,
         progress=progress,
     )
     old = None if baseline is None else _old(baseline)
     found, decided, shown = 0, False, False
     groups, bodies = [], []
-    for judgement, verdicts, counts in run:
+    for checked in run:
+        judgement, verdicts, counts, passed = checked
         if ktap:
             groups.append((judgement.trace.capture.name, verdicts))
         elif as_json or old is not None:
@@ -158,10 +161,11 @@ def check_command(
             if as_json:
                 sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
         if not (ktap or as_json or old is not None):
-            _print(judgement, verdicts, counts, first=not shown)
+            _print(checked, first=not shown)
             shown = True
         found += len(grave(verdicts, should=should))
-        decided = decided or any(str(each.outcome) in ("pass", "fail") for each in verdicts)
+        failed = any(each.outcome == "fail" for each in verdicts)
+        decided = decided or bool(passed) or failed
         if old is None:
             bodies.clear()
     if ktap:
@@ -205,15 +209,13 @@ def _old(baseline: str) -> list[dict[str, Any]]:
     return read_baseline(baseline)
 
 
-def _print(
-    judgement: Judgement, verdicts: list[Verdict], counts: dict[str, int], *, first: bool
-) -> None:
+def _print(checked: Checked, *, first: bool) -> None:
     from mptcp_oracle.report.layout import page
     from mptcp_oracle.report.verdicts import lines
 
     if not first:
         sys.stdout.write("\n")
-    for line in lines(judgement, verdicts, counts, page(sys.stdout)):
+    for line in lines(*checked, page(sys.stdout)):
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -262,6 +264,15 @@ def judged(name: str, progress: bool | None, **settings: Any) -> Iterator[Judgem
         yield judgement
 
 
+class Checked(NamedTuple):
+    """A judgement with its verdicts, how many there are of each kind, and what was kept."""
+
+    judgement: Judgement
+    verdicts: list[Verdict]
+    counts: dict[str, int]
+    passed: Counter[str]
+
+
 class _Run:
     """The captures of one run, judged one after the other."""
 
@@ -272,15 +283,14 @@ class _Run:
         settings: dict[str, Any],
         only: tuple[str, ...],
         everything: bool,
+        passes: bool,
         progress: bool | None,
     ) -> None:
         self.names, self.settings, self.only = names, settings, only
-        self.everything, self.progress = everything, progress
+        self.everything, self.passes, self.progress = everything, passes, progress
         self.failed = False
 
-    def __iter__(self) -> Iterator[tuple[Judgement, list[Verdict], dict[str, int]]]:
-        from mptcp_oracle.verdict import counted
-
+    def __iter__(self) -> Iterator[Checked]:
         for at, name in enumerate(self.names):
             if at:
                 gc.collect()  # the command runs without automatic collection
@@ -288,7 +298,8 @@ class _Run:
                 if judgement is None:
                     self.failed = True
                     continue
-                verdicts = list(judgement.verdicts(everything=self.everything, only=self.only))
-                counts = counted(verdicts)
-                counts["not_exercised"] = judgement.unexercised(only=self.only)
-                yield judgement, verdicts, counts
+                options = {"everything": self.everything, "passes": self.passes}
+                verdicts = list(judgement.verdicts(only=self.only, **options))
+                passed = judgement.passed(only=self.only)
+                counts = judgement.summary(verdicts, passed, only=self.only)
+                yield Checked(judgement, verdicts, counts, passed)

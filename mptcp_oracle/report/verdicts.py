@@ -88,9 +88,21 @@ def place(verdict: Verdict) -> str:
 
 
 def lines(
-    judgement: Judgement, verdicts: Sequence[Verdict], counts: Mapping[str, int], page: Page
+    judgement: Judgement,
+    verdicts: Sequence[Verdict],
+    counts: Mapping[str, int],
+    passed: Iterable[str],
+    page: Page,
 ) -> Iterator[str]:
-    """The text of one capture: failures first, then doubts, then how much was exercised."""
+    """The text of one capture: failures first, then doubts, then how much was exercised.
+
+    Args:
+        judgement: The judgement, still open.
+        verdicts: What is not a pass; passes do no harm.
+        counts: How many verdicts there are.
+        passed: Ids of the requirements that were kept.
+        page: Where it goes.
+    """
     trace = judgement.trace
     name = printable(trace.capture.name)
     count = plural(len(trace.connections), "connection")
@@ -106,7 +118,7 @@ def lines(
         yield page.styled("expected", "dim")
         yield from _failures(waived, page)
     yield from _doubts([each for each in open_ if each.outcome is Outcome.INCONCLUSIVE], page)
-    yield from _summary(verdicts, counts, page)
+    yield from _summary(verdicts, counts, passed, page)
 
 
 def _failures(found: Sequence[Verdict], page: Page) -> Iterator[str]:
@@ -142,15 +154,17 @@ def _doubts(found: Sequence[Verdict], page: Page) -> Iterator[str]:
         yield f"  and {sum(len(ids) for _, ids in rest)} more (--json has all)"
 
 
-def _summary(verdicts: Sequence[Verdict], counts: Mapping[str, int], page: Page) -> Iterator[str]:
+def _summary(
+    verdicts: Sequence[Verdict], counts: Mapping[str, int], passed: Iterable[str], page: Page
+) -> Iterator[str]:
     by_rfc: defaultdict[str, set[str]] = defaultdict(set)
     total: Counter[str] = Counter()
     for each in catalogue().values():
         judged = each if not each.alias_of else catalogue()[each.alias_of]
         total[each.rfc] += judged.fate == "judged"
-    for verdict in verdicts:
-        if verdict.outcome in (Outcome.PASS, Outcome.FAIL):
-            by_rfc[verdict.requirement[:4]].add(verdict.requirement)
+    failed = (each.requirement for each in verdicts if each.outcome is Outcome.FAIL)
+    for requirement in (*passed, *failed):
+        by_rfc[requirement[:4]].add(requirement)
     words = [f"{counts[each]} {each.replace('_', ' ')}" for each in COUNTS if counts[each]]
     waived = sum(each.waived is not None for each in verdicts)
     words += [f"{waived} expected"] if waived else []

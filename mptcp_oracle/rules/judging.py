@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.entities import ROLES, Connection
 from mptcp_oracle.analysis.signals import ACK, SYN
@@ -39,9 +41,14 @@ from mptcp_oracle.rules.context import Context, networks
 from mptcp_oracle.rules.ledger import Ledger
 from mptcp_oracle.rules.rule import Rule
 from mptcp_oracle.spec import Requirement, catalogue, counterpart
-from mptcp_oracle.verdict import Verdict
+from mptcp_oracle.verdict import Outcome, Verdict
 
-__all__ = ["AREAS", "RULES", "judge", "unexercised", "verdicts"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+__all__ = ["AREAS", "RULES", "judge", "passed", "unexercised", "verdicts"]
 
 VERSIONS = (0, 1)
 """Versions of MPTCP that are judged."""
@@ -141,7 +148,12 @@ def offered(trace: Trace, group: Connection) -> int | None:
 
 
 def verdicts(
-    trace: Trace, ledger: Ledger, *, everything: bool = False, only: Sequence[str] = ()
+    trace: Trace,
+    ledger: Ledger,
+    *,
+    everything: bool = False,
+    passes: bool = True,
+    only: Sequence[str] = (),
 ) -> Iterator[Verdict]:
     """The verdicts of a ledger, connection by connection, in the order of the catalogue.
 
@@ -151,47 +163,97 @@ def verdicts(
         trace: The trace that was judged.
         ledger: What was found.
         everything: Whether requirements that a connection does not exercise are there, too.
+        passes: Whether those that were kept are; :func:`passed` counts them.
         only: Prefixes of ids or numbers; by default all.
     """
-    rows = _rows(ledger, tuple(only))
-    told: dict[int, list[str]] = {}
-    for requirement in dict.fromkeys(each for pairs in rows.values() for each, _ in pairs):
-        for direction in ledger.exercised(requirement):
-            told.setdefault(direction, []).append(requirement)
-    for number, group in enumerate(trace.groups()):
-        both = [frozenset(told.get(2 * number + role, ())) for role in (0, 1)]
-        stray = is_stray(group)
-        version = offered(trace, group) if stray and any(both) else group.version
-        if version is None or not (any(both) or (everything and not stray)):
-            continue
-        for requirement, name in rows[version]:
-            for role in (0, 1):
-                if requirement in both[role] or (everything and not stray):
-                    yield _verdict(trace, ledger, requirement, name, (number, group.id, role))
+    import numpy as np
+
+    entries, chosen = _rows(ledger, tuple(only)), _Versions(trace)
+    number, order, whose = [], [], []
+    for at, (requirement, _, version) in enumerate(entries):
+        directions = np.flatnonzero(chosen.of(version) & ledger.exercised(requirement))
+        if everything:
+            directions = np.flatnonzero(chosen.of(version) & chosen.opened)
+            strays = chosen.of(version) & ~chosen.opened & ledger.exercised(requirement)
+            directions = np.union1d(directions, np.flatnonzero(strays))
+        if not passes:
+            directions = directions[~ledger.passed(requirement)[directions]]
+        number.append(directions >> 1)
+        order.append(np.full(len(directions), at))
+        whose.append(directions)
+    if not number:
+        return
+    numbers, orders, directions = (np.concatenate(each) for each in (number, order, whose))
+    ids = [group.id for group in trace.groups()]
+    for at in np.lexsort((directions, orders, numbers)).tolist():
+        requirement, name, _ = entries[orders[at]]
+        yield _verdict(trace, ledger, requirement, name, ids[numbers[at]], int(directions[at]))
+
+
+def passed(
+    trace: Trace, ledger: Ledger, *, only: Sequence[str] = (), among: Array | None = None
+) -> Counter[str]:
+    """How many hosts kept each requirement, by its id; one for each connection.
+
+    Args:
+        trace: The trace that was judged.
+        ledger: What was found.
+        only: Prefixes of ids or numbers; by default all.
+        among: By direction: which hosts count; by default all.
+    """
+    chosen, found = _Versions(trace), Counter[str]()
+    for requirement, name, version in _rows(ledger, tuple(only)):
+        kept = chosen.of(version) & ledger.passed(requirement)
+        found[name] += int((kept if among is None else kept & among).sum())
+    return +found
 
 
 def unexercised(trace: Trace, ledger: Ledger, *, only: Sequence[str] = ()) -> int:
     """How many verdicts :func:`verdicts` leaves out unless everything is asked for."""
-    rows = _rows(ledger, tuple(only))
-    judged = {group.id: group.version for group in trace.connections if not is_stray(group)}
-    every = sum(2 * len(rows[version]) for version in judged.values() if version is not None)
-    told = verdicts(trace, ledger, only=only)
-    return every - sum(1 for each in told if each.connection in judged)
+    chosen = _Versions(trace)
+    return sum(
+        int((chosen.of(version) & chosen.opened & ~ledger.exercised(requirement)).sum())
+        for requirement, _, version in _rows(ledger, tuple(only))
+    )
 
 
-def _rows(ledger: Ledger, only: tuple[str, ...]) -> dict[int, list[tuple[str, str]]]:
-    """By version: the requirements that are judged, and the ids that they have there, in order."""
-    rows: dict[int, list[tuple[str, str]]] = {}
-    order = {each: at for at, each in enumerate(catalogue())}
-    for version in (0, 1):
-        found = [
-            (each, name)
-            for each in ledger.requirements()
-            if (name := counterpart(each, version)) is not None
-            and (not only or _chosen(catalogue()[name], only))
+class _Versions:
+    """By direction: the version that a host is judged by.
+
+    Attributes:
+        opened: Whether it is a host of a connection, and not only of a handshake.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        import numpy as np
+
+        groups = list(trace.groups())
+        strays = [is_stray(group) for group in groups]
+        versions = [
+            offered(trace, group) if stray else group.version
+            for group, stray in zip(groups, strays, strict=True)
         ]
-        rows[version] = sorted(found, key=lambda pair: order[pair[1]])
-    return rows
+        known = [-1 if version is None else version for version in versions]
+        self._version = np.repeat(np.array(known, np.int8), 2)
+        self.opened: Array = ~np.repeat(np.array(strays, np.bool_), 2)
+
+    def of(self, version: int) -> Array:
+        """Which directions are judged by a version."""
+        found: Array = self._version == version
+        return found
+
+
+def _rows(ledger: Ledger, only: tuple[str, ...]) -> list[tuple[str, str, int]]:
+    """The requirements that are judged, their ids in a version, and the version, in order."""
+    order = {each: at for at, each in enumerate(catalogue())}
+    found = [
+        (each, name, version)
+        for version in VERSIONS
+        for each in ledger.requirements()
+        if (name := counterpart(each, version)) is not None
+        and (not only or _chosen(catalogue()[name], only))
+    ]
+    return sorted(found, key=lambda row: order[row[1]])
 
 
 def _chosen(row: Requirement, only: tuple[str, ...]) -> bool:
@@ -199,27 +261,33 @@ def _chosen(row: Requirement, only: tuple[str, ...]) -> bool:
 
 
 def _verdict(
-    trace: Trace,
-    ledger: Ledger,
-    requirement: str,
-    name: str,
-    whose: tuple[int, int, int],
+    trace: Trace, ledger: Ledger, requirement: str, name: str, connection: int, direction: int
 ) -> Verdict:
-    """The verdict on a host; ``whose`` is its connection's place in tables and id, and its role."""
-    number, connection, role = whose
-    frame, direction = trace.wire.segments["frame"], 2 * number + role
-    findings = ledger.findings(requirement, direction)
+    """The verdict on the host of a direction."""
     right, unseen = ledger.counts(requirement, direction)
     own = catalogue()[name].severity
+    outcome = ledger.outcome(requirement, direction)
+    if outcome is Outcome.PASS:
+        return Verdict(
+            requirement=name,
+            outcome=outcome,
+            severity=own,
+            host=ROLES[direction & 1],
+            connection=connection,
+            seen=right,
+            unseen=unseen,
+        )
+    findings = ledger.findings(requirement, direction)
     gravest = ledger.severity(requirement, direction, own)
     # One finding that is as grave as all is enough to show; the first is the earliest met.
     shown = next((each for each in findings if (each.severity or own) == gravest), None)
     shown = shown or (findings[0] if findings else None)
+    frame = trace.wire.segments["frame"]
     return Verdict(
         requirement=name,
-        outcome=ledger.outcome(requirement, direction),
+        outcome=outcome,
         severity=gravest,
-        host=ROLES[role],
+        host=ROLES[direction & 1],
         connection=connection,
         subflow=None if shown is None else shown.subflow,
         frames=() if shown is None else tuple(dict.fromkeys(int(frame[row]) for row in shown.rows)),

@@ -12,8 +12,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mptcp_oracle.verdict import SEVERITIES, Outcome
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
 
 __all__ = ["MOST_KEPT", "Finding", "Ledger", "Outcome"]
 
@@ -73,16 +80,17 @@ class Ledger:
         """It looks broken, and a proof is lacking."""
         _keep(self._doubt[requirement], direction, finding)
 
-    def exercised(self, requirement: str) -> list[int]:
-        """The directions of which there is anything to say about a requirement, in order."""
-        found = {
-            direction
-            for counts in (self._right[requirement], self._unseen[requirement])
-            if any(counts)
-            for direction, count in enumerate(counts)
-            if count
-        }
-        return sorted(found.union(self._wrong[requirement], self._doubt[requirement]))
+    def exercised(self, requirement: str) -> Mask:
+        """By direction: whether there is anything to say about a requirement."""
+        found: Mask = (_counts(self._right[requirement]) | _counts(self._unseen[requirement])) > 0
+        found[[*self._wrong[requirement], *self._doubt[requirement]]] = True
+        return found
+
+    def passed(self, requirement: str) -> Mask:
+        """By direction: whether a requirement was kept, beyond doubt."""
+        found: Mask = _counts(self._right[requirement]) > 0
+        found[[*self._wrong[requirement], *self._doubt[requirement]]] = False
+        return found
 
     def requirements(self) -> Iterable[str]:
         """The ids of the requirements that the rules judge."""
@@ -116,6 +124,12 @@ class Ledger:
         """The gravest severity among the wrong findings; ``own`` is the requirement's."""
         found = {each.severity or own for each in self._wrong[requirement].get(direction, ())}
         return min(found, key=SEVERITIES.index, default=own)
+
+
+def _counts(column: array[int]) -> NDArray[np.uint32]:
+    import numpy as np
+
+    return np.frombuffer(column, np.uint32) if len(column) else np.zeros(0, np.uint32)
 
 
 def _keep(into: dict[int, list[Finding]], direction: int, finding: Finding) -> None:

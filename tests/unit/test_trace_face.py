@@ -148,7 +148,7 @@ def test_the_interpreter_is_left_as_it_was(was_on: bool, fails: bool) -> None:
         (gc.enable if was_on else gc.disable)()
         sys.setswitchinterval(0.0123)
         try:
-            with module._at_full_speed():
+            with module.at_full_speed():
                 assert not gc.isenabled()
                 assert 0 < sys.getswitchinterval() < 0.005
                 if fails:
