@@ -60,6 +60,7 @@ class Case:
         self.version = connection.version if version is None else version
         self.columns = context.trace.wire.segments
         self.kept: dict[type, object] = {}
+        self._right = context.ledger.kept
 
     # What there is to look at
 
@@ -118,6 +119,8 @@ class Case:
 
     def of(self, *kinds: type[Kind]) -> Iterator[tuple[Signal, Kind]]:
         """The options of some types, in capture order."""
+        if self.present.isdisjoint(kinds):
+            return
         for signal in self.signals:
             if isinstance(signal.option, kinds):
                 yield signal, signal.option
@@ -185,7 +188,7 @@ class Case:
 
     def right(self, requirement: str, role: int, count: int = 1) -> None:
         """A requirement was kept by a host, so many times."""
-        self.context.ledger.right(requirement, 2 * self.number + role, count)
+        self._right[requirement][2 * self.number + role] += count
 
     def wrong(
         self,

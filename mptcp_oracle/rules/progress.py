@@ -10,6 +10,10 @@ from bisect import bisect_left, bisect_right
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mptcp_oracle.analysis.coverage import coverage
+from mptcp_oracle.analysis.ordering import grouped
+from mptcp_oracle.analysis.parts import has_bit
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -63,7 +67,7 @@ class Progress:
             each[mine] for each in (parts.row, parts.start, parts.end, parts.delta)
         )
         direction = ground.direction[row].astype(np.int64)
-        order = np.argsort(direction, kind="stable")
+        order = grouped(direction, self.directions)
         columns = (direction, row, start + delta, end + delta, delta)
         return tuple(each[order] for each in columns)  # type: ignore[return-value]
 
@@ -104,30 +108,10 @@ class Progress:
         mine = (lows < high) & (highs > low)
         return rows[mine], delta[mine]
 
-    @cached_property
-    def _solid(self) -> memoryview:
-        import numpy as np
-
-        direction, _, low, high, _ = self._carried
-        order = np.lexsort((low, direction))
-        direction, low, high = direction[order], low[order], high[order]
-        first = np.searchsorted(direction, np.arange(self.directions + 1))
-        top = _running(direction, high)
-        before = np.ones(len(top), np.int64)
-        before[1:] = np.where(direction[1:] == direction[:-1], top[:-1], 1)
-        before = np.maximum(before, 1)
-        gap = np.flatnonzero(low > before)
-        at = np.append(gap, len(low))[np.searchsorted(gap, first[:-1])]
-        found = np.ones(self.directions, np.int64)
-        broken = at < first[1:]
-        found[broken] = before[at[broken]]
-        whole = ~broken & (first[1:] > first[:-1])
-        found[whole] = np.maximum(top[first[1:][whole] - 1], 1)
-        return _view(found)
-
     def solid(self, direction: int) -> int:
-        """The first DSN that nothing in the capture carried."""
-        return self._solid[direction]
+        """The first DSN that nothing in the capture carried; that of a DATA_FIN is none of data."""
+        top = max(self.trace.plane.dsn_top[direction], 1)
+        return min(int(coverage(self.trace.ground).whole[direction]), top)
 
     # DATA_ACKs
 
@@ -136,13 +120,15 @@ class Progress:
         import numpy as np
 
         ground = self.trace.ground
-        dss, number = ground.column("dss"), ground.column("data_ack")
-        rows = np.flatnonzero(((dss & 1) != 0) & ~ground.duplicate & (ground.direction >= 0))
-        rows = rows[(number[rows] > -FAR) & (number[rows] < FAR)]
-        direction = ground.direction[rows].astype(np.int64) ^ 1
-        order = np.argsort(direction, kind="stable")
-        rows = rows[order]
-        return _lane(direction[order], rows, number[rows], self.directions)
+        rows = np.flatnonzero(has_bit(ground.column("dss"), 1) & (ground.direction >= 0))
+        rows = rows[~ground.duplicate[rows]]
+        number = ground.column("data_ack")[rows]
+        near = (number > -FAR) & (number < FAR)
+        if not near.all():
+            rows, number = rows[near], number[near]
+        direction = ground.direction[rows] ^ 1
+        order = grouped(direction, self.directions)
+        return _lane(direction[order], rows[order], number[order], self.directions)
 
     def acked(self, direction: int, row: int) -> int:
         """The highest DATA_ACK for a direction before a row; 1 if there was none."""
@@ -217,8 +203,11 @@ def _running(group: Array, value: Array) -> Array:
     """The highest value so far in each group; groups are in order."""
     import numpy as np
 
-    shift = group.astype(np.int64) * (2 * FAR)
-    found: Array = np.maximum.accumulate(value + shift) - shift
+    shift = group.astype(np.int64)
+    shift *= 2 * FAR
+    found: Array = value + shift
+    np.maximum.accumulate(found, out=found)
+    found -= shift
     return found
 
 
