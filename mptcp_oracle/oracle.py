@@ -132,8 +132,7 @@ class Judgement:
 
     def unexercised(self, *, only: Sequence[str] = ()) -> int:
         """How many verdicts are left out because nothing they are about is in the capture."""
-        hosts = 1 if self.host in ROLES else 2
-        return unexercised(self.trace, self.ledger, only=only) * hosts // 2
+        return unexercised(self.trace, self.ledger, only=only, among=self._hosts())
 
     def failures(self, *, should: bool = False) -> list[Verdict]:
         """The verdicts that count against a host: violations, with ``should`` also warnings."""

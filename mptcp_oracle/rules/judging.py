@@ -208,11 +208,17 @@ def passed(
     return +found
 
 
-def unexercised(trace: Trace, ledger: Ledger, *, only: Sequence[str] = ()) -> int:
-    """How many verdicts :func:`verdicts` leaves out unless everything is asked for."""
+def unexercised(
+    trace: Trace, ledger: Ledger, *, only: Sequence[str] = (), among: Array | None = None
+) -> int:
+    """How many verdicts :func:`verdicts` leaves out unless everything is asked for.
+
+    The arguments are those of :func:`passed`.
+    """
     chosen = _Versions(trace)
+    asked = chosen.opened if among is None else chosen.opened & among
     return sum(
-        int((chosen.of(version) & chosen.opened & ~ledger.exercised(requirement)).sum())
+        int((chosen.of(version) & asked & ~ledger.exercised(requirement)).sum())
         for requirement, _, version in _rows(ledger, tuple(only))
     )
 
