@@ -359,3 +359,16 @@ def infinite_mapping_in_a_cut_header() -> Capture:
     script.plain(flow, 0, 30, ranges=(Range(sequence=31, octets=30, dsn=31),))
     script.send(flow, 1)
     return script.capture(layout=Layout(snap_length=14 + 20 + 20 + 24))
+
+
+@case
+def fallback_behind_data_of_a_missing_syn() -> Capture:
+    """The SYN, which had data, is missing: numbers count from what the SYN/ACK acknowledges, and
+    the first payload behind that shows the fallback, not the other host's answer.
+    """
+    script, flow = syn_with_data(5, 5, fallback="infinite_mapping")
+    script.send(flow, 0, options=(THIRD,))
+    script.plain(flow, 0, 40)
+    script.plain(flow, 1, 30)
+    script.send(flow, 0)
+    return script.capture(without=(0,))

@@ -177,6 +177,12 @@ def test_infinite_mapping_in_a_cut_header_hides_the_fallback() -> None:
     assert of(facts, "segment", 5)["unknown"]["dsn"]
 
 
+def test_fallback_behind_data_of_a_missing_syn() -> None:
+    """The first payload behind what the SYN/ACK acknowledges is plain TCP, and shows it."""
+    connection = of(agreed("fallback-behind-data-of-a-missing-syn"), "connection")
+    assert (connection["fallback"], connection["state_frame"]) == ("no_mapping", 3)
+
+
 def test_every_regression_is_read_by_a_test() -> None:
     """Index, cases and the tests of this module are about the same captures."""
     text = (ROOT / "tests/regression/test_doubtful_captures.py").read_text(encoding="utf-8")
