@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.entities import ROLES, Connection
@@ -118,14 +118,22 @@ def judge(
         for version in VERSIONS
         for stray in (False, True)
     }
+    # Connections are much alike: what applies to one that has the same applies to the next.
+    chosen_for: dict[object, list[Callable[[Case], None]]] = {}
     for number, group in enumerate(groups):
         version = offered(trace, group) if (stray := is_stray(group)) else group.version
         if version is None:
             continue
         case = Case(context, number, group, version)
-        for apply, on in judges[version, stray]:
-            if not on or not on.isdisjoint(case.present):
-                apply(case)
+        key = version, stray, frozenset(case.present)
+        if key not in chosen_for:
+            chosen_for[key] = [
+                apply
+                for apply, on in judges[version, stray]
+                if not on or not on.isdisjoint(case.present)
+            ]
+        for apply in chosen_for[key]:
+            apply(case)
     for rule in chosen:
         if rule.sweep is not None:
             rule.sweep(context)
