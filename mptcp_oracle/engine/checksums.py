@@ -61,7 +61,8 @@ def verify(
         data: The capture. half: Which half's mappings to check.
         first, sorted_maps: Mapping rows grouped by half and sorted by start.
         map_*: The mapping rows, relative. rows: The rows that first carried the half's octets,
-            in order of their ends. sequence ... offset: The columns of the rows.
+            by their sequence numbers, or in order of their ends if there was never a gap.
+            sequence ... offset: The columns of the rows.
         idsn: The IDSN of the direction, signed.
         result: Out, per mapping row: 0 no checksum or nothing to check, 1 right, 2 wrong,
             3 some of the octets are not in the capture, or the mappings overlap beyond reason.
@@ -70,7 +71,9 @@ def verify(
     k: cython.Py_ssize_t = 0
     j: cython.Py_ssize_t
     m: cython.Py_ssize_t
+    q: cython.Py_ssize_t
     r: cython.Py_ssize_t
+    n_rows: cython.Py_ssize_t = len(sequence)
     n: cython.Py_ssize_t = len(rows)
     x: cython.longlong
     end: cython.longlong
@@ -123,30 +126,38 @@ def verify(
         j = k
         stop = x
         while stop < end:
-            if j >= n or sequence[rows[j]] > stop:
+            # The row that carried this octet first, and up to where no earlier row did.
+            r = n_rows
+            q = j
+            while q < n and sequence[rows[q]] <= stop:
+                if rows[q] < r and sequence[rows[q]] + length[rows[q]] > stop:
+                    r = rows[q]
+                q += 1
+            budget -= q - j + 1
+            if r == n_rows or budget < 0:
                 result[m] = 3
                 break
-            budget -= 1
-            if budget < 0:
-                result[m] = 3
-                break
-            r = rows[j]
             high = sequence[r] + length[r]
             if high > end:
                 high = end
+            while q < n and sequence[rows[q]] < high:
+                budget -= 1
+                if rows[q] < r:
+                    high = sequence[rows[q]]
+                q += 1
             if high > sequence[r] + captured[r]:
                 result[m] = 3
                 break
-            if high > stop:
-                budget -= high - stop
-                total += add(
-                    data,
-                    offset[r] + (stop - sequence[r]),
-                    high - stop,
-                    (stop - x) & 1 != 0,
-                )
-                stop = high
-            j += 1
+            budget -= high - stop
+            total += add(
+                data,
+                offset[r] + (stop - sequence[r]),
+                high - stop,
+                (stop - x) & 1 != 0,
+            )
+            stop = high
+            while j < n and sequence[rows[j]] + length[rows[j]] <= stop:
+                j += 1
         if result[m] == 1:
             while total > 0xFFFF:
                 total = (total >> 16) + (total & 0xFFFF)

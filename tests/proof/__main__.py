@@ -2,8 +2,9 @@
 
     python -m tests.proof --count 100000 --seed 1 --jobs 2
 
-Captures are made through Hypothesis, in batches with seeds of their own. A batch ends at its first
-failure; the first batch that failed is run again to make its capture small (at most five minutes).
+Captures are made in batches with seeds of their own, through Hypothesis or quicker. A batch ends
+at its first failure; the first batch that failed is run again to make its capture small (at most
+five minutes, and through Hypothesis alone).
 Failing captures are files in MPTCP_ORACLE_FAILURES or build/failures.
 Exit status: 0 if all agree and so many were tried, else 1.
 """
@@ -32,6 +33,10 @@ def main() -> int:
         "--profile", choices=("quick", "deep"), default="deep",
         help="short captures, or such of 40 segments and more (deep)",
     )  # fmt: skip
+    options.add_argument(
+        "--choices", choices=("drawn", "counted"), default="drawn",
+        help="drawn by Hypothesis, which makes failures small, or by a hash, which is quicker",
+    )  # fmt: skip
     options.add_argument("--batch", type=int, help="only the batch of this seed, in this process")
     given = options.parse_args()
     if not engine.available():
@@ -40,21 +45,23 @@ def main() -> int:
     began = time.monotonic()
     tally = Tally()
     if given.batch is not None:
-        tally = batch(given.batch, given.count, given.profile)
+        tally = batch(given.batch, given.count, given.profile, given.choices)
     else:
-        for tally in volume(given.seed, given.count, given.jobs, given.profile):
+        for tally in volume(given.seed, given.count, given.jobs, given.profile, given.choices):
             seconds = time.monotonic() - began
             failed = f", {len(tally.failures)} failed" if tally.failures else ""
             said = f"{tally.captures} of {given.count} captures, {seconds:.0f} s{failed}"
             print(said, file=sys.stderr, flush=True)
     seconds = time.monotonic() - began
-    print(f"run {given.seed}, profile {given.profile}, {given.jobs} processes: {seconds:.0f} s")
+    print(f"run {given.seed}, profile {given.profile}, choices {given.choices}, "
+          f"{given.jobs} processes: {seconds:.0f} s")  # fmt: skip
     for line in tally.lines():
         print(line)
     size = given.count if given.batch is not None else sizing(given.count, given.jobs)[1]
     if tally.failures and given.batch is None:
-        tally.failures |= batch(min(tally.failures), size, given.profile).failures
-    again = f"python -m tests.proof --profile {given.profile} --count {size} --batch"
+        tally.failures |= batch(min(tally.failures), size, given.profile, given.choices).failures
+    settings = f"--profile {given.profile} --choices {given.choices} --count {size}"
+    again = f"python -m tests.proof {settings} --batch"
     for seed, text in sorted(tally.failures.items())[:5]:
         print(f"\n{again} {seed}:\n{text}")
     return 0 if tally.captures >= given.count and not tally.failures else 1

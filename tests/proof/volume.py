@@ -19,7 +19,10 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 from mptcp_oracle.generators import Sample
 
+from mptcp_oracle.model.choices import Counted
+from mptcp_oracle.model.compose import compose
 from mptcp_oracle.model.tables import TRANSITIONS
+from tests.common.watched import watched
 from tests.proof.equal import check, plan_of, samples
 
 __all__ = ["BATCH", "Tally", "batch", "sizing", "volume"]
@@ -167,18 +170,25 @@ def sizing(count: int, jobs: int) -> tuple[int, int]:
     return batches, -(-count // batches)
 
 
-def batch(seed: int, count: int, profile: str, *, shrink: bool = True) -> Tally:
+def batch(
+    seed: int, count: int, profile: str, choices: str = "drawn", *, shrink: bool = True
+) -> Tally:
     """So many captures under one seed; the first failure ends it.
 
     Args:
-        seed: Of Hypothesis.
+        seed: Of the batch.
         count: How many captures; another number gives other captures.
         profile: ``quick`` or ``deep``: what they are like.
+        choices: ``drawn`` by Hypothesis, or ``counted``: by a hash, which is quicker.
         shrink: Whether to make a failing capture small, which runs the batch again.
     """
     tally, began = Tally(seeds={os.getpid(): [seed]}), time.process_time()
+    shrink = shrink and choices == "drawn"
     try:
-        _run(seed, count, profile, tally, [Phase.generate])
+        if choices == "counted":
+            _count(seed, count, profile, tally)
+        else:
+            _run(seed, count, profile, tally, [Phase.generate])
     except Exception as error:
         found: Exception = error
         if shrink:
@@ -191,6 +201,14 @@ def batch(seed: int, count: int, profile: str, *, shrink: bool = True) -> Tally:
     tally.seconds = time.process_time() - began
     tally.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return tally
+
+
+def _count(seed: int, count: int, profile: str, tally: Tally) -> None:
+    for number in range(count):
+        with watched():
+            sample = Sample(compose(Counted(seed, f"proof {number}"), plan_of(profile)))
+        tally.add(sample)
+        check(sample, f"seed-{seed}")
 
 
 def _run(seed: int, count: int, profile: str, tally: Tally, phases: list[Phase]) -> None:
@@ -208,7 +226,13 @@ def _run(seed: int, count: int, profile: str, tally: Tally, phases: list[Phase])
 
 
 def volume(
-    seed: int, count: int, jobs: int, profile: str, *, every: float = 20.0
+    seed: int,
+    count: int,
+    jobs: int,
+    profile: str,
+    choices: str = "drawn",
+    *,
+    every: float = 20.0,
 ) -> Iterator[Tally]:
     """Run batches in several processes.
 
@@ -217,6 +241,7 @@ def volume(
         count: Captures in all, at least.
         jobs: Processes.
         profile: ``quick`` or ``deep``.
+        choices: ``drawn`` or ``counted``, see :func:`batch`.
         every: Seconds between two tallies.
 
     Yields:
@@ -226,7 +251,7 @@ def volume(
     total, said = Tally(), time.monotonic()
     with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
         waiting = [
-            pool.submit(batch, 1_000_000 * seed + turn, size, profile, shrink=False)
+            pool.submit(batch, 1_000_000 * seed + turn, size, profile, choices, shrink=False)
             for turn in range(batches)
         ]
         for done in as_completed(waiting):

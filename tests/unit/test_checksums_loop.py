@@ -38,7 +38,7 @@ class Mapping:
 
 @dataclass
 class Half:
-    """Rows ``(sequence, length, captured)`` in order of their ends, each with its octets."""
+    """Rows ``(sequence, length, captured)`` in capture order, each with its octets."""
 
     idsn: int
     rows: list[tuple[int, int, int]] = field(default_factory=list)
@@ -67,9 +67,8 @@ def payload(half: Half, mapping: Mapping) -> bytes | None:
     found = b""
     for at in range(mapping.start, mapping.start + mapping.octets):
         for (begin, length, captured), octets in zip(half.rows, half.octets, strict=True):
-            if begin + length > at:
-                # The first row that ends behind an octet is the one that carried it first.
-                if begin > at or at >= begin + captured:
+            if begin <= at < begin + length:
+                if at >= begin + captured:
                     return None
                 found += octets[at - begin : at - begin + 1]
                 break
@@ -92,7 +91,16 @@ def naive(half: Half, mapping: Mapping) -> int:
 def some(generator: random.Random) -> Half:
     """Segments with holes, and mappings that lie on them in any way."""
     half, at = Half(generator.choice(IDSNS)), generator.choice((1, 1, 0, -9))
-    for _ in range(generator.randrange(6)):
+    fills = generator.choice((0, 0.4))
+    for _ in range(generator.randrange(6 if not fills else 12)):
+        if half.rows and generator.random() < fills:
+            # Sent again in other pieces, some of which fill what was missing.
+            begin, length = generator.randint(half.rows[0][0], at), generator.randint(1, 9)
+            captured = length - generator.choice((0, 0, 1, length // 2))
+            half.rows.append((begin, length, captured))
+            half.octets.append(generator.randbytes(length))
+            at = max(at, begin + length)
+            continue
         begin = at - generator.choice((0, 0, 0, 1, 4)) + generator.choice((0, 0, 0, 0, 3))
         length = at - begin + generator.randint(1, 9) if begin < at else generator.randint(1, 9)
         captured = length - generator.choice((0, 0, 0, 0, 0, 1, length))
@@ -124,6 +132,19 @@ def some(generator: random.Random) -> Half:
     return half
 
 
+def carriers(half: Half) -> list[int]:
+    """Rows that carried octets first: as they came, or by their places if some filled a gap."""
+    seen: set[int] = set()
+    found, fills = [], False
+    for row, (begin, length, _) in enumerate(half.rows):
+        fresh = set(range(begin, begin + length)) - seen
+        if fresh:
+            found.append(row)
+            fills = fills or (bool(seen) and min(fresh) < max(seen))
+            seen |= fresh
+    return sorted(found, key=lambda row: (half.rows[row][0], row)) if fills else found
+
+
 def verified(loops: SimpleNamespace, half: Half) -> list[int]:
     """The results of the loop, of a half behind another one that has a mapping of its own."""
     data, offsets = bytearray(b"\x99\x99\x99"), []
@@ -131,8 +152,8 @@ def verified(loops: SimpleNamespace, half: Half) -> list[int]:
         offsets.append(len(data))
         data += octets[:captured]
         data += b"\x99" * 3
-    # Rows and mapping rows stand in another order than they are named in.
-    count, most = len(half.rows), len(half.maps) + 1
+    # Other rows lie between; mapping rows stand in another order than they are named in.
+    most = len(half.maps) + 1
     places = [most - 1 - at for at in range(most)]
     # The other half has the same mapping as this one's first, and has not been checked.
     maps = [*(half.maps[:1] or [Mapping(1, 1, 1, 1, 0, CHECKSUM)]), *half.maps]
@@ -144,11 +165,12 @@ def verified(loops: SimpleNamespace, half: Half) -> list[int]:
     result = array("B", [77] * most)
     loops.checksums.verify(
         bytes(data), 1, array("I", [0, 1, most]), array("I", places), *column.values(),
-        array("I", reversed(range(count))),
-        array("q", [row[0] for row in reversed(half.rows)]),
-        array("I", [row[1] for row in reversed(half.rows)]),
-        array("I", [row[2] for row in reversed(half.rows)]),
-        array("q", reversed(offsets)), signed(half.idsn, 64), result,
+        array("I", [2 * row + 1 for row in carriers(half)]),
+        array("q", [each for row in half.rows for each in (0, row[0])]),
+        array("I", [each for row in half.rows for each in (99, row[1])]),
+        array("I", [each for row in half.rows for each in (99, row[2])]),
+        array("q", [each for offset in offsets for each in (0, offset)]),
+        signed(half.idsn, 64), result,
     )  # fmt: skip
     assert result[places[0]] == 77
     return [result[place] for place in places[1:]]
