@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from mptcp_oracle.conformance.proving import HOSTS, exercised, number, planted, verdicts_of
+from mptcp_oracle.conformance.proving import HOSTS, lawful_capture, number, planted, verdicts_of
 
 from mptcp_oracle.model.capture import Capture
+from mptcp_oracle.model.fault import is_shown
 from mptcp_oracle.model.faults import FAULTS, tripping
 from mptcp_oracle.rules.judging import AREAS
 from mptcp_oracle.spec import FATES, Requirement, by_id, catalogue, counterpart
@@ -111,11 +112,11 @@ class Proof:
     def lawful(self, host: int, capture: Capture, wanted: set[str]) -> Iterator[str]:
         """Judge a lawful trace that was made for some requirements; what is wrong with that."""
         for each in verdicts_of(capture):
-            if number(each) in wanted and each.host == HOSTS[host]:
-                if each.outcome is Outcome.PASS:
-                    self.passed.add(number(each))
-                elif each.outcome is Outcome.FAIL:
-                    yield f"LAWFUL {number(each)} in {each.frames}: {each.why}"
+            mine = number(each) in wanted and each.host == HOSTS[host]
+            if mine and each.outcome is Outcome.PASS:
+                self.passed.add(number(each))
+            elif each.outcome is Outcome.FAIL and (mine or each.severity == "violation"):
+                yield f"LAWFUL {number(each)} for the {each.host} in {each.frames}: {each.why}"
 
     def missing(self) -> Iterator[str]:
         """The judged requirements that lack a proof, a line each."""
@@ -155,10 +156,13 @@ def prove(
                 break
             proof.passed |= shown.passed
             problems = list(shown.problems(judged))
-            lawful = exercised(fault, version, seed)
-            if lawful is not None:
-                host, capture = lawful
-                problems += proof.lawful(host, capture, wanted)
+            if is_shown(fault):
+                lawful = lawful_capture(fault, version, seed)
+                if lawful is None:
+                    problems.append("no trace has a place for its lawful edit")
+                else:
+                    host, capture = lawful
+                    problems += proof.lawful(host, capture, wanted)
             proof.problems += [f"{fault.name} v{version} seed {seed}: {each}" for each in problems]
             proof.failed |= {each for each, _ in shown.found} & wanted
             if not problems and wanted <= proof.failed and wanted <= proof.passed:

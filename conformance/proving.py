@@ -15,7 +15,7 @@ from mptcp_oracle.generators.emit import emit
 from mptcp_oracle.model.capture import Capture, Frame, Layout
 from mptcp_oracle.model.choices import Counted
 from mptcp_oracle.model.compose import capture_of
-from mptcp_oracle.model.fault import Fault, counterpart
+from mptcp_oracle.model.fault import Fault, lawful_of
 from mptcp_oracle.model.planting import TRIES, soil
 from mptcp_oracle.model.trace import Trace
 from mptcp_oracle.model.vantage import Tap
@@ -27,9 +27,9 @@ __all__ = [
     "HOSTS",
     "Shown",
     "claims",
-    "exercised",
     "failures",
     "grown",
+    "lawful_capture",
     "number",
     "planted",
     "verdicts_of",
@@ -41,6 +41,8 @@ WHOLE = {
     "merge", "second_interface", "router_hop", "coarse_clock", "late_start", "early_end",
 }  # fmt: skip
 HOSTS = ("initiator", "listener")
+#: Traces that are made until one can be captured whole.
+TURNS = 20
 
 
 def claims(capture: Capture) -> tuple[tuple[str, ...], bool]:
@@ -70,10 +72,10 @@ def number(verdict: Verdict) -> str:
     return catalogue()[verdict.requirement].number
 
 
-def grown(fault: Fault, version: int, seed: int) -> tuple[Trace, Trace] | None:
+def grown(fault: Fault, version: int, seed: int, turn: int = 0) -> tuple[Trace, Trace] | None:
     """A trace of a version with a place for a fault, and that trace with the fault in it."""
     alone = _alone(fault, version)
-    choices = Counted(seed, f"{fault.name} {version}")
+    choices = Counted(seed, f"{fault.name} {version}" + (f" {turn}" if turn else ""))
     for _ in range(TRIES):
         trace = soil(alone, choices)
         if alone.places(trace):
@@ -86,16 +88,13 @@ def _alone(fault: Fault, version: int) -> Fault:
     return replace(fault, v0=()) if version else replace(fault, v1=())
 
 
-def exercised(fault: Fault, version: int, seed: int) -> tuple[int, Capture] | None:
+def lawful_capture(fault: Fault, version: int, seed: int) -> tuple[int, Capture] | None:
     """A lawful trace in which it matters whether a host has a fault, captured at that host.
 
     Returns:
-        The host's role and the capture; ``None`` if the fault needs no trace made for it, or no
-        trace had a place.
+        The host's role and the capture; ``None`` if no trace had a place.
     """
-    other = counterpart(_alone(fault, version))
-    if other is None:
-        return None
+    other = lawful_of(_alone(fault, version))
     if other.pair is None:
         pair = grown(other, version, seed)
         if pair is None:
@@ -146,16 +145,23 @@ class Shown:
 
 
 def planted(fault: Fault, version: int, seed: int) -> Shown | None:
-    """Plant a fault, capture it at the host to blame, and judge; ``None`` without a place."""
-    pair = grown(fault, version, seed)
-    if pair is None:
-        return None
-    last = pair[1].planted[-1]
-    vantage = HOSTS[last.host]
-    captures = [
-        capture_of(each, Tap(vantage=vantage, lost_beyond=0), (), Layout(), Counted(0))
-        for each in pair
-    ]
+    """Plant a fault, capture it at the host to blame, and judge; ``None`` without a place.
+
+    A trace that cannot be captured whole (of two equal packets nobody can tell which is a copy)
+    proves nothing, and another one is made.
+    """
+    for turn in range(TURNS):
+        pair = grown(fault, version, seed, turn)
+        if pair is None:
+            return None
+        last = pair[1].planted[-1]
+        vantage = HOSTS[last.host]
+        captures = [
+            capture_of(each, Tap(vantage=vantage, lost_beyond=0), (), Layout(), Counted(0))
+            for each in pair
+        ]
+        if not any(each.withheld for each in captures):
+            break
     clean, faulty = (verdicts_of(each) for each in captures)
     known = {(each.requirement, each.host) for each in failures(clean)}
     if fault.kind != "edit":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -78,7 +78,8 @@ class Finding:
         if self.capture is not None:
             words.append(self.capture.label)
         if self.connection is not None:
-            words.append(f"connection-{self.connection}")
+            kind = "connection" if self.connection >= 0 else "unattached"
+            words.append(f"{kind}-{abs(self.connection)}")
         return "-".join(words)
 
     @property
@@ -263,7 +264,7 @@ class Session:
             exercised = False
             for capture in self.judged:
                 found = tuple(each for each in capture.verdicts if each.requirement == row.id)
-                numbers = sorted({each.connection for each in found}) if split else [None]
+                numbers = _in_order(each.connection for each in found) if split else [None]
                 for number in numbers if found else ():
                     exercised = True
                     yield Finding(
@@ -313,6 +314,11 @@ class Session:
         if not self.given:
             words.append("no --pcap was given: these were the bundled recordings of Linux")
         return words
+
+
+def _in_order(numbers: Iterable[int]) -> list[int]:
+    """Ids of connections, those of unattached subflows last."""
+    return sorted(set(numbers), key=lambda number: (number < 0, abs(number)))
 
 
 def _refuse(error: OracleError) -> NoReturn:

@@ -83,10 +83,17 @@ class Judgement:
                 told of much sooner.
             only: Prefixes of requirement ids, such as ``8684-3.2``; by default all.
         """
-        options = {"everything": everything, "passes": passes}
-        for verdict in verdicts(self.trace, self.ledger, only=only, **options):
-            if self.host is None or self._is_host(verdict):
-                yield self.waivers.applied(verdict, self.addresses(verdict))
+        found = verdicts(
+            self.trace,
+            self.ledger,
+            everything=everything,
+            passes=passes,
+            only=only,
+            among=self._hosts(),
+        )
+        for verdict in found:
+            failed = verdict.outcome is Outcome.FAIL
+            yield self.waivers.applied(verdict, self.addresses(verdict)) if failed else verdict
 
     def passed(self, *, only: Sequence[str] = ()) -> Counter[str]:
         """How many hosts kept each requirement, by its id; one for each connection.
@@ -109,9 +116,6 @@ class Judgement:
         """Whether a host is the only one that is judged."""
         return self.host == ROLES[role] or self.host in _addresses(group, role)
 
-    def _is_host(self, verdict: Verdict) -> bool:
-        return self._named(self.trace.group(verdict.connection), ROLES.index(verdict.host))
-
     def addresses(self, verdict: Verdict) -> set[str]:
         """The addresses of the host that a verdict is about."""
         return _addresses(self.trace.group(verdict.connection), ROLES.index(verdict.host))
@@ -124,7 +128,16 @@ class Judgement:
     def summary(
         self, verdicts: Iterable[Verdict], passed: Counter[str], *, only: Sequence[str] = ()
     ) -> dict[str, int]:
-        """Counts as :attr:`counts`, of verdicts that are none of a pass, and of passes."""
+        """Counts as :attr:`counts`.
+
+        Passes, and what is not exercised, among the verdicts do not count: they are all counted
+        from the columns.
+
+        Args:
+            verdicts: All other verdicts.
+            passed: How many hosts kept each requirement.
+            only: As for :meth:`verdicts`.
+        """
         found = counted(verdicts)
         found["pass"] = passed.total()
         found["not_exercised"] = self.unexercised(only=only)

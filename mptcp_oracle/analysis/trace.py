@@ -120,9 +120,11 @@ class Trace:
         """A connection by its id, or what stands for that of an unattached subflow (negative).
 
         Raises:
-            IndexError: There is none.
+            UsageError: There is none.
         """
-        return self.connections[number] if number >= 0 else self._pseudo[-1 - number]
+        if -len(self._pseudo) <= number < 0:
+            return self._pseudo[-1 - number]
+        return self.connection(number)
 
     def by_token(self, token: int) -> list[Connection]:
         """The connections in which either host has this token."""

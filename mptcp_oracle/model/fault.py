@@ -18,7 +18,7 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.settings import Deviations, Settings
 from mptcp_oracle.model.trace import Trace
 
-__all__ = ["NEEDS", "Deviate", "Edit", "Fault", "Find", "Pair", "counterpart"]
+__all__ = ["NEEDS", "Deviate", "Edit", "Fault", "Find", "Pair", "is_shown", "lawful_of"]
 
 Find = Callable[[Trace], Iterable[Place]]
 Edit = Callable[[Draft, Place], None]
@@ -37,7 +37,7 @@ NEEDS = {
     "two_joins": "two joined subflows",
     "join_data": "data on a joined subflow from the host that opened it",
     "open": "subflows that nobody ends",
-    "silent": "neither ADD_ADDR, REMOVE_ADDR nor MP_PRIO",
+    "silent": "neither ADD_ADDR, REMOVE_ADDR, MP_PRIO nor MP_FASTCLOSE",
     "refused_syn": "a join that is answered by a RST",
     "refused_ack": "a join whose third packet is answered by a RST",
     "refused_join_reset": "a RST with MP_TCPRST that ends a join before it is established",
@@ -181,11 +181,14 @@ class Fault:
         return draft.finish(name=self.name, requirements=requirements, host=place.host)
 
 
-def counterpart(fault: Fault) -> Fault | None:
-    """What makes a lawful trace of a fault, as a fault without requirements; ``None`` without."""
-    if fault.lawful is None and fault.lawful_pair is None:
-        return None
-    return replace(fault, edit=fault.lawful, pair=fault.lawful_pair)
+def is_shown(fault: Fault) -> bool:
+    """Whether a fault says what a lawful trace is like in which its requirements matter."""
+    return fault.lawful is not None or fault.lawful_pair is not None
+
+
+def lawful_of(fault: Fault) -> Fault:
+    """What makes a lawful trace where a fault has its place; its requirements are to be kept."""
+    return replace(fault, edit=fault.lawful, pair=fault.lawful_pair, deviate=None)
 
 
 def _version(trace: Trace, place: Place) -> int:

@@ -11,6 +11,7 @@ from mptcp_oracle.encode import encode
 from mptcp_oracle.model.fault import Edit, Fault, Find
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_places import (
+    ack_only,
     again,
     arrivals,
     carriers,
@@ -35,7 +36,7 @@ from mptcp_oracle.options import (
     RemoveAddr,
 )
 
-__all__ = ["FAULTS", "ack_only", "fresh_address", "fresh_id"]
+__all__ = ["FAULTS", "fresh_address", "fresh_id"]
 
 LONG = 10_000_000_000
 """Nanoseconds after which nothing more of an occasion is to come."""
@@ -48,11 +49,6 @@ def _announces(_trace: Trace, sent: Sent) -> bool:
 
 def _echoes(_trace: Trace, sent: Sent) -> bool:
     return any(isinstance(option, AddAddr) and option.echo for option in sent.options)
-
-
-def ack_only(_trace: Trace, sent: Sent) -> bool:
-    """Whether all MPTCP options of a segment are one DSS without mapping."""
-    return len(sent.options) == 1 and isinstance(sent.options[0], Dss) and sent.mapping is None
 
 
 def _signed(draft: Draft, key: int, option: AddAddr) -> AddAddr:

@@ -35,6 +35,8 @@ __all__ = ["FAULTS", "fin_dsn"]
 
 MOST = 60
 """Octets of data that is sent too late, at most."""
+FAR = 1_000
+"""DSNs that a DATA_FIN leaves out, at most."""
 
 
 def _first_fins(where: Test = anything) -> Find:
@@ -61,7 +63,7 @@ def _alone(_trace: Trace, sent: Sent) -> bool:
 def _after_rest(trace: Trace, sent: Sent) -> bool:
     """Whether a DATA_FIN stands alone, and its sender knew that all its data had arrived.
 
-    What waits for an acknowledgment may keep other data back until after the DATA_FIN.
+    What waits for an acknowledgment, or a full window, may keep other data back until after it.
     """
     connection = subflow_of(trace, sent).connection
     ends: dict[int, int] = {}
@@ -70,12 +72,18 @@ def _after_rest(trace: Trace, sent: Sent) -> bool:
             end = each.sequence + len(each.payload)
             ends[each.subflow] = max(ends.get(each.subflow, 0), end if each.payload else 0)
     heard: dict[int, int] = {}
+    window = 0
     for delivery in trace.deliveries:
         each = delivery.segment
-        if each.host != sent.host and delivery.time < sent.time:
+        if (
+            each.host != sent.host
+            and delivery.time < sent.time
+            and subflow_of(trace, each).connection == connection
+        ):
             heard[each.subflow] = max(heard.get(each.subflow, 0), each.ack or 0)
+            window = each.window
     arrived = all(end <= heard.get(number, 0) for number, end in ends.items())
-    return arrived and _alone(trace, sent)
+    return arrived and window >= FAR and _alone(trace, sent)
 
 
 def _alone_checked(trace: Trace, sent: Sent) -> bool:
@@ -206,7 +214,7 @@ def _farther(draft: Draft, place: Place) -> None:
     mapping = draft.sent(key).mapping
     assert mapping is not None
     draft.cut(key)
-    far = replace(mapping, dsn=mapping.dsn + draft.choices.integer(1, 1_000))
+    far = replace(mapping, dsn=mapping.dsn + draft.choices.integer(1, FAR))
     draft.change(key, lambda each: remapped(draft, each, far, payload=b""))
     draft.blame(key)
 
@@ -285,7 +293,7 @@ def _never_acked(draft: Draft, place: Place) -> None:
         answer = acknowledgment(draft, fin.subflow, place.host)
         draft.blame(draft.append(answer, gap=LATER))
         if turn < 2:
-            draft.append(replace(fin, ack=fin.ack), gap=LATER)
+            draft.append(fin, gap=LATER)
 
 
 FAULTS = (

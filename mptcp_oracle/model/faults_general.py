@@ -11,6 +11,7 @@ from mptcp_oracle.encode import encode
 from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_places import (
+    ack_only,
     again,
     carriers,
     extra,
@@ -80,13 +81,8 @@ def _reserved_prio(draft: Draft, place: Place) -> None:
     draft.blame(again(draft, place, prio))
 
 
-def _ack_only(_trace: Trace, sent: Sent) -> bool:
-    """Whether all MPTCP options of a segment are one DSS without mapping."""
-    return len(sent.options) == 1 and isinstance(sent.options[0], Dss) and sent.mapping is None
-
-
 def _ack_without_prio(trace: Trace, sent: Sent) -> bool:
-    return _ack_only(trace, sent) and lacks(trace, sent, MpPrio)
+    return ack_only(trace, sent) and lacks(trace, sent, MpPrio)
 
 
 def _reset(trace: Trace, sent: Sent) -> bool:
@@ -110,7 +106,7 @@ FAULTS = (
         v1=("8684-3-01",),
         v0=("6824-3-01",),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=extra(bytes([30, 2])),
     ),
     Fault(
@@ -119,7 +115,7 @@ FAULTS = (
         v1=("8684-3-02",),
         v0=("6824-3-02",),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=extra(encode(MpFail(dsn=0))[:1] + bytes([8, 0x60]) + bytes(5)),
     ),
     Fault(
@@ -137,7 +133,7 @@ FAULTS = (
         v1=("8684-7-01",),
         v0=("6824-8-01",),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=_unassigned,
     ),
     Fault(
@@ -157,7 +153,7 @@ FAULTS = (
         v1=("8684-3.3-01", "8684-3-02"),
         v0=("6824-3.3-10", "6824-3-02"),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=_long_dss,
     ),
     Fault(
@@ -165,7 +161,7 @@ FAULTS = (
         meaning="A version 1 MP_PRIO names an Address ID, as version 0 could.",
         v1=("8684-3.3.8-02", "8684-3-02"),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=_v0_prio,
     ),
     Fault(
@@ -174,7 +170,7 @@ FAULTS = (
         v1=("8684-3.3.8-02", "8684-3-02"),
         v0=("6824-3.3.8-01", "6824-3-02"),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=extra(bytes([30, 5, 0x50, 1, 2])),
     ),
     Fault(
@@ -182,7 +178,7 @@ FAULTS = (
         meaning="An MP_PRIO has bits set that its figure leaves empty.",
         v1=("8684-3.3.8-04",),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=_reserved_prio,
     ),
     Fault(
@@ -190,7 +186,7 @@ FAULTS = (
         meaning="MP_TCPRST stands on a segment that is no RST.",
         v1=("8684-3.6-01",),
         needs=("pure_ack",),
-        find=quiet(_ack_only),
+        find=quiet(ack_only),
         edit=extra(*(MpTcprst(reason=reason) for reason in range(7))),
     ),
     Fault(

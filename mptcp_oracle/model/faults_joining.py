@@ -11,6 +11,7 @@ from mptcp_oracle.model.faults_flow import room_after
 from mptcp_oracle.model.faults_places import (
     gathered,
     has,
+    lacks,
     option_of,
     rewrite,
     subflow_of,
@@ -19,6 +20,7 @@ from mptcp_oracle.model.trace import ACK, PSH, RST, SYN, Range, Sent, Trace
 from mptcp_oracle.options import (
     AddAddr,
     Dss,
+    MpFastclose,
     MpJoinAck,
     MpJoinSyn,
     MpJoinSynAck,
@@ -271,7 +273,7 @@ def _silent(_option: MpTcprst, _draft: Draft) -> None:
 
 def _v0_resets(trace: Trace) -> Iterator[Place]:
     for sent in trace.segments:
-        if _ends_join(trace, sent) and not sent.options:
+        if _ends_join(trace, sent) and not sent.options and lacks(trace, sent, MpFastclose):
             yield Place(host=sent.host, segments=(sent.number,))
 
 

@@ -38,6 +38,7 @@ from mptcp_oracle.options import (
 __all__ = [
     "HANDSHAKE",
     "Test",
+    "ack_only",
     "again",
     "alongside",
     "anything",
@@ -51,6 +52,7 @@ __all__ = [
     "gathered",
     "has",
     "is_syn",
+    "lacks",
     "mapped",
     "new_join",
     "octets_of",
@@ -86,6 +88,11 @@ def option_of(sent: Sent, kind: type[T]) -> T | None:
 def has(sent: Sent, *kinds: type[Any]) -> bool:
     """Whether a segment has an option of any of these kinds."""
     return any(isinstance(option, kinds) for option in sent.options)
+
+
+def ack_only(_trace: Trace, sent: Sent) -> bool:
+    """Whether all MPTCP options of a segment are one DSS without mapping."""
+    return len(sent.options) == 1 and isinstance(sent.options[0], Dss) and sent.mapping is None
 
 
 def lacks(trace: Trace, sent: Sent, *kinds: type[Option]) -> bool:

@@ -149,9 +149,9 @@ def _joins(trace: Trace) -> Iterator[Place]:
             sent
             for sent in trace.segments
             if (sent.subflow, sent.host) == (ack.subflow, ack.host)
-            and has(sent, MpJoinSyn, MpJoinSynAck, MpPrio)
+            and has(sent, MpJoinSyn, MpJoinSynAck)
         ]
-        if said and not any(has(sent, MpPrio) or standing(trace, sent.number) for sent in said):
+        if said and not any(standing(trace, sent.number) for sent in said):
             yield replace(place, segments=(ack.number, *(sent.number for sent in said)))
 
 

@@ -9,6 +9,7 @@ from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import acknowledgment
 from mptcp_oracle.model.faults_places import (
+    ack_only,
     again,
     arrivals,
     connection_of,
@@ -22,7 +23,6 @@ from mptcp_oracle.model.faults_places import (
 from mptcp_oracle.model.trace import FIN, RST, SYN, Endpoint, Sent, SubflowTruth, Trace
 from mptcp_oracle.options import (
     AddAddr,
-    Dss,
     MpFastclose,
     MpJoinSyn,
     MpJoinSynAck,
@@ -36,11 +36,6 @@ APART = 50_000_000
 """Nanoseconds after which something is clearly later."""
 LONG = 5_000_000_000
 """Nanoseconds in which a host would have done what it had to."""
-
-
-def _ack_only(_trace: Trace, sent: Sent) -> bool:
-    """Whether all MPTCP options of a segment are one DSS without mapping."""
-    return len(sent.options) == 1 and isinstance(sent.options[0], Dss) and sent.mapping is None
 
 
 def _announced(trace: Trace, truth: SubflowTruth) -> list[tuple[Sent, AddAddr]]:
@@ -249,7 +244,7 @@ def _join_removed(draft: Draft, place: Place) -> None:
 
 def _in_use(trace: Trace) -> Iterator[Place]:
     """Pure ACKs on joined subflows that carry traffic both ways, and that the host never ends."""
-    for place in quiet(_ack_only, option=RemoveAddr(address_ids=(1,)))(trace):
+    for place in quiet(ack_only, option=RemoveAddr(address_ids=(1,)))(trace):
         sent = trace.segments[place.segments[0]]
         if not lacks(trace, sent, AddAddr, RemoveAddr, MpFastclose):
             continue

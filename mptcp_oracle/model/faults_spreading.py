@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from mptcp_oracle.model.fault import Fault, Find
-from mptcp_oracle.model.faults_addresses import ack_only, fresh_address, fresh_id
+from mptcp_oracle.model.faults_addresses import fresh_address, fresh_id
 from mptcp_oracle.model.faults_edit import Draft, Place, fits
 from mptcp_oracle.model.faults_flow import living
-from mptcp_oracle.model.faults_places import again, lacks, quiet
+from mptcp_oracle.model.faults_places import ack_only, again, lacks, quiet
 from mptcp_oracle.model.trace import Sent, Trace
 from mptcp_oracle.options import AddAddr, MpFastclose, RemoveAddr
 

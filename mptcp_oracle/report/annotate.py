@@ -69,7 +69,7 @@ def annotate_command(
         with judged(name, progress, local=local, whole=whole, waivers=known) as judgement:
             if judgement is None:
                 sys.exit(UNREADABLE)
-            verdicts = list(judgement.verdicts())
+            verdicts = list(judgement.verdicts(passes=False))
             texts = comments(verdicts)
             pieces = commented(
                 judgement.trace.capture.data, texts, summary(verdicts, judgement.counts)

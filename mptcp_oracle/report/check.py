@@ -133,8 +133,9 @@ def check_command(
     """
     from mptcp_oracle.report.verdicts import grave
 
-    if as_json + ktap > 1:
-        raise UsageError("--json and --ktap exclude each other")
+    if ktap and (as_json or baseline is not None):
+        other = "--json" if as_json else "--baseline"
+        raise UsageError(f"{other} and --ktap exclude each other")
     if bisect and not only:
         raise UsageError("--bisect needs --only ID", hint="or any failure would decide")
     _known(only)
@@ -144,7 +145,7 @@ def check_command(
         settings={"local": local, "whole": whole, "waivers": known, "host": host},
         only=only,
         everything=everything,
-        passes=everything or as_json or ktap,
+        passes=everything or as_json or ktap or baseline is not None,
         progress=progress,
     )
     old = None if baseline is None else _old(baseline)

@@ -51,7 +51,7 @@ Exit status:
     "number",
     metavar="N",
     type=int,
-    help="This one only; negative: a handshake that made none.",
+    help="This one only; negative: an unattached subflow.",
 )
 @click.option("--mail", is_flag=True, help="Plain text of 72 columns, for a bug report by mail.")
 @PROGRESS
@@ -85,8 +85,8 @@ def explain_command(
         with judged(name, progress, local=local, whole=whole, waivers=known) as judgement:
             if judgement is None:
                 sys.exit(UNREADABLE)
-            if number is not None and number >= 0:
-                judgement.trace.connection(number)
+            if number is not None:
+                judgement.trace.group(number)
             found = [
                 each
                 for each in judgement.verdicts(only=[requirement])

@@ -78,7 +78,7 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 def place(verdict: Verdict) -> str:
     """Where a verdict is from, for people."""
     number = verdict.connection
-    words = [verdict.host, f"connection {number}" if number >= 0 else "handshake of no connection"]
+    words = [verdict.host, f"connection {number}" if number >= 0 else "no connection"]
     if verdict.subflow is not None:
         words.append(f"subflow {verdict.subflow}")
     if verdict.frames:

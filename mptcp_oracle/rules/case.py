@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from mptcp_oracle.analysis.entities import Connection, Host, Subflow
-from mptcp_oracle.analysis.signals import FIN, RST, Raw
+from mptcp_oracle.analysis.signals import FIN, RST, SYN, Raw
 from mptcp_oracle.analysis.subflows import Handshake
 from mptcp_oracle.options import Dss, Option
 from mptcp_oracle.rules.context import JITTER, Context
@@ -44,6 +44,7 @@ class Case:
         context: What all cases share. connection: The connection.
         number: Its place in the data plane's tables. version: 0 or 1; of a handshake that made no
             connection, the one that its SYN offers.
+        stray: Whether it is no connection of a version that is judged; of it the SYNs count alone.
         kept: What rules made of it and keep for one another, by class.
     """
 
@@ -53,6 +54,8 @@ class Case:
         number: int,
         connection: Connection,
         version: int | None = None,
+        *,
+        stray: bool = False,
     ) -> None:
         self.context = context
         self.connection = connection
@@ -60,7 +63,8 @@ class Case:
         self.version = connection.version if version is None else version
         self.columns = context.trace.wire.segments
         self.kept: dict[type, object] = {}
-        self._right = context.ledger.kept
+        self.stray = stray
+        self._enter = context.ledger.right
 
     # What there is to look at
 
@@ -94,6 +98,8 @@ class Case:
         options = self.context.trace.signals.options
         for subflow in self.subflows:
             for raw in options.get(subflow.stream, ()):
+                if self.stray and not raw.flags & SYN:
+                    continue
                 role = subflow.halves.index(raw.half)
                 option = raw.decode(self.version)
                 found.append(Signal(raw.row, subflow, role, raw.flags, raw.payload, option))
@@ -188,7 +194,7 @@ class Case:
 
     def right(self, requirement: str, role: int, count: int = 1) -> None:
         """A requirement was kept by a host, so many times."""
-        self._right[requirement][2 * self.number + role] += count
+        self._enter(requirement, 2 * self.number + role, count)
 
     def wrong(
         self,

@@ -171,7 +171,8 @@ def _too_far(case: Case, role: int, fin: DataFin, top: int) -> None:
     why = f"the DATA_FIN has DSN {fin.dsn}, and the data before it ends at {top - 1}"
     covered = case.context.trace.plane.dack_top[direction] > top
     hidden = covered or not nothing_hidden(case, role)
-    if case.witnessed_all(role) and not hidden and _idle(case, role, row):
+    roomy = _room(case, role, row) >= (fin.dsn or 0) - top
+    if case.witnessed_all(role) and not hidden and roomy and _idle(case, role, row):
         case.wrong(FOLLOWS, role, row, why=why, subflow=fin.signal.subflow)
     else:
         why = f"{why}; what lies between may come later, or may be missing"
@@ -186,6 +187,19 @@ def _idle(case: Case, role: int, row: int) -> bool:
         <= max(progress.confirmed(subflow.halves[role], row), 0)
         for subflow in case.subflows
     )
+
+
+def _room(case: Case, role: int, row: int) -> int:
+    """Octets that the peer's last window left to a host before a row, at least.
+
+    That is the field as it is, which a window scale only makes more.
+    """
+    heard = [
+        rows[-1]
+        for subflow in case.subflows
+        if len(rows := case.context.progress.rows(subflow.halves[1 - role], until=row))
+    ]
+    return int(case.columns["window"][int(max(heard))]) if heard else 0
 
 
 def _acknowledged(case: Case, role: int, fins: list[DataFin]) -> None:
@@ -258,10 +272,9 @@ def _acceptable(case: Case, fin: DataFin, row: int) -> bool:
     """Whether the receiver of a DATA_FIN had no reason to ignore it, and says so in new words."""
     trace, columns, signal = case.context.trace, case.columns, fin.signal
     at = columns["mapping"][signal.row]
-    peer, flow = 1 - signal.role, signal.subflow
+    flow = signal.subflow
     withdrawn = any(
-        other.role == peer and flow.address_ids[peer] in option.address_ids
-        for other, option in case.of(RemoveAddr)
+        flow.address_ids[other.role] in option.address_ids for other, option in case.of(RemoveAddr)
     )
     if withdrawn or not flow.established:
         return False

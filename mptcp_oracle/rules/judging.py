@@ -84,6 +84,9 @@ AREAS: dict[str, tuple[Rule, ...]] = {
 RULES: tuple[Rule, ...] = tuple(rule for area in AREAS.values() for rule in area)
 """Every rule."""
 
+OPENING = frozenset(each for rule in RULES if rule.strays for each in rule.requirements)
+"""Requirements on the packets that open a connection."""
+
 
 def judge(
     trace: Trace,
@@ -124,7 +127,7 @@ def judge(
         version = offered(trace, group) if (stray := is_stray(group)) else group.version
         if version is None:
             continue
-        case = Case(context, number, group, version)
+        case = Case(context, number, group, version, stray=stray)
         key = version, stray, frozenset(case.present)
         if key not in chosen_for:
             chosen_for[key] = [
@@ -162,10 +165,11 @@ def verdicts(
     everything: bool = False,
     passes: bool = True,
     only: Sequence[str] = (),
+    among: Array | None = None,
 ) -> Iterator[Verdict]:
     """The verdicts of a ledger, connection by connection, in the order of the catalogue.
 
-    Handshakes that made no connection come last.
+    Unattached subflows, of which only a handshake is judged, come last.
 
     Args:
         trace: The trace that was judged.
@@ -173,29 +177,28 @@ def verdicts(
         everything: Whether requirements that a connection does not exercise are there, too.
         passes: Whether those that were kept are; :func:`passed` counts them.
         only: Prefixes of ids or numbers; by default all.
+        among: By direction: which hosts count; by default all.
     """
     import numpy as np
 
     entries, chosen = _rows(ledger, tuple(only)), _Versions(trace)
-    number, order, whose = [], [], []
+    order, whose = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for at, (requirement, _, version) in enumerate(entries):
-        directions = np.flatnonzero(chosen.of(version) & ledger.exercised(requirement))
+        mask = ledger.exercised(requirement)
         if everything:
-            directions = np.flatnonzero(chosen.of(version) & chosen.opened)
-            strays = chosen.of(version) & ~chosen.opened & ledger.exercised(requirement)
-            directions = np.union1d(directions, np.flatnonzero(strays))
+            mask |= chosen.opened
         if not passes:
-            directions = directions[~ledger.passed(requirement)[directions]]
-        number.append(directions >> 1)
-        order.append(np.full(len(directions), at))
-        whose.append(directions)
-    if not number:
-        return
-    numbers, orders, directions = (np.concatenate(each) for each in (number, order, whose))
+            mask &= ~ledger.passed(requirement)
+        mask &= chosen.of(requirement, version)
+        if among is not None:
+            mask &= among
+        whose.append(np.flatnonzero(mask))
+        order.append(np.full(len(whose[-1]), at))
+    orders, directions = np.concatenate(order), np.concatenate(whose)
     ids = [group.id for group in trace.groups()]
-    for at in np.lexsort((directions, orders, numbers)).tolist():
-        requirement, name, _ = entries[orders[at]]
-        yield _verdict(trace, ledger, requirement, name, ids[numbers[at]], int(directions[at]))
+    for at in np.lexsort((directions, orders, directions >> 1)).tolist():
+        direction, (requirement, name, _) = int(directions[at]), entries[orders[at]]
+        yield _verdict(trace, ledger, requirement, name, ids[direction >> 1], direction)
 
 
 def passed(
@@ -211,7 +214,7 @@ def passed(
     """
     chosen, found = _Versions(trace), Counter[str]()
     for requirement, name, version in _rows(ledger, tuple(only)):
-        kept = chosen.of(version) & ledger.passed(requirement)
+        kept = chosen.of(requirement, version) & ledger.passed(requirement)
         found[name] += int((kept if among is None else kept & among).sum())
     return +found
 
@@ -226,7 +229,7 @@ def unexercised(
     chosen = _Versions(trace)
     asked = chosen.opened if among is None else chosen.opened & among
     return sum(
-        int((chosen.of(version) & asked & ~ledger.exercised(requirement)).sum())
+        int((chosen.of(requirement, version) & asked & ~ledger.exercised(requirement)).sum())
         for requirement, _, version in _rows(ledger, tuple(only))
     )
 
@@ -251,10 +254,10 @@ class _Versions:
         self._version = np.repeat(np.array(known, np.int8), 2)
         self.opened: Array = ~np.repeat(np.array(strays, np.bool_), 2)
 
-    def of(self, version: int) -> Array:
-        """Which directions are judged by a version."""
+    def of(self, requirement: str, version: int) -> Array:
+        """Which directions a requirement is judged for, under a version."""
         found: Array = self._version == version
-        return found
+        return found if requirement in OPENING else found & self.opened
 
 
 def _rows(ledger: Ledger, only: tuple[str, ...]) -> list[tuple[str, str, int]]:

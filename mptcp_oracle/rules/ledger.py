@@ -49,21 +49,20 @@ class Ledger:
 
     Attributes:
         directions: How many directions there are.
-        kept: By requirement and direction: how many instances are right.
     """
 
     def __init__(self, requirements: Iterable[str], directions: int) -> None:
         self.directions = directions
         empty = bytes(4 * directions)
-        self.kept = {each: array("I", empty) for each in requirements}
-        self._unseen = {each: array("I", empty) for each in self.kept}
-        self._wrong: dict[str, dict[int, list[Finding]]] = {each: {} for each in self.kept}
-        self._doubt: dict[str, dict[int, list[Finding]]] = {each: {} for each in self.kept}
+        self._right = {each: array("I", empty) for each in requirements}
+        self._unseen = {each: array("I", empty) for each in self._right}
+        self._wrong: dict[str, dict[int, list[Finding]]] = {each: {} for each in self._right}
+        self._doubt: dict[str, dict[int, list[Finding]]] = {each: {} for each in self._right}
         self._reason: dict[tuple[str, int], Finding] = {}
 
     def right(self, requirement: str, direction: int, count: int = 1) -> None:
         """A requirement was kept, so many times."""
-        self.kept[requirement][direction] += count
+        self._right[requirement][direction] += count
 
     def unseen(
         self, requirement: str, direction: int, why: str, count: int = 1, rows: tuple[int, ...] = ()
@@ -83,19 +82,19 @@ class Ledger:
 
     def exercised(self, requirement: str) -> Mask:
         """By direction: whether there is anything to say about a requirement."""
-        found: Mask = (_counts(self.kept[requirement]) | _counts(self._unseen[requirement])) > 0
+        found: Mask = (_counts(self._right[requirement]) | _counts(self._unseen[requirement])) > 0
         found[[*self._wrong[requirement], *self._doubt[requirement]]] = True
         return found
 
     def passed(self, requirement: str) -> Mask:
         """By direction: whether a requirement was kept, beyond doubt."""
-        found: Mask = _counts(self.kept[requirement]) > 0
+        found: Mask = _counts(self._right[requirement]) > 0
         found[[*self._wrong[requirement], *self._doubt[requirement]]] = False
         return found
 
     def requirements(self) -> Iterable[str]:
         """The ids of the requirements that the rules judge."""
-        return self.kept.keys()
+        return self._right.keys()
 
     def outcome(self, requirement: str, direction: int) -> Outcome:
         """What all instances together amount to."""
@@ -103,7 +102,7 @@ class Ledger:
             return Outcome.FAIL
         if direction in self._doubt[requirement]:
             return Outcome.INCONCLUSIVE
-        if self.kept[requirement][direction]:
+        if self._right[requirement][direction]:
             return Outcome.PASS
         return (
             Outcome.INCONCLUSIVE if self._unseen[requirement][direction] else Outcome.NOT_EXERCISED
@@ -111,7 +110,7 @@ class Ledger:
 
     def counts(self, requirement: str, direction: int) -> tuple[int, int]:
         """How many instances are right, and how many could not be looked at."""
-        return self.kept[requirement][direction], self._unseen[requirement][direction]
+        return self._right[requirement][direction], self._unseen[requirement][direction]
 
     def findings(self, requirement: str, direction: int) -> list[Finding]:
         """Those that decide the outcome: the wrong ones, else those in doubt, else the reason."""
@@ -119,7 +118,7 @@ class Ledger:
         if found:
             return found
         reason = self._reason.get((requirement, direction))
-        return [] if self.kept[requirement][direction] or reason is None else [reason]
+        return [] if self._right[requirement][direction] or reason is None else [reason]
 
     def severity(self, requirement: str, direction: int, own: str) -> str:
         """The gravest severity among the wrong findings; ``own`` is the requirement's."""

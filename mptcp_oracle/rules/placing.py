@@ -43,7 +43,7 @@ LOW_32 = 0xFFFFFFFF
 AHEAD = 1 << 20
 #: Codes of how a half's initial sequence number is known: by its own SYN, by a third packet. The
 #: SYN/ACK alone shows it, too, but not whether the SYN had data.
-BY_HANDSHAKE = (1, 3)
+BEGUN_THERE = (1, 3)
 
 
 def placed(context: Context) -> Mask:
@@ -58,10 +58,10 @@ def placed(context: Context) -> Mask:
 
 
 def _shaken(context: Context) -> Mask:
-    """By half: whether its handshake shows its initial sequence number."""
+    """By half: whether its handshake shows where its payload begins, but for data on a SYN."""
     import numpy as np
 
-    return np.isin(column(context.trace.plane.isn_from), BY_HANDSHAKE)
+    return np.isin(column(context.trace.plane.isn_from), BEGUN_THERE)
 
 
 def anchored(context: Context) -> Mask:

@@ -109,7 +109,10 @@ class Progress:
         return rows[mine], delta[mine]
 
     def solid(self, direction: int) -> int:
-        """The first DSN that nothing in the capture carried; that of a DATA_FIN is none of data."""
+        """One past the last octet before the first hole in a direction's data.
+
+        What mappings of unknown place cover counts as there.
+        """
         top = max(self.trace.plane.dsn_top[direction], 1)
         return min(int(coverage(self.trace.ground).whole[direction]), top)
 

@@ -8,6 +8,7 @@ from mptcp_oracle.analysis.differing import Repeats, by_dsn, by_sequence, differ
 from mptcp_oracle.analysis.entities import Subflow
 from mptcp_oracle.rules.case import Case
 from mptcp_oracle.rules.context import Context
+from mptcp_oracle.rules.ending import FROM_HANDSHAKE
 from mptcp_oracle.rules.reinjecting import ORIGINAL, original
 from mptcp_oracle.rules.rule import Rule
 from mptcp_oracle.rules.senders import in_use, sender
@@ -22,9 +23,6 @@ __all__ = ["RULES"]
 
 SAME_DSN = "8684-3.3.6-same-dsn-same-octet"
 SAME_SSN = "8684-3.3.6-same-ssn-same-octet"
-
-#: Codes of how a half's initial sequence number is known that are not inferred from mappings.
-BY_HANDSHAKE = (1, 2, 3)
 
 NOT_CAPTURED = "none of its octets are in the capture both times"
 ON_THE_WAY = "not captured where both were sent: they may have been changed on the way"
@@ -125,7 +123,7 @@ def _placed(case: Case, role: int, subflow: Subflow, row: int) -> bool:
     a mapping of it is just as long as the segment that declares it.
     """
     plane, half = case.context.trace.plane, subflow.halves[role]
-    if plane.isn_from[half] not in BY_HANDSHAKE:
+    if plane.isn_from[half] not in FROM_HANDSHAKE:
         return False
     if half not in plane.offered:
         return True

@@ -157,6 +157,32 @@ def test_two_runs_are_compared(capture: Path, tmp_path: Path) -> None:
     assert run("check", "--baseline", after, *ONLY, capture).returncode == 2
 
 
+def test_what_is_fixed_is_told(capture: Path, tmp_path: Path) -> None:
+    """What failed before and is kept now is fixed, in text and beside JSON."""
+    passes = json.loads(run("check", "--json", capture).stdout)
+    kept = next(each for each in passes["verdicts"] if each["outcome"] == "pass")
+    others = [each for each in passes["verdicts"] if each["requirement"] != kept["requirement"]]
+    passes["verdicts"] = [*others, {**kept, "outcome": "fail", "severity": "violation"}]
+    before = tmp_path / "before.json"
+    before.write_text(json.dumps(passes) + "\n")
+    for options in ((), ("--json",)):
+        done = run("check", "--baseline", before, *options, capture)
+        told = done.stderr if options else done.stdout
+        assert f"fixed  {kept['requirement']} {kept['host']}" in told
+        assert ", 1 fixed, " in told
+    refused = run("check", "--baseline", before, "--ktap", capture)
+    assert refused.returncode == 2
+    assert "--baseline and --ktap exclude each other" in refused.stderr
+
+
+def test_only_subflows_that_there_are_can_be_explained(capture: Path) -> None:
+    """A connection, or an unattached subflow, has to be in the capture."""
+    for number in ("7", "-7"):
+        done = run("explain", f"--connection={number}", capture, *ONLY[1:2])
+        assert done.returncode == 2
+        assert f"there is no connection {number}" in done.stderr
+
+
 def test_an_unreadable_capture_does_not_stop_the_others(capture: Path, tmp_path: Path) -> None:
     """What cannot be read is said, the rest judged, and the exit status is 3."""
     broken = tmp_path / "broken.pcap"

@@ -221,6 +221,15 @@ def test_a_join_that_nobody_uses_keeps_nothing_back() -> None:
     assert told(ruling(talk, RULES, at=0), FOLLOWS, 0) == FAIL
 
 
+@pytest.mark.parametrize(("window", "outcome"), [(0, INCONCLUSIVE), (8, INCONCLUSIVE), (9, FAIL)])
+def test_a_full_window_keeps_data_back(window: int, outcome: str) -> None:
+    """What the peer has no room for may come after the DATA_FIN."""
+    talk, flow = begun()
+    flow.segment(1, ACK, talk.dss(1, dack=41), window=window)
+    flow.data_fin(0, dsn=50)
+    assert told(ruling(talk, RULES, at=0), FOLLOWS, 0) == outcome
+
+
 def test_data_may_wait_behind_a_data_fin() -> None:
     """While data is in flight, more of it may be held back, and the DATA_FIN go first."""
     talk, flow = begun()

@@ -6,7 +6,8 @@ import pytest
 
 from mptcp_oracle.oracle import judge
 from mptcp_oracle.rules import capable, general
-from mptcp_oracle.rules.judging import RULES
+from mptcp_oracle.rules.judging import OPENING, RULES
+from mptcp_oracle.spec import catalogue, counterpart
 from tests.common.conversation import Conversation
 from tests.common.joinery import said
 from tests.common.tape import ACK, SYN
@@ -116,3 +117,43 @@ def test_strays_beside_a_connection() -> None:
         assert judgement.counts["not_exercised"] == counts["not_exercised"]
     assert order == sorted(order, key=lambda number: number < 0)
     assert set(order) == {0, -1}
+
+
+def test_only_the_syns_of_a_stray_are_judged() -> None:
+    """Nobody knows by what version the hosts go on: the answer may have chosen a lower one."""
+    talk = Conversation(version=0)
+    flow = talk.flow()
+    flow.segment(0, SYN, b"\x1e\x04\x01\x81", seq=0)
+    with talk.lost():
+        flow.segment(1, SYN | ACK, flow.capable("synack"), seq=0)
+        flow.third()
+    flow.segment(1, ACK, bytes([0x1E, 8, 0x34, 2, 10, 0, 1, 2]))
+    flow.segment(0, ACK, payload=b"data")
+    flow.segment(1, ACK)
+    found = {number: said(talk, RULES, at=0, connection=number) for number in (0, -1)}
+    told = {name for each in found.values() for name, _ in each}
+    assert told <= opening()
+    assert not any(each.failed() for each in found.values())
+
+
+def opening() -> set[str]:
+    """Numbers of the requirements that a handshake alone is judged by."""
+    names = {counterpart(each, version) for each in OPENING for version in (0, 1)}
+    return {catalogue()[name].number for name in names if name is not None}
+
+
+def test_connection_of_no_known_version() -> None:
+    """What goes over whole captures says nothing of it either."""
+    talk = Conversation()
+    flow = talk.flow()
+    flow.segment(0, SYN, b"\x1e\x04\x01\x81", seq=0)
+    with talk.lost():
+        flow.segment(1, SYN | ACK, flow.capable("synack"), seq=0)
+        flow.third()
+    flow.data(0, b"data")
+    flow.ack(1)
+    with judge(talk.tape.pcap(), name="sample") as judgement:
+        versions = [each.version for each in judgement.trace.connections]
+        numbers = {catalogue()[each.requirement].number for each in judgement.verdicts()}
+    assert versions == [None]
+    assert numbers <= opening()
