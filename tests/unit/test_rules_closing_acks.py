@@ -148,6 +148,26 @@ def test_reasons_not_to_acknowledge_a_data_fin(excuse: str) -> None:
     assert told(ruling(talk, RULES, at=1), ACKED, 1) == INCONCLUSIVE
 
 
+@pytest.mark.parametrize("removed", [0, 1, None])
+@pytest.mark.parametrize("valid", [True, False])
+def test_a_data_fin_on_a_path_that_is_no_more(removed: int | None, valid: bool) -> None:
+    """Of a subflow that either host withdrew, or that was never established, nobody has to hear."""
+    talk, flow = begun()
+    flow.ack(1)
+    other = talk.flow(address_ids=(4, 5))
+    other.join_syn()
+    other.join_synack(hmac=None if valid else bytes(8))
+    other.join_ack()
+    other.ack(1)
+    if removed is not None:
+        flow.remove_addr(removed, 4 + removed)
+    other.data_fin(0)
+    talk.tape.wait(3)
+    flow.ack(1, dack=41)
+    outcome = FAIL if valid and removed is None else INCONCLUSIVE
+    assert told(ruling(talk, RULES, at=1), ACKED, 1) == outcome
+
+
 # The end
 
 
