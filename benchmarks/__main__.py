@@ -110,6 +110,28 @@ def run_command(
         sys.exit(1)
 
 
+@main.command("judge")
+@click.argument("names", metavar="[CAPTURE]...", nargs=-1, type=click.Choice(NAMES))
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--oracle", metavar="PATH", help="The mptcp-oracle to measure.")
+@click.pass_obj
+def judge_command(cache: Path, names: tuple[str, ...], rounds: int, oracle: str | None) -> None:
+    """Measure check beside analyze on the captures (all, if none is named): what judging costs.
+
+    Exit status 1 says that on one of them it costs more than the analysis.
+    """
+    from benchmarks.judging import BUDGET, Cost, costs, show
+
+    program = find("mptcp-oracle", oracle)
+    found: list[Cost] = []
+    for subject in _chosen(names):
+        made = obtain(subject, cache, _say)
+        found.append(costs(program, subject.name, made, rounds, _say))
+    click.echo(show(found))
+    if any(each.ratio > BUDGET for each in found):
+        sys.exit(1)
+
+
 @main.command("stages")
 @click.argument("capture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def stages_command(capture: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,12 +59,13 @@ class Figures:
         return max(each.peak for each in self.runs)
 
 
-def run(command: Sequence[str], *, watch: bool = False) -> Run:
+def run(command: Sequence[str], *, watch: bool = False, fine: Collection[int] = (0,)) -> Run:
     """Run a command once, alone, its output to /dev/null.
 
     Args:
         command: Absolute path of a program, and its arguments.
         watch: Look at its anonymous memory all the time, which costs it some time.
+        fine: Exit statuses that are no failure.
 
     Raises:
         AdapterError: It failed.
@@ -81,7 +82,7 @@ def run(command: Sequence[str], *, watch: bool = False) -> Run:
         )
         found = json.loads(done.stdout)
         status = found.pop("status")
-        if status:
+        if status not in fine:
             raise AdapterError(
                 f"{command[0]} failed with exit status {status}",
                 cause=errors.read_text(errors="replace").strip()[-500:] or None,

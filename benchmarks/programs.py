@@ -86,6 +86,11 @@ def ours(program: str, capture: Path) -> list[str]:
     return [program, "analyze", "--json", str(capture)]
 
 
+def judging(program: str, capture: Path) -> list[str]:
+    """The command line of ``mptcp-oracle`` that judges."""
+    return [program, "check", str(capture)]
+
+
 def tshark(program: str, capture: Path, fields: tuple[str, ...] = FIELDS) -> list[str]:
     """The command line of ``tshark``: one pass, in-depth analysis, fields as output."""
     command = [program, "-n", "-r", str(capture)]
