@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Ground", "unwrapped"]
 
 ACK = 0x10
+#: How an initial sequence number is known that no handshake shows.
+FROM_MAPPINGS = 4
 
 
 class Ground:
@@ -137,7 +139,8 @@ class Ground:
     def relative_ack(self) -> Array:
         """By row: the acknowledgment number relative to the peer's ISN.
 
-        -1 without flag ACK, or where that ISN is not known.
+        -1 without flag ACK, or where that ISN is not known. Others may be negative, too, where a
+        third packet was sent again late and shows another ISN.
         """
         import numpy as np
 
@@ -147,12 +150,21 @@ class Ground:
         isn = column(self.wire.halves["isn"]).astype(np.int64)[half[rows] ^ 1]
         low = (self.column("ack")[rows].astype(np.int64) - isn) & 0xFFFFFFFF
         result = np.full(len(half), -1, dtype=np.int64)
-        result[rows] = unwrapped(half[rows], low)
+        # What a handshake shows lies near what is acknowledged first; mappings may lie far off.
+        near = column(self.plane.isn_from)[half[rows] ^ 1] != FROM_MAPPINGS
+        result[rows] = unwrapped(half[rows], low, near)
         return result
 
 
-def unwrapped(group: Array, low: Array) -> Array:
-    """32-bit numbers made long: each is the nearest one to the number before it in its group."""
+def unwrapped(group: Array, low: Array, near: Array | None = None) -> Array:
+    """32-bit numbers made long: each is the nearest one to the number before it in its group.
+
+    Args:
+        group: The group of each.
+        low: The numbers.
+        near: Whether a number that is the first of its group is the nearest one to 0, which may be
+            below it, and not one of 32 bits.
+    """
     import numpy as np
 
     if not len(low) or int(low.max()) < 1 << 31:
@@ -167,7 +179,10 @@ def unwrapped(group: Array, low: Array) -> Array:
     long = np.cumsum(step)
     begin = np.flatnonzero(first)
     sizes = np.diff(begin, append=len(groups))
-    long += np.repeat(lows[begin] - long[begin], sizes)
+    starts = lows[begin]
+    if near is not None:
+        starts = np.where(near[order][begin] & (starts >= 1 << 31), starts - (1 << 32), starts)
+    long += np.repeat(starts - long[begin], sizes)
     result = np.empty(len(low), dtype=np.int64)
     result[order] = long
     return result

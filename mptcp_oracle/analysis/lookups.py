@@ -24,7 +24,7 @@ __all__ = ["Announcement", "Carrier", "Octet", "Range", "Segment", "carriers", "
 
 MASK = 0xFFFFFFFFFFFFFFFF
 TCP_FLAGS = 0x1FF
-SYN = 0x02
+SYN, ACK = 0x02, 0x10
 #: Bits of a segment's ``dss``: a DATA_ACK; of a mapping's ``flags``: a DATA_FIN.
 DATA_ACK, DATA_FIN = 0x01, 0x10
 
@@ -223,7 +223,7 @@ def segment(trace: Trace, frame: int) -> Segment:
         flags=flags & TCP_FLAGS,
         window=rows["window"][row],
         sequence=rows["sequence"][row] - bool(flags & SYN and rows["length"][row]),
-        ack=ack if ack >= 0 else None,
+        ack=ack if flags & ACK and trace.plane.isn_from[half ^ 1] else None,
         payload=rows["length"][row],
         captured=rows["captured"][row],
         duplicate=bool(flags & FLAG_BITS["duplicate"]),

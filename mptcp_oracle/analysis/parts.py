@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mptcp_oracle.analysis.dataplane import CLASSES, DataPlane
+from mptcp_oracle.analysis.dataplane import CLASSES, NO_DATA, DataPlane
 
 if TYPE_CHECKING:
     import numpy as np
@@ -249,8 +249,39 @@ def probes(plane: DataPlane, parts: Parts) -> NDArray[np.bool_]:
     again = np.flatnonzero(
         (parts.kind == CLASSES.index("tcp_retransmission")) & (parts.end - parts.start == 1)
     )
+    # What is sent again alone while the window is closed is no carrier for the classifier either,
+    # and has none before it.
+    again = again[column(plane.wire.segments["previous"])[parts.row[again]] == 0]
     if len(again):
-        # What is sent again alone while the window is closed is no carrier for the classifier
-        # either, and has none before it.
-        probe[again] = column(plane.wire.segments["previous"])[parts.row[again]] == 0
+        probe[again] = _shut(plane, parts.row[again])
     return probe
+
+
+def _shut(plane: DataPlane, rows: Longs) -> NDArray[np.bool_]:
+    """Whether the senders of some rows had a closed window.
+
+    It stays closed, whatever updates say, until more data is DATA_ACKed.
+    """
+    import numpy as np
+
+    half, flags, window, dss, acks = (
+        column(values)
+        for values in plane.wire.segments.of("half", "flags", "window", "dss", "data_ack")
+    )
+    to = np.append(column(plane.direction), -2).astype(np.int64)[half] ^ 1
+    heard = (to >= 0) & ~has_bit(flags, DUPLICATE)
+    found = np.zeros(len(rows), np.bool_)
+    mine = column(plane.direction)[half[rows]]
+    for direction in np.unique(mine).tolist():
+        said = np.flatnonzero(heard & (to == direction))
+        closing = said[(window[said] == 0) & ((flags[said] & NO_DATA) == 0)]
+        told = said[has_bit(dss[said], 1)]
+        top = np.maximum.accumulate(np.concatenate([[1], acks[told]]))
+        opening = told[top[1:] > top[:-1]]
+        asked = np.flatnonzero(mine == direction)
+        last = [
+            np.concatenate([[-1], each])[each.searchsorted(rows[asked])]
+            for each in (closing, opening)
+        ]
+        found[asked] = (last[0] >= 0) & (last[0] >= last[1])
+    return found

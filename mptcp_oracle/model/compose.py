@@ -37,6 +37,11 @@ COMPLETE = ("merge", "cut", "second_interface", "router_hop", "coarse_clock")
 ENDS = ((4, "stop"), (13, "close"), (3, "abort"))
 
 
+LOW_32 = 0xFFFFFFFF
+STEP = 0x1000_0000
+"""Sequence numbers between the beginnings of subflows between the same ends."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What captures to compose.
@@ -86,6 +91,8 @@ def compose(choices: Choices, plan: Plan = DEEP) -> Capture:
     count = choices.weighted([(weight, at) for at, weight in enumerate(plan.connections, 1)])
     reused = count > 1 and choices.chance(1, 6)
     traces = [traced(choices, plan, index, like=0 if reused else None) for index in range(count)]
+    if reused:
+        traces = _renumbered(traces)
     offsets = [0]
     for before in traces[:-1]:
         later = choices.integer(0, 400) * MS
@@ -99,6 +106,23 @@ def compose(choices: Choices, plan: Plan = DEEP) -> Capture:
         names = tuple(name for name in names if name in COMPLETE)
     others = choices.weighted(((7, 0), (1, 5))) if plan.noise else 0
     return capture_of(trace, where, names, layout, choices, others=others)
+
+
+def _renumbered(traces: list[Trace]) -> list[Trace]:
+    """The traces, with other initial sequence numbers where ports are in use again (RFC 6528)."""
+    used: set[tuple[object, int]] = set()
+    found = []
+    for trace in traces:
+        subflows = []
+        for subflow in trace.subflows:
+            isns = list(subflow.isns)
+            for role in (0, 1):
+                while (subflow.ends, isns[role]) in used:
+                    isns[role] = (isns[role] + STEP) & LOW_32
+            used |= {(subflow.ends, isn) for isn in isns}
+            subflows.append(replace(subflow, isns=(isns[0], isns[1])))
+        found.append(replace(trace, subflows=tuple(subflows)))
+    return found
 
 
 def _end(trace: Trace) -> int:

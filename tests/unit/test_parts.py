@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from mptcp_oracle.analysis.parts import (
+    DUPLICATE,
     FAR,
     MOST_SPLITS,
     Parts,
@@ -35,6 +36,9 @@ class Table(dict[str, Any]):
     def of(self, *names: str) -> tuple[Any, ...]:
         """Several columns."""
         return tuple(self[name] for name in names)
+
+
+ACK, SYN, RST = 0x10, 0x02, 0x04
 
 
 class Plane:
@@ -72,6 +76,10 @@ class Plane:
             piece=array("i", first),
             kind=array("B", bytes(len(segments))),
             previous=array("I", bytes(4 * len(segments))),
+            flags=array("H", [ACK] * len(segments)),
+            window=array("H", [9] * len(segments)),
+            dss=array("B", bytes(len(segments))),
+            data_ack=array("q", bytes(8 * len(segments))),
         )
         mappings = Table(
             start=array("q", [each[0] for each in maps]), dsn=array("q", [each[1] for each in maps])
@@ -346,21 +354,65 @@ def test_parts_can_be_chosen_and_looked_up_by_row() -> None:
 
 
 def test_probes_and_what_repeats_them_alone() -> None:
-    """A probe is one by its class; so is one octet sent again that no segment carried."""
+    """A probe is one by its class; so is one octet sent again to a closed window, that no segment
+    carried.
+    """
     again, probe, new = (
         CLASSES.index(name) for name in ("tcp_retransmission", "zero_window_probe", "first_seen")
     )
-    plane = Plane([], [[]], [(0, 1, 9)] * 4)
-    plane.wire.segments["previous"][2] = 1
+    plane = Plane([], [[], []], [(1, 0, 0), *[(0, 1, 9)] * 4])
+    plane.wire.segments["window"][0] = 0
+    plane.wire.segments["previous"][3] = 1
     parts = parts_of(
-        (0, 1, 2, 0, 0, probe), (0, 2, 3, 0, 0, new), (1, 1, 2, 0, 0, again),
-        (1, 2, 4, 0, 0, again), (1, 4, 7, 0, 0, again), (2, 1, 2, 0, 0, again),
-        (3, 1, 1, 0, 0, again), (3, 1, 2, 0, 0, -1), (3, 2, 9, 0, 0, probe),
+        (1, 1, 2, 0, 0, probe), (1, 2, 3, 0, 0, new), (2, 1, 2, 0, 0, again),
+        (2, 2, 4, 0, 0, again), (2, 4, 7, 0, 0, again), (3, 1, 2, 0, 0, again),
+        (4, 1, 1, 0, 0, again), (4, 1, 2, 0, 0, -1), (4, 2, 9, 0, 0, probe),
     )  # fmt: skip
     assert probes(plane, parts).tolist() == [
         True, False, True, False, False, False, False, False, True,
     ]  # fmt: skip
     assert probes(plane, parts.where(slice(0, 2))).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("said", "shut"),
+    [
+        ([(1, ACK, 0, None)], True),
+        ([(1, ACK, 9, None)], False),
+        ([(1, ACK, 0, None), (1, ACK, 9, None)], True),
+        ([(1, ACK, 0, None), (1, ACK, 9, 1)], True),
+        ([(1, ACK, 0, None), (1, ACK, 9, 2)], False),
+        ([(1, ACK, 0, 2)], True),
+        ([(1, ACK, 9, 5), (1, ACK, 0, None), (1, ACK, 9, 5), (1, ACK, 9, 3)], True),
+        ([(1, ACK, 0, 2), (1, ACK, 9, 3), (1, ACK, 0, 3)], True),
+        ([(1, ACK | RST, 0, None)], False),
+        ([(1, ACK | SYN, 0, None)], False),
+        ([(1, ACK | DUPLICATE, 0, None)], False),
+        ([(1, ACK, 0, None), (1, ACK | DUPLICATE, 9, 2)], True),
+        ([(0, ACK, 0, None)], False),
+        ([(2, ACK, 0, None)], False),
+        ([(1, ACK, 0, None), (2, ACK, 9, 2)], True),
+        ([(3, ACK, 0, None)], True),
+        ([(1, ACK, 0, None), (3, ACK, 9, 2)], False),
+        ([(-1, ACK, 0, None)], False),
+    ],
+)
+def test_a_window_is_closed_until_more_is_acknowledged(
+    said: list[tuple[int, int, int, int | None]], shut: bool
+) -> None:
+    """On any subflow of the connection, before the octet is sent again; not by SYN or RST."""
+    again = CLASSES.index("tcp_retransmission")
+    rows = [(half, 0, 0) for half, *_ in said]
+    plane = Plane([], [[], [], [], []], [*rows, (0, 1, 1), (1, 0, 0)], [0, 1, 2, 1])
+    segments = plane.wire.segments
+    for row, (_, flags, window, number) in enumerate(said):
+        segments["flags"][row], segments["window"][row] = flags, window
+        if number is not None:
+            segments["dss"][row], segments["data_ack"][row] = 1, number
+    # What comes later says nothing of it.
+    segments["window"][len(rows) + 1] = 0
+    found = probes(plane, parts_of((len(rows), 1, 2, 0, 0, again)))
+    assert found.tolist() == [shut]
 
 
 @pytest.mark.parametrize("code", "BHIiq")

@@ -137,7 +137,7 @@ def test_columns_of_segments() -> None:
         "flags": ("uint16", [2, 18, 16, 16, 2, 16, 16, 16, 16, 0x1FF]),
         # The place of a SYN is that of its payload, one behind itself, if it has any.
         "sequence": ("int64", [1, 0, 1, 1, 0, 1, 5, 1, 9, 2]),
-        "ack": ("int64", [-1, 1, 1, 1, -1, 9, 3, (9 - 3000) % (1 << 32), 3, 3]),
+        "ack": ("int64", [-1, 1, 1, 1, -1, 9, 3, 9 - 3000, 3, 3]),
         "window": ("uint16", [500 + row for row in MEMBERS]),
         "payload": ("uint32", [0, 0, 8, 8, 3, 2, 4, 0, 1, 12]),
         "captured": ("uint32", [0, 0, 7, 7, 2, 1, 3, 0, 0, 11]),
@@ -388,11 +388,11 @@ def test_what_is_known_of_each_half() -> None:
 def test_acknowledgments_are_relative_to_the_other_ends_number() -> None:
     """With flag ACK, in MPTCP, and if that number is known."""
     ground = trace().ground
-    assert ground.relative_ack.tolist() == [-1, 1, -1, 1, 1, -1, 9, 3, 4294964305, 3, 3]
+    assert ground.relative_ack.tolist() == [-1, 1, -1, 1, 1, -1, 9, 3, -2991, 3, 3]
     made = trace()
     made.plane.isn_from = array("B", [0, 4, 1, 1, 1, 1])
     assert Ground(made).relative_ack.tolist() == [
-        -1, -1, -1, 1, 1, -1, -1, 3, 4294964305, 3, 3,
+        -1, -1, -1, 1, 1, -1, -1, 3, -2991, 3, 3,
     ]  # fmt: skip
 
 
@@ -587,7 +587,7 @@ def test_everything_about_a_frame() -> None:
     assert (stray.connection, stray.sender, stray.from_source, stray.ack) == (-1, None, True, None)
     assert (stray.sequence, lookups.segment(made, 11).sequence) == (0, 1)
     assert (lookups.segment(made, 18).options_cut, lookups.segment(made, 18).options) == (True, ())
-    assert [lookups.segment(made, frame).ack for frame in (12, 17, 19)] == [1, 9, 4294964305]
+    assert [lookups.segment(made, frame).ack for frame in (12, 17, 19)] == [1, 9, -2991]
     assert (lookups.segment(made, 19).data_ack_absolute, lookups.segment(made, 19).sender) == (
         57,
         None,
