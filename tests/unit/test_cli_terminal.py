@@ -100,7 +100,11 @@ def test_ctrl_c_ends_at_once(tmp_path: Path, after: float) -> None:
     path = tmp_path / "endless"
     os.mkfifo(path)
     process = subprocess.Popen(
-        [*COMMAND, "analyze", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "analyze", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # What was started in the background of a script ignores SIGINT, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with open(path, "wb") as pipe:  # returns when the command has opened it
         pipe.write(CAPTURE.read_bytes())
