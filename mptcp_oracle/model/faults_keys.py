@@ -282,8 +282,8 @@ def _twins(same: Callable[[int, int, int], bool]) -> Find:
     """
 
     def find(trace: Trace) -> Iterator[Place]:
-        ends = {tuple(sorted(map(str, each.ends))) for each in trace.subflows}
-        if len(trace.connections) < 2 or len(ends) < len(trace.subflows):
+        places = {tuple(sorted(map(str, each.ends))) for each in trace.subflows}
+        if len(trace.connections) < 2 or len(places) < len(trace.subflows):
             return
         last = {
             connection.number: max(
