@@ -104,8 +104,13 @@ def lawful_capture(fault: Fault, version: int, seed: int) -> tuple[int, Capture]
     else:
         choices = Counted(seed, f"{fault.name} {version} lawful")
         trace, host = soil(other, choices), choices.pick(fault.hosts)
+    return host, _captured_at(host, trace)
+
+
+def _captured_at(host: int, trace: Trace) -> Capture:
+    """What a host sees of a trace, by a capture without defects."""
     tap = Tap(vantage=HOSTS[host], lost_beyond=0)
-    return host, capture_of(trace, tap, (), Layout(), Counted(0))
+    return capture_of(trace, tap, (), Layout(), Counted(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +160,7 @@ def planted(fault: Fault, version: int, seed: int) -> Shown | None:
         if pair is None:
             return None
         last = pair[1].planted[-1]
-        vantage = HOSTS[last.host]
-        captures = [
-            capture_of(each, Tap(vantage=vantage, lost_beyond=0), (), Layout(), Counted(0))
-            for each in pair
-        ]
+        captures = [_captured_at(last.host, each) for each in pair]
         if not any(each.withheld for each in captures):
             break
     clean, faulty = (verdicts_of(each) for each in captures)
@@ -181,7 +182,7 @@ def planted(fault: Fault, version: int, seed: int) -> Shown | None:
     }
     return Shown(
         expected=frozenset(last.requirements),
-        host=vantage,
+        host=HOSTS[last.host],
         found=frozenset(at),
         at=at,
         evidence=frozenset(shown[each] for each in last.segments if each in shown),

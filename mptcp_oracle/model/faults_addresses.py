@@ -36,7 +36,7 @@ from mptcp_oracle.options import (
     RemoveAddr,
 )
 
-__all__ = ["FAULTS", "fresh_address", "fresh_id"]
+__all__ = ["FAULTS", "LONG", "fresh_address", "fresh_id"]
 
 LONG = 10_000_000_000
 """Nanoseconds after which nothing more of an occasion is to come."""
@@ -264,29 +264,25 @@ def _not_joined(trace: Trace, sent: Sent) -> bool:
 
 def _other_address(draft: Draft, place: Place) -> None:
     """An ADD_ADDR for another address under an Address ID that one had before."""
-    key = place.segments[0]
-    option = option_of(draft.sent(key), AddAddr)
-    if option is None:
-        return
-    address = fresh_address(draft)
-    changed = _signed(draft, key, replace(option, address=address))
-    late = again(draft, place, changed, plain=True)
-    _echoed(draft, late, changed)
-    draft.blame(key, late)
+    draft.blame(place.segments[0], _renamed(draft, place)[0])
 
 
 def _withdrawn_first(draft: Draft, place: Place) -> None:
     """The same after a REMOVE_ADDR for what the Address ID was."""
+    draft.pause(draft.sent(place.segments[0]).time, LONG)
+    late, name = _renamed(draft, place)
+    draft.blame(again(draft, place, RemoveAddr(address_ids=(name,)), plain=True), late)
+
+
+def _renamed(draft: Draft, place: Place) -> tuple[int, int]:
+    """Announce another address under the Address ID of an ADD_ADDR: the key, and the ID."""
     key = place.segments[0]
     option = option_of(draft.sent(key), AddAddr)
-    if option is not None:
-        draft.pause(draft.sent(key).time, LONG)
-        address = fresh_address(draft)
-        changed = _signed(draft, key, replace(option, address=address))
-        late = again(draft, place, changed, plain=True)
-        gone = again(draft, place, RemoveAddr(address_ids=(option.address_id,)), plain=True)
-        _echoed(draft, late, changed)
-        draft.blame(gone, late)
+    assert option is not None
+    changed = _signed(draft, key, replace(option, address=fresh_address(draft)))
+    late = again(draft, place, changed, plain=True)
+    _echoed(draft, late, changed)
+    return late, option.address_id
 
 
 def _echo_of_nothing(option: AddAddr, draft: Draft) -> Option:

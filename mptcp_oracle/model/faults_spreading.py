@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from mptcp_oracle.model.fault import Fault, Find
-from mptcp_oracle.model.faults_addresses import fresh_address, fresh_id
+from mptcp_oracle.model.faults_addresses import LONG, fresh_address, fresh_id
 from mptcp_oracle.model.faults_edit import Draft, Place, fits
 from mptcp_oracle.model.faults_flow import living
 from mptcp_oracle.model.faults_places import ack_only, again, lacks, quiet
@@ -13,9 +13,6 @@ from mptcp_oracle.model.trace import Sent, Trace
 from mptcp_oracle.options import AddAddr, MpFastclose, RemoveAddr
 
 __all__ = ["FAULTS"]
-
-LONG = 10_000_000_000
-"""Nanoseconds after which nothing more of an occasion is to come."""
 
 
 def _announced_to(several: bool) -> Find:

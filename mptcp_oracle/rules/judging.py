@@ -284,21 +284,13 @@ def _verdict(
     right, unseen = ledger.counts(requirement, direction)
     own = catalogue()[name].severity
     outcome = ledger.outcome(requirement, direction)
-    if outcome is Outcome.PASS:
-        return Verdict(
-            requirement=name,
-            outcome=outcome,
-            severity=own,
-            host=ROLES[direction & 1],
-            connection=connection,
-            seen=right,
-            unseen=unseen,
-        )
-    findings = ledger.findings(requirement, direction)
-    gravest = ledger.severity(requirement, direction, own)
-    # One finding that is as grave as all is enough to show; the first is the earliest met.
-    shown = next((each for each in findings if (each.severity or own) == gravest), None)
-    shown = shown or (findings[0] if findings else None)
+    gravest, shown = own, None
+    if outcome is not Outcome.PASS:
+        findings = ledger.findings(requirement, direction)
+        gravest = ledger.severity(requirement, direction, own)
+        # One finding that is as grave as all is enough to show; the first is the earliest met.
+        shown = next((each for each in findings if (each.severity or own) == gravest), None)
+        shown = shown or (findings[0] if findings else None)
     frame = trace.wire.segments["frame"]
     return Verdict(
         requirement=name,
