@@ -120,13 +120,11 @@ def judge_command(cache: Path, names: tuple[str, ...], rounds: int, oracle: str 
 
     Exit status 1 says that on one of them it costs more than the analysis.
     """
-    from benchmarks.judging import BUDGET, Cost, costs, show
+    from benchmarks.judging import BUDGET, costs, show
 
     program = find("mptcp-oracle", oracle)
-    found: list[Cost] = []
-    for subject in _chosen(names):
-        made = obtain(subject, cache, _say)
-        found.append(costs(program, subject.name, made, rounds, _say))
+    captures = [(each.name, obtain(each, cache, _say)) for each in _chosen(names)]
+    found = costs(program, captures, rounds, _say)
     click.echo(show(found))
     if any(each.ratio > BUDGET for each in found):
         sys.exit(1)

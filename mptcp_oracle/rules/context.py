@@ -172,6 +172,19 @@ class Context:
             np.minimum.at(found, direction[endless] ^ other, ground.mapping("row")[endless])
         return found
 
+    @cached_property
+    def judged_until(self) -> Array:
+        """By any direction: :attr:`plain_from`, and 0 where no connection is judged.
+
+        The last one stands for -1, which is the direction of what is outside MPTCP.
+        """
+        import numpy as np
+
+        most = int(self.trace.ground.half_direction.max(initial=-1))
+        found = np.zeros(max(most + 1, len(self.plain_from)) + 1, np.int64)
+        found[: len(self.plain_from)] = self.plain_from
+        return found
+
     def wrong(
         self,
         requirement: str,
@@ -223,11 +236,12 @@ class Context:
 
         directions = self.trace.ground.direction[rows]
         judged = (directions >= 0) & (directions < 2 * len(self.trace.connections))
-        good = np.bincount(directions[judged & ~bad], minlength=1)
+        broken = np.flatnonzero(judged & bad)
+        good = np.bincount(directions[judged & ~bad] if len(broken) else directions[judged])
         for direction in np.flatnonzero(good).tolist():
             self.ledger.right(requirement, direction, int(good[direction]))
         taken: dict[int, int] = {}
-        for at in np.flatnonzero(judged & bad).tolist():
+        for at in broken.tolist():
             direction = int(directions[at])
             taken[direction] = taken.get(direction, 0) + 1
             if taken[direction] > 64:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.dataplane import CLASSES
+from mptcp_oracle.analysis.ordering import blocks
 from mptcp_oracle.analysis.parts import column
 from mptcp_oracle.rules.case import INCOMPLETE
 from mptcp_oracle.rules.context import Context
@@ -15,6 +16,7 @@ from mptcp_oracle.rules.senders import (
     grouped,
     hide,
     in_use,
+    keep,
     member,
     sender,
     versions,
@@ -211,26 +213,11 @@ def applies(context: Context) -> None:
 
     Pieces of one segment, which an interface has cut, each carry its option: they count together.
     """
-    import numpy as np
-
-    ground, table = context.trace.ground, context.trace.mappings
-    own = ground.column("mapping")
-    rows = np.flatnonzero(own >= 0)
-    mapping = own[rows].astype(np.int64)
-    second = np.flatnonzero(own[ground.mapping("row")] != np.arange(len(table)))
-    rows = np.concatenate([rows, ground.mapping("row")[second]])
-    mapping = np.concatenate([mapping, second])
-    asked = (table.octets > 0) & (table.dsn_size > 0)
-    chosen = asked[mapping] & in_use(context, rows)
-    chosen[chosen] = versions(context)[ground.direction[rows[chosen]]] == 1
-    rows, mapping = rows[chosen], mapping[chosen]
-    sequence, length = ground.column("sequence")[rows], ground.column("length")[rows]
-    start, end = table.start[mapping], table.start[mapping] + table.octets[mapping]
+    ground = context.trace.ground
+    rows, mapping = _ill_applied(context)
+    sequence, length, start, end = _ranges(context, rows, mapping)
     half = ground.column("half")[rows]
-    slack = np.zeros(context.trace.wire.halves.rows, np.int64)
-    slack[list(context.trace.plane.offered)] = list(context.trace.plane.offered.values())
-    low, high = start - slack[half], end + slack[half]
-    bad = (length == 0) | (low >= sequence + length) | (high <= sequence)
+    bad = ~_touches(context, rows, sequence, length, start, end)
     known = (length == 0) | placed(context)[half] | (_shaken(context)[half] & bad)
     why = "which octets its mappings cover is not certain: its SYN is missing, or had data"
     hide(context, APPLIES, rows[~known], why)
@@ -254,6 +241,59 @@ def applies(context: Context) -> None:
 
     missing = "whoever cut or joined segments on their way may have put the option there"
     context.swept(APPLIES, rows, bad, why_bad, certain=certain, missing=missing)
+
+
+def _ill_applied(context: Context) -> tuple[Array, Array]:
+    """Segments that may carry no octet of a mapping of theirs, and that mapping.
+
+    Most carry one, certainly: these are counted here, block by block. A segment with more than one
+    mapping is among those given.
+    """
+    import numpy as np
+
+    ground, table = context.trace.ground, context.trace.mappings
+    asked = (table.octets > 0) & (table.dsn_size > 0)
+    first, sure = versions(context) == 1, placed(context)
+
+    def of_those(rows: Array, mapping: Array) -> tuple[Array, Array]:
+        mine = asked[mapping] & in_use(context, rows)
+        mine[mine] = first[ground.direction[rows[mine]]]
+        return rows[mine], mapping[mine]
+
+    own = ground.column("mapping")
+    second = np.flatnonzero(own[ground.mapping("row")] != np.arange(len(table)))
+    odd = [of_those(ground.mapping("row")[second], second)]
+    for block in blocks(len(own)):
+        rows = block.start + np.flatnonzero(own[block] >= 0)
+        rows, mapping = of_those(rows, own[rows])
+        fine = sure[ground.column("half")[rows]]
+        fine &= _touches(context, rows, *_ranges(context, rows, mapping))
+        keep(context, APPLIES, rows[fine])
+        odd.append((rows[~fine], mapping[~fine]))
+    return np.concatenate([each for each, _ in odd]), np.concatenate([each for _, each in odd])
+
+
+def _ranges(context: Context, rows: Array, mapping: Array) -> tuple[Array, Array, Array, Array]:
+    """First octet and length of segments, and the octets ``[start, end)`` of their mappings."""
+    ground, table = context.trace.ground, context.trace.mappings
+    start = table.start[mapping]
+    length = ground.column("length")[rows]
+    return ground.column("sequence")[rows], length, start, start + table.octets[mapping]
+
+
+def _touches(
+    context: Context, rows: Array, sequence: Array, length: Array, start: Array, end: Array
+) -> Mask:
+    """Which segments carry an octet of ``[start, end)``, by all that is known of their SYNs."""
+    import numpy as np
+
+    if context.trace.plane.offered:
+        slack = np.zeros(context.trace.wire.halves.rows, np.int64)
+        slack[list(context.trace.plane.offered)] = list(context.trace.plane.offered.values())
+        spare = slack[context.trace.ground.column("half")[rows]]
+        start, end = start - spare, end + spare
+    found: Mask = (length > 0) & (start < sequence + length) & (end > sequence)
+    return found
 
 
 def _cut(context: Context, rows: Array, start: Array, end: Array) -> Mask:

@@ -123,12 +123,11 @@ class Progress:
         import numpy as np
 
         ground = self.trace.ground
-        rows = np.flatnonzero(has_bit(ground.column("dss"), 1) & (ground.direction >= 0))
-        rows = rows[~ground.duplicate[rows]]
-        number = ground.column("data_ack")[rows]
-        near = (number > -FAR) & (number < FAR)
-        if not near.all():
-            rows, number = rows[near], number[near]
+        number = ground.column("data_ack")
+        mine = has_bit(ground.column("dss"), 1) & (ground.direction >= 0) & ~ground.duplicate
+        mine &= (number > -FAR) & (number < FAR)
+        rows = np.flatnonzero(mine)
+        number = number[rows]
         direction = ground.direction[rows] ^ 1
         order = grouped(direction, self.directions)
         return _lane(direction[order], rows[order], number[order], self.directions)

@@ -54,14 +54,19 @@ def receding(
     ground = context.trace.ground
     half, kind = ground.column("half"), ground.column("kind")
     tops = Tops(context.trace.wire.halves.rows)
+    climbs: dict[int, tuple[Array, Array]] = {}
 
     def judge(case: Case, role: int, row: int, number: int) -> None:
-        before = _first_above(context, row, value, number + int(slack[half[row]]))
+        own = int(half[row])
+        if own not in climbs:
+            climbs[own] = _climb(context, own, value)
+        rows, top = climbs[own]
+        before = int(rows[top.searchsorted(number + int(slack[own]), side="right")])
         if _left_before(case, before, row) or _fin_again(case, row):
             case.right(requirement, role)
             return
-        subflow, _ = sender(context, int(half[row]))
-        text = why(int(half[row]), int(value(np.array([before]))[0]), number)
+        subflow, _ = sender(context, own)
+        text = why(own, int(value(np.array([before]))[0]), number)
         if case.sent_here(subflow, role):
             case.wrong(requirement, role, before, row, why=text, subflow=subflow)
         else:
@@ -82,13 +87,14 @@ def receding(
     weighing.end()
 
 
-def _first_above(context: Context, row: int, value: Callable[[Array], Array], number: int) -> int:
-    """The first segment before a row of its half whose value is higher than a number."""
-    ground, rows = context.trace.ground, context.sent(context.half(row))
-    rows = rows[: rows.searchsorted(row)]
+def _climb(context: Context, half: int, value: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """Segments of a half that have a DATA_ACK, and the highest value up to each."""
+    import numpy as np
+
+    ground, rows = context.trace.ground, context.sent(half)
     rows = rows[has_bit(ground.column("dss")[rows], DATA_ACK)]
     rows = rows[~has_bit(ground.column("flags")[rows], RST)]
-    return int(rows[(value(rows) > number).argmax()])
+    return rows, np.maximum.accumulate(value(rows))
 
 
 def _left_before(case: Case, before: int, row: int) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.entities import Subflow
+from mptcp_oracle.analysis.ordering import blocks
 from mptcp_oracle.rules.context import Context
 
 if TYPE_CHECKING:
@@ -80,14 +81,9 @@ def member(context: Context, rows: Array) -> Mask:
 
 def in_use(context: Context, rows: Array) -> Mask:
     """Which segments are of a connection that is judged, not yet plain TCP, and captured once."""
-    import numpy as np
-
     ground = context.trace.ground
-    direction = ground.direction[rows]
-    judged = (direction >= 0) & (direction < len(context.plain_from)) & ~ground.duplicate[rows]
-    until = np.zeros(len(rows), np.int64)
-    until[judged] = context.plain_from[direction[judged]]
-    found: Mask = rows < until
+    found: Mask = rows < context.judged_until[ground.direction[rows]]
+    found &= ~ground.duplicate[rows]
     return found
 
 
@@ -95,11 +91,13 @@ def first_of(context: Context, rows: Array) -> list[int]:
     """By half: the first of these rows, capture duplicates aside; beyond all rows without one."""
     import numpy as np
 
-    ground = context.trace.ground
+    half, duplicate = context.trace.ground.column("half"), context.trace.ground.duplicate
     found = np.full(context.trace.wire.halves.rows, context.trace.wire.segments.rows, np.int64)
-    # Of several rows of a half the last one assigned counts.
-    rows = rows[~ground.duplicate[rows]][::-1]
-    found[ground.column("half")[rows]] = rows
+    for block in reversed(list(blocks(len(rows)))):
+        mine = rows[block]
+        mine = mine[~duplicate[mine]][::-1]
+        # Of several rows of a half the last one assigned counts.
+        found[half[mine]] = mine
     return found.tolist()
 
 
