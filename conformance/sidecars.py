@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mptcp_oracle.rules.waivers import Target
 
@@ -46,5 +47,19 @@ def sidecar_of(capture: str | Path) -> Sidecar:
     kernel = body.get("kernel") or {}
     targets: tuple[Target, ...] = ()
     if kernel.get("system") == "Linux" and isinstance(kernel.get("release"), str):
-        targets = (Target(name="linux", version=kernel["release"]),)
+        targets = (Target(name="linux", version=kernel["release"], addresses=_kernels(body)),)
     return Sidecar(whole=None if dropped is None else dropped == 0, targets=targets)
+
+
+def _kernels(body: dict[str, Any]) -> frozenset[str]:
+    """The addresses of the hosts that are kernels; none stands for all, if no host is a tester."""
+    addresses: set[str] = set()
+    testers = False
+    for connection in body.get("connections") or ():
+        for role in ("initiator", "listener"):
+            if connection[role].get("tester"):
+                testers = True
+                continue
+            addresses.add(connection[role]["address"])
+            addresses |= {each["local"]["address"] for each in connection["subflows"][role]}
+    return frozenset(addresses) if testers else frozenset()

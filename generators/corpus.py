@@ -67,6 +67,7 @@ FLAGS: dict[str, str] = {
     "reset-reason": "A reset says why (MP_TCPRST).",
     "stripped-options": "A middlebox removed MPTCP options.",
     "tcp-fast-open": "Data travels inside the SYN (TCP Fast Open).",
+    "tester": "The initiator is a tester that breaks rules on purpose.",
     "truncated-frames": "The snap length cuts frames.",
     "tuple-reuse": "The same addresses and ports serve one connection after another.",
     "zero-window": "A receiver closes its window.",

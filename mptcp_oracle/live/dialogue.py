@@ -19,6 +19,7 @@ from mptcp_oracle.live.events import EventLog
 from mptcp_oracle.live.peers import Conversation, Side
 from mptcp_oracle.live.scenario import Scenario, Step
 from mptcp_oracle.live.sockets import make_socket
+from mptcp_oracle.live.tester import ACTS, Tester
 from mptcp_oracle.live.topology import PORT, Topology, address
 
 __all__ = ["STEP_LIMIT", "Dialogue"]
@@ -32,6 +33,8 @@ SCENARIO_LIMIT = 120.0
 SLOWNESS = 5.0
 TCP_FASTOPEN = 23
 MSG_FASTOPEN = 0x2000_0000
+# Seconds after an act of a tester in which the kernel may answer.
+ACT_PAUSE = 0.03
 BACKLOG = 64
 
 
@@ -53,6 +56,7 @@ class Dialogue:
         self.server_events = EventLog(topology.server)
         self._filters = {item.name: item for item in scenario.filters}
         self._listener: socket.socket | None = None
+        self._testers: dict[int, Tester] = {}
         transfers = sum(isinstance(step, steps.Send) for step in scenario.script)
         self._limit = SCENARIO_LIMIT + scenario.connections * transfers * self._duration(octets)
         self._end = time.monotonic() + self._limit
@@ -64,6 +68,8 @@ class Dialogue:
                 if side.handle is not None:
                     side.handle.close()
                     side.handle = None
+        for tester in self._testers.values():
+            tester.close()
         if self._listener is not None:
             self._listener.close()
         self.client_events.close()
@@ -197,6 +203,8 @@ class Dialogue:
             case steps.Abort(end):
                 self._freeze(talk)
                 talk.side(end).close(abort=True)
+            case steps.Act(name):
+                self._act(talk, name)
             case steps.SwitchFilter(name, on):
                 self.topology.switch_filter(self._filters[name], on)
             case steps.Link(lane, up):
@@ -250,14 +258,25 @@ class Dialogue:
                 number = made.connect_ex(target)
                 if number not in (0, errno.EINPROGRESS):
                     raise OSError(number, errno.errorcode.get(number, str(number)))
-            accepted = self._await_both(made)
+            accepted = self._accept(made)
         except BaseException:
             made.close()
             raise
         client.adopt(made)
         talk.server.adopt(accepted)
 
-    def _await_both(self, made: socket.socket) -> socket.socket:
+    def _act(self, talk: Conversation, name: str) -> None:
+        """Let the connection's tester do something; its first act connects it."""
+        tester = self._testers.get(talk.ordinal)
+        if tester is None:
+            tester = Tester(self.topology, talk.client, f"{self.seed}/{talk.ordinal}")
+            self._testers[talk.ordinal] = tester
+        ACTS[name](tester)
+        if talk.server.local is None:
+            talk.server.adopt(self._accept(None))
+        self._pump(lambda: False, ACT_PAUSE, None)
+
+    def _accept(self, made: socket.socket | None) -> socket.socket:
         """Wait until the client is connected and the server has accepted; the server's socket."""
         assert self._listener is not None
         accepted: list[socket.socket] = []
@@ -271,6 +290,8 @@ class Dialogue:
                     accepted.append(taken)
                 except BlockingIOError:
                     return False
+            if made is None:
+                return True
             _, writable, _ = select.select([], [made], [], 0)
             if not writable:
                 return False
@@ -287,7 +308,7 @@ class Dialogue:
             while not ready():
                 if time.monotonic() > until:
                     raise AdapterError(f"scenario {self.scenario.name}: no connection")
-                select.select([self._listener], [made] if accepted else [], [], 0.02)
+                select.select([self._listener], [made] if accepted and made else [], [], 0.02)
                 self._turn(0.0)
         except BaseException:
             for taken in accepted:

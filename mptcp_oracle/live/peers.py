@@ -80,6 +80,7 @@ class Side:
             there is none (``EOPNOTSUPP``: the socket speaks plain TCP, from the start or since
             it fell back).
         last_info: The last ``MPTCP_INFO`` that the kernel gave at all.
+        tester: Whether this end is a tester, which speaks MPTCP itself (:mod:`.tester`).
     """
 
     role: str
@@ -103,6 +104,7 @@ class Side:
     info_unknown: str | None = "the connection was never established"
     last_info: MptcpInfo | None = None
     frozen: bool = False
+    tester: bool = False
     subflows: list[tuple[str, int, str, int]] | None = None
 
     def adopt(self, made: socket.socket) -> None:
@@ -255,6 +257,8 @@ class Side:
                 for a, b, c, d in self.subflows or []
             ],
         }
+        if self.tester:
+            body["tester"] = True
         unknown = [key for key in ("token", "mptcp_info") if body[key] is None]
         if unknown:
             body["unknown"] = dict.fromkeys(unknown, self.info_unknown)

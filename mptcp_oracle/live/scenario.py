@@ -14,6 +14,7 @@ from typing import Literal
 
 __all__ = [
     "Abort",
+    "Act",
     "AddEndpoint",
     "Await",
     "Close",
@@ -246,6 +247,13 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """A tester plays the client and does one thing, which :data:`.tester.ACTS` has by its name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchFilter:
     """Put the named router filter in place, or take it away."""
 
@@ -299,6 +307,7 @@ Step = (
     | Eof
     | Close
     | Abort
+    | Act
     | SwitchFilter
     | Link
     | AddEndpoint

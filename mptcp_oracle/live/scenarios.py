@@ -6,11 +6,12 @@ from mptcp_oracle.live.scenario import Scenario
 from mptcp_oracle.live.table_closing import CLOSINGS
 from mptcp_oracle.live.table_middlebox import MIDDLEBOXES
 from mptcp_oracle.live.table_paths import PATHS
+from mptcp_oracle.live.table_tester import TESTERS
 from mptcp_oracle.live.table_transfer import TRANSFERS
 from mptcp_oracle.live.table_vantage import VANTAGES
 
 __all__ = ["SCENARIOS"]
 
 SCENARIOS: dict[str, Scenario] = {
-    item.name: item for item in (*TRANSFERS, *CLOSINGS, *PATHS, *MIDDLEBOXES, *VANTAGES)
+    item.name: item for item in (*TRANSFERS, *CLOSINGS, *PATHS, *MIDDLEBOXES, *VANTAGES, *TESTERS)
 }

@@ -18,11 +18,13 @@ from mptcp_oracle.live.scenarios import SCENARIOS
 from mptcp_oracle.live.table_closing import CLOSINGS
 from mptcp_oracle.live.table_middlebox import MIDDLEBOXES
 from mptcp_oracle.live.table_paths import PATHS
+from mptcp_oracle.live.table_tester import TESTERS
 from mptcp_oracle.live.table_transfer import TRANSFERS
 from mptcp_oracle.live.table_vantage import VANTAGES
+from mptcp_oracle.live.tester import ACTS
 from tests.common.checkout import ROOT
 
-ROWS = (*TRANSFERS, *CLOSINGS, *PATHS, *MIDDLEBOXES, *VANTAGES)
+ROWS = (*TRANSFERS, *CLOSINGS, *PATHS, *MIDDLEBOXES, *VANTAGES, *TESTERS)
 
 
 def endpoints(item: Scenario) -> Iterator[Endpoint]:
@@ -56,7 +58,12 @@ def faults(item: Scenario) -> Iterator[str]:
         yield "its flags and its families differ"
     if ("many-connections" in item.flags) != (item.connections > 1):
         yield "its flags and its number of connections differ"
-    if not isinstance(item.script[0], steps.Connect):
+    acts = [step.name for step in item.script if isinstance(step, steps.Act)]
+    if not set(acts) <= set(ACTS):
+        yield "the tester does not know an act"
+    if ("tester" in item.flags) != bool(acts):
+        yield "its flags do not say whether a tester plays in it"
+    if not isinstance(item.script[0], steps.Connect) and acts[:1] != [next(iter(ACTS))]:
         yield "its script does not begin with a connection"
     if any(not 1 <= point.lane <= item.plan.lanes for point in endpoints(item)):
         yield "an endpoint is on no lane"
@@ -114,6 +121,9 @@ def test_the_row_that_the_broken_ones_differ_from_is_in_order() -> None:
         {"client": steps.Host(endpoints=(Endpoint(lane=3, flags=("subflow",)),))},
         {"vantage": Vantage(interface="s1")},
         {"script": (steps.Connect(), steps.SwitchFilter("nowhere"))},
+        {"script": (steps.Act("connect"), steps.Act("sing")), "flags": ("full-payload", "tester")},
+        {"script": (steps.Act("connect"),)},
+        {"script": (steps.Act("data"),), "flags": ("full-payload", "tester")},
         {"filters": (Filter(name="idle", rules=("drop",), active=False),)},
         {"script": (steps.Connect(), steps.RemoveEndpoint("client", 4))},
         {"script": (steps.Connect(), steps.Await("client", "NEVER"))},
