@@ -30,7 +30,7 @@ Exit status:
 
 @click.command("coverage", epilog=EXAMPLES)
 @click.option("--requirement", metavar="PREFIX", default="", help="Only these, by id or number.")
-@click.option("--check", is_flag=True, help="Plant every fault and judge: about two minutes.")
+@click.option("--check", is_flag=True, help="Plant every fault and judge: about half a minute.")
 @click.option("--write", metavar="FILE", help="Write the page of all requirements.")
 def coverage_command(*, requirement: str, check: bool, write: str | None) -> None:
     """List the requirements of the RFCs and what becomes of each; prove that the rules work.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mptcp_oracle.live.scenario import (
     AddEndpoint,
     Await,
+    Connect,
     Drain,
     Endpoint,
     Expect,
@@ -48,6 +49,20 @@ PATHS: tuple[Scenario, ...] = (
         expects=(JOINED, Expect(host="server", counter="EchoAdd")),
         flags=("join", "add-address", "no-offload", "full-payload"),
         shipped=True,
+    ),
+    Scenario(
+        name="announced-before-data",
+        why=(
+            "The server announces its second address before the client has sent anything, which "
+            "takes that for proof that the server has the keys: its first data has a DSS where "
+            "RFC 8684 wants an MP_CAPABLE."
+        ),
+        plan=NO_OFFLOAD,
+        server=ANNOUNCING,
+        script=(Connect(), Await("client", "ANNOUNCED"), *BOTH_WAYS, *DATA_FIN),
+        octets=10_000,
+        expects=(Expect(host="client", counter="AddAddr"),),
+        flags=("add-address", "no-offload", "full-payload"),
     ),
     Scenario(
         name="add-address-port",
