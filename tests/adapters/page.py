@@ -8,8 +8,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from tests.adapters.explained import EXPLAINED
-from tests.adapters.fields import FIELDS, NEVER, NO_COUNTERPART
+from mptcp_oracle.dissectors.known import catalogue
+from mptcp_oracle.dissectors.tshark_fields import FIELDS, NEVER, NO_COUNTERPART
 from tests.common.checkout import ROOT
 
 __all__ = ["PAGE", "render"]
@@ -19,13 +19,13 @@ PAGE = ROOT / "docs" / "tshark-differences.md"
 _TOP = """\
 # Where tshark and mptcp-oracle differ
 
-<!-- Made by `python -m tests.adapters.page` from the tables in tests/adapters. -->
+<!-- Made by `python -m tests.adapters.page` from the tables in mptcp_oracle/dissectors. -->
 
 Every recorded capture of the corpus is read by tshark 4.0, in one pass with every MPTCP analysis
 switched on, and by this project; each value that both state is compared, frame by frame. They
-agree, but for the differences below. Each is a row of a table in the tests, with the condition
-under which it may occur: a difference that no row explains fails the tests, and so does a row that
-explains nothing.
+agree, but for the differences below. Each is an entry of a catalogue, with the condition under
+which it may occur: a difference that no entry explains fails the tests, and so does an entry that
+explains nothing. `mptcp-oracle diff FILE --with tshark` makes the same comparison of any capture.
 
 Sections are those of RFC 8684 where nothing else is said. *Facts* are the output of
 `mptcp-oracle facts`.
@@ -54,19 +54,19 @@ def _wrapped(text: str) -> str:
 
 def _lines() -> Iterator[str]:
     yield _TOP
-    known = {field.name for field in FIELDS}
-    for row in EXPLAINED:
+    for row in catalogue("tshark"):
         verdict = {"facts": "The facts are right.", "both": "Both are right."}[row.right]
-        names = [field.name for field in FIELDS if field.name in row.fields]
-        if row.fields == known:
+        names = [field.name for field in FIELDS if row.about(field.name)]
+        if len(names) == len(FIELDS):
             where = "every field"
         elif len(names) > 12:
             where = "the fields " + _prefixes(names)
         else:
             where = ", ".join(f"`{name}`" for name in names)
-        yield f"### {row.name[0].upper()}{row.name[1:]}\n"
+        yield f"### {row.title[0].upper()}{row.title[1:]}\n"
         yield _wrapped(row.why) + "\n"
         yield _wrapped(f"{verdict} Section: {row.section}. Seen in: {where}.") + "\n"
+        yield f"`{row.id}`\n"
     yield _FIELDS + "\n".join(
         f"| `{field.name}` | {field.fact} | {field.section} |" for field in FIELDS
     )

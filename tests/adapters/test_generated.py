@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mptcp_oracle.generators.emit import emit
 
+from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.model.capture import LINKS, Layout
+from tests.common.machine import tool
 from tests.common.plain_captures import BEGIN, capture_of, conversation, trace_of
-from tests.common.tshark import TShark
 
 PREFERENCES = {
     "ip.check_checksum": "TRUE",
@@ -59,7 +60,8 @@ def test_tshark_reads_every_shape(tmp_path: Path) -> None:
     # Sections of one file, so that one run of tshark reads them all.
     file = tmp_path / "shapes.pcapng"
     file.write_bytes(b"".join(emit(each) for each in captures))
-    found = TShark(preferences=PREFERENCES).dissect(file, FIELDS)
+    tool("tshark")
+    found = dict(TShark(preferences=PREFERENCES).dissect(file, FIELDS))
     assert len(found) == sum(len(each.frames) for each in captures)
     frames = iter(found.values())
     for made, (layout, version) in zip(captures, shapes, strict=True):

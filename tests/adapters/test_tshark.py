@@ -12,27 +12,29 @@ from pathlib import Path
 import pytest
 
 from mptcp_oracle.analysis.trace import analyze
+from mptcp_oracle.diff import Comparison, cases, compare, explain
+from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.dissector import Field, Value, Words
+from mptcp_oracle.dissectors.known import catalogue
+from mptcp_oracle.dissectors.proofs import same_mappings
+from mptcp_oracle.dissectors.tshark import TShark
+from mptcp_oracle.dissectors.tshark_fields import FIELDS, NEVER, NO_COUNTERPART
+from mptcp_oracle.dissectors.view import View
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.facts import Fact
-from tests.adapters.compare import Case, Comparison, cases, compare, explain
-from tests.adapters.explained import EXPLAINED
-from tests.adapters.fields import FIELDS, NEVER, NO_COUNTERPART, WITNESSES, Field
-from tests.adapters.proofs import same_mappings
-from tests.adapters.values import Value
-from tests.adapters.view import View
 from tests.common.checkout import ROOT
-from tests.common.machine import unavailable
-from tests.common.tshark import TShark, Values, mptcp_fields, version
+from tests.common.machine import tool, unavailable
 
 CORPUS = ROOT / "corpus"
 #: Every recording of the corpus.
 CAPTURES = [
     CORPUS / entry["file"]
     for entry in tomllib.loads((CORPUS / "index.toml").read_text())["entry"]
-    if entry["family"] == "kernel"
+    if entry["family"] in ("kernel", "tester")
 ]
 #: The tshark whose words the explanations are about.
-SERIES = (4, 0)
+SERIES = "4.0"
+EXPLAINED = catalogue("tshark")
 #: Frames of one field and capture in which a wrong value is planted.
 PLANTED = 6
 #: Fields whose one value says that something is there.
@@ -47,16 +49,16 @@ PRESENCE = (
 @pytest.fixture(autouse=True, scope="module")
 def right_tshark() -> None:
     """Skip without a tshark of the series that the explanations are about."""
-    if version()[:2] != SERIES:
-        found, wanted = ".".join(map(str, version())), ".".join(map(str, SERIES))
-        unavailable(f"tshark is {found}, and its differences are explained for {wanted}")
+    tool("tshark")
+    found = TShark().version()
+    if not found.startswith(f"{SERIES}."):
+        unavailable(f"tshark is {found}, and its differences are explained for {SERIES}")
 
 
 @cache
-def words(capture: Path) -> Mapping[int, Values]:
+def words(capture: Path) -> Mapping[int, Words]:
     """What tshark says of a capture."""
-    names = dict.fromkeys([*(field.name for field in FIELDS), *WITNESSES])
-    return TShark.usual().dissect(capture, names)
+    return dict(TShark().frames(capture))
 
 
 @cache
@@ -69,12 +71,12 @@ def told(capture: Path) -> tuple[Fact, ...]:
 @cache
 def compared(capture: Path) -> Comparison:
     """The comparison of both."""
-    return compare(words(capture), told(capture), EXPLAINED)
+    return compare(FIELDS, words(capture), View(told(capture)), EXPLAINED)
 
 
 def complaint(result: Comparison) -> str:
     """The differences that nobody explained."""
-    lines = [str(case) for case in result.unexplained]
+    lines = [f"{each.first} ({each.count} times)" for each in result.new]
     return "\n".join([f"{len(lines)} differences that no row explains:", *lines[:40]])
 
 
@@ -82,7 +84,7 @@ def complaint(result: Comparison) -> str:
 def test_every_difference_is_explained(capture: Path) -> None:
     """Every value that tshark states is the facts', or an argument says why it is not."""
     result = compared(capture)
-    assert not result.unexplained, complaint(result)
+    assert not result.new, complaint(result)
     subflows = [fact for fact in told(capture) if fact["fact"] == "subflow"]
     assert sum(result.equal.values()) > len(words(capture)) or not subflows
 
@@ -93,8 +95,8 @@ def test_every_field_is_compared_or_listed() -> None:
     different: Counter[str] = Counter()
     for capture in CAPTURES:
         equal += compared(capture).equal
-        for (field, _), count in compared(capture).explained.items():
-            different[field] += count
+        for group in compared(capture).explained:
+            different[group.field.name] += group.count
     print(f"\n{len(CAPTURES)} captures: values that are equal, frames with explained differences")
     for row in FIELDS:
         print(f"{row.name:42} {equal[row.name]:7} {different[row.name]:6}")
@@ -106,10 +108,9 @@ def test_every_explanation_explains_something() -> None:
     """No explanation is stale: each explains a difference in some recording."""
     used: Counter[str] = Counter()
     for capture in CAPTURES:
-        for (_, name), count in compared(capture).explained.items():
-            used[name] += count
-    assert {row.name for row in EXPLAINED} == set(used)
-    assert len({row.name for row in EXPLAINED}) == len(EXPLAINED)
+        for group in compared(capture).explained:
+            used[group.cause] += group.count
+    assert {row.id for row in EXPLAINED} == set(used)
 
 
 def test_every_mptcp_field_of_tshark_is_known() -> None:
@@ -118,7 +119,7 @@ def test_every_mptcp_field_of_tshark_is_known() -> None:
     assert len(set(names)) == len(names)
     known = {name for name in names if "mptcp" in name}
     assert not known & set(NO_COUNTERPART)
-    assert known | set(NO_COUNTERPART) == set(mptcp_fields())
+    assert known | set(NO_COUNTERPART) == set(TShark().mptcp_fields)
 
 
 def wrong(case: Case) -> Case:
@@ -160,9 +161,9 @@ def test_a_planted_mistake_is_explained_by_nothing(
 ) -> None:
     """A mistake of ours, planted where both agree, is a difference that no row explains."""
     excused = [
-        f"{case}, planted {planted.ours}: {name}"
+        f"{case}, planted {planted.ours}: {found.id}"
         for case in agreed(row)
-        if (name := explain(planted := plant(case), EXPLAINED)) is not None
+        if (found := explain(planted := plant(case), EXPLAINED)) is not None
     ]
     assert not excused, "\n".join(excused)
 
@@ -253,7 +254,7 @@ def test_what_tshark_complains_of_is_an_error(tmp_path: Path) -> None:
     """A file that is no capture, and a run that takes too long, are errors, not empty tables."""
     (tmp_path / "x.pcap").write_text("no capture")
     with pytest.raises(AdapterError, match="tshark failed"):
-        TShark.usual().dissect(tmp_path / "x.pcap", ["tcp.len"])
-    hasty = TShark(preferences={}, patience=0.001)
+        list(TShark().dissect(tmp_path / "x.pcap", ["tcp.len"]))
+    hasty = TShark(patience=0.001)
     with pytest.raises(AdapterError, match="took too long"):
-        hasty.dissect(CAPTURES[0], ["tcp.len"])
+        list(hasty.dissect(CAPTURES[0], ["tcp.len"]))

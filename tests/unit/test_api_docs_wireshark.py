@@ -9,9 +9,10 @@ import pytest
 
 import mptcp_oracle
 from mptcp_oracle import facts
+from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.options import Dss
 from tests.common.checkout import ROOT
-from tests.common.tshark import TShark
+from tests.common.machine import tool
 
 PAGE = (ROOT / "docs" / "wireshark.md").read_text()
 ROWS = [
@@ -29,9 +30,10 @@ OPTION_FIELDS[facts.OPTIONS[Dss]] |= {"data_ack_size", "dsn_size", "data_fin"}
 
 def test_every_field_of_wireshark_is_on_the_page() -> None:
     """The page has a row for each MPTCP field that the installed tshark knows."""
+    tool("tshark")
     known = {
         line.split("\t")[2]
-        for line in TShark.usual().run("-G", "fields").splitlines()
+        for line in TShark().program.lines("-G", "fields")
         if line.startswith(("F\t", "P\t"))
     }
     mine = {name for name in known if re.match(r"(mptcp$|mptcp\.|tcp\.options\.mptcp\.)", name)}

@@ -13,12 +13,13 @@ import pytest
 from mptcp_oracle.generators.schema import schema_errors
 
 from mptcp_oracle.analysis.trace import analyze
+from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.report.filters import Filters
 from mptcp_oracle.report.json import write
 from mptcp_oracle.report.schema import ANALYZE
 from tests.common.checkout import ROOT
 from tests.common.conversation import Conversation
-from tests.common.tshark import TShark
+from tests.common.machine import tool
 
 KERNEL = ROOT / "corpus/kernel"
 CAPTURES = sorted(path.stem for path in KERNEL.glob("*.pcap*"))
@@ -174,7 +175,8 @@ def test_a_digest_that_cannot_be_had_is_unknown() -> None:
 )
 def test_filters_select_the_frames(slug: str) -> None:
     """Wireshark's own engine finds with each filter exactly the frames of that subflow."""
-    shark = TShark(preferences={})
+    tool("tshark")
+    shark = TShark().program
     with analyze(capture(slug)) as trace:
         filters, rows = Filters(trace), trace.wire.segments
         for flow in trace.subflows:
@@ -183,11 +185,11 @@ def test_filters_select_the_frames(slug: str) -> None:
                 for frame, half in zip(*rows.of("frame", "half"), strict=True)
                 if half >> 1 == flow.stream
             ]
-            shown = shark.run(
+            shown = shark.lines(
                 "-n", "-r", str(capture(slug)), "-Y", filters.subflow(flow),
                 "-T", "fields", "-e", "frame.number",
             )  # fmt: skip
-            assert [int(number) for number in shown.split()] == own
+            assert [int(number) for number in shown] == own
         for connection in trace.connections:
             streams = {flow.stream for flow in connection.subflows}
             own = [
@@ -195,8 +197,8 @@ def test_filters_select_the_frames(slug: str) -> None:
                 for frame, half in zip(*rows.of("frame", "half"), strict=True)
                 if half >> 1 in streams
             ]
-            shown = shark.run(
+            shown = shark.lines(
                 "-n", "-r", str(capture(slug)), "-Y", filters.connection(connection),
                 "-T", "fields", "-e", "frame.number",
             )  # fmt: skip
-            assert [int(number) for number in shown.split()] == own
+            assert [int(number) for number in shown] == own

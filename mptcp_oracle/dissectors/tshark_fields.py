@@ -5,12 +5,10 @@ Beside the MPTCP fields these are the TCP and IP fields of which facts have a co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_address
 
-from tests.adapters.values import (
-    Ours,
-    Read,
+from mptcp_oracle.dissectors.dissector import Field, Ours, Read
+from mptcp_oracle.dissectors.values import (
     address_ids,
     addresses,
     announcers,
@@ -40,32 +38,7 @@ from tests.adapters.values import (
     wide,
 )
 
-__all__ = ["FIELDS", "NEVER", "NO_COUNTERPART", "WITNESSES", "Field"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One field of tshark and its counterpart.
-
-    Attributes:
-        name: The field, as in a display filter.
-        section: Section of RFC 8684 that says what the value is.
-        fact: Where it stands in our facts.
-        read: tshark's text as a value.
-        ours: The values by our facts.
-        unordered: The values are a set; their order says nothing.
-        names: The values only name groups of frames: partitions are compared, not names.
-        streams: tshark's values are numbers of TCP streams; their first frames are compared.
-    """
-
-    name: str
-    section: str
-    fact: str
-    read: Read
-    ours: Ours
-    unordered: bool = False
-    names: bool = False
-    streams: bool = False
+__all__ = ["FIELDS", "NEVER", "NO_COUNTERPART", "WITNESSES"]
 
 
 CAPABLE, DSS, RESET = "mp_capable", "dss", "mp_tcprst"

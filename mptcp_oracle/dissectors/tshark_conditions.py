@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mptcp_oracle import crypto
-from tests.adapters.compare import Case
-from tests.adapters.proofs import (
+from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.proofs import (
     acknowledged_before,
     data_ack_shown,
     dsn_shown,
@@ -34,6 +34,7 @@ __all__ = [
     "out_of_order",
     "plain_tcp",
     "quoted",
+    "repeated_announcement",
     "repeated_first_data",
     "repeated_join",
     "seen_twice",
@@ -259,6 +260,11 @@ def no_syn(case: Case) -> bool:
         for other in case.view.segments.values()
         if other.subflow["subflow"] == segment.subflow["subflow"]
     )
+
+
+def repeated_announcement(case: Case) -> bool:
+    """Both sides name frames that declare the same mappings."""
+    return same_mappings(case)
 
 
 def repeated_first_data(case: Case) -> bool:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from mptcp_oracle import crypto, seq
+from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.dissector import Value
+from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
-from tests.adapters.compare import Case
-from tests.adapters.values import Value
-from tests.adapters.view import Segment, View
 
 __all__ = [
     "acknowledged_before",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,26 +109,46 @@ class View:
         """Whether two segments carry data of the same host of the same connection."""
         return direction(one) == direction(other)
 
+    def copies_elsewhere(self, segment: Segment) -> set[int]:
+        """Earlier frames that carried any of a segment's DSNs on another subflow."""
+        if all(each["class"] == "first_seen" for each in self.sent.get(segment.frame, ())):
+            return set()
+        carriers = self._carriers.get(direction(segment))
+        if carriers is None:
+            return set()
+        found = {
+            (frame, subflow)
+            for item in segment.mapped()
+            for frame, subflow in carriers.within(item["dsn"], item["dsn_end"])
+        }
+        own = segment.subflow["subflow"]
+        return {frame for frame, subflow in found if frame < segment.frame and subflow != own}
+
     @cached_property
-    def carriers(self) -> dict[tuple[Any, ...], list[tuple[int, int, int, int]]]:
-        """By direction: every ``(frame, subflow, first DSN, DSN past the last)`` of data."""
+    def _carriers(self) -> dict[tuple[Any, ...], _Carriers]:
+        """What carried data, by direction."""
         found: dict[tuple[Any, ...], list[tuple[int, int, int, int]]] = {}
         for frame, segment in self.segments.items():
             for item in segment.mapped():
-                entry = (frame, segment.subflow["subflow"], item["dsn"], item["dsn_end"])
+                entry = (item["dsn"], item["dsn_end"], frame, segment.subflow["subflow"])
                 found.setdefault(direction(segment), []).append(entry)
-        return found
+        return {key: _Carriers(entries) for key, entries in found.items()}
 
-    def copies_elsewhere(self, segment: Segment) -> set[int]:
-        """Earlier frames that carried any of a segment's DSNs on another subflow."""
-        mine = [(item["dsn"], item["dsn_end"]) for item in segment.mapped()]
-        return {
-            frame
-            for frame, subflow, start, end in self.carriers.get(direction(segment), ())
-            if frame < segment.frame
-            and subflow != segment.subflow["subflow"]
-            and any(start < stop and begin < end for begin, stop in mine)
-        }
+
+class _Carriers:
+    """Ranges of data of one direction, found by what they overlap."""
+
+    def __init__(self, entries: list[tuple[int, int, int, int]]) -> None:
+        self._entries = sorted(entries)
+        self._starts = [start for start, *_ in self._entries]
+        self._longest = max(end - start for start, end, *_ in entries)
+
+    def within(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """Frame and subflow of each range that has an octet of ``[low, high)``."""
+        begin = bisect_left(self._starts, low - self._longest)
+        for start, end, frame, subflow in self._entries[begin : bisect_left(self._starts, high)]:
+            if start < high and end > low:
+                yield frame, subflow
 
 
 def direction(segment: Segment) -> tuple[Any, ...]:

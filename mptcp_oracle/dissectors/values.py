@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 from mptcp_oracle import seq
+from mptcp_oracle.dissectors.dissector import Ours, Value
+from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
-from tests.adapters.view import Segment, View
 
 __all__ = [
-    "Ours",
-    "Read",
-    "Value",
     "address_ids",
     "addresses",
     "announcers",
@@ -45,10 +43,6 @@ __all__ = [
     "unmapped",
     "wide",
 ]
-
-Value = int | str
-Read = Callable[[str], Value]
-Ours = Callable[[View, Segment], Iterable[Value]]
 
 WIDE = (1 << 64) - 1
 

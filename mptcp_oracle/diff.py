@@ -1,0 +1,175 @@
+"""The comparison: every field of every frame, what a dissector says against the oracle's facts.
+
+Connections and streams are matched by the frames that they consist of, never by number. Differences
+are grouped: by field, and by the known difference that explains them or by how they differ.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.dissector import Field, Value, Words
+from mptcp_oracle.dissectors.known import Known
+from mptcp_oracle.dissectors.view import View
+
+__all__ = ["Comparison", "Group", "cases", "compare", "explain"]
+
+SHOWN = 16
+"""Frames of a group that are kept."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Group:
+    """Differences of one field that have one cause, as far as that is known.
+
+    Attributes:
+        field: The field. known: What explains them; ``None`` if nothing does.
+        first: The first of them. count: How many there are. frames: The first frames.
+    """
+
+    field: Field
+    known: Known | None
+    first: Case
+    count: int = 0
+    frames: list[int] = field(default_factory=list)
+
+    @property
+    def cause(self) -> str:
+        """The known difference's id, or how the values differ."""
+        return self.known.id if self.known else self.first.kind
+
+    def add(self, case: Case) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.frames) < SHOWN:
+            self.frames.append(case.frame)
+
+
+@dataclass(slots=True)
+class Comparison:
+    """The result for one capture.
+
+    Attributes:
+        equal: Values on which both agree, by field.
+        no_claim: Values of ours of which the dissector's version does not speak, by field.
+        groups: The differences, by field and cause, in the order of the fields.
+    """
+
+    equal: Counter[str] = field(default_factory=Counter)
+    no_claim: Counter[str] = field(default_factory=Counter)
+    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+
+    @property
+    def new(self) -> list[Group]:
+        """The differences that nothing explains."""
+        return [each for each in self.groups.values() if each.known is None]
+
+    @property
+    def explained(self) -> list[Group]:
+        """Those that the catalogue explains."""
+        return [each for each in self.groups.values() if each.known is not None]
+
+
+def compare(
+    fields: Sequence[Field],
+    said: Mapping[int, Words],
+    view: View,
+    known: Sequence[Known],
+    claims: Collection[str] | None = None,
+) -> Comparison:
+    """Compare a dissector's words with our facts.
+
+    Args:
+        fields: What is compared.
+        said: The dissector's words, by frame.
+        view: Our facts of the same capture.
+        known: Known differences of its version, tried in order.
+        claims: The fields of which it speaks; all by default.
+    """
+    result = Comparison()
+    for row in fields:
+        if claims is not None and row.name not in claims:
+            silent = sum(len(tuple(row.ours(view, each))) for each in view.segments.values())
+            if silent:
+                result.no_claim[row.name] = silent
+            continue
+        about = [each for each in known if each.about(row.name)]
+        for case in cases(row, said, view):
+            if case.theirs == case.ours:
+                result.equal[row.name] += len(case.theirs)
+                continue
+            found = explain(case, about)
+            key = (row.name, found.id if found else case.kind)
+            if key not in result.groups:
+                result.groups[key] = Group(field=row, known=found, first=case)
+            result.groups[key].add(case)
+    return result
+
+
+def explain(case: Case, known: Iterable[Known]) -> Known | None:
+    """The first known difference that holds, or ``None``."""
+    return next((each for each in known if each.about(case.field) and each.holds(case)), None)
+
+
+def cases(row: Field, said: Mapping[int, Words], view: View) -> Iterator[Case]:
+    """One case, equal or not, for each frame where a side has any value of the field."""
+    for frame, theirs, ours in _sides(row, said, view):
+        yield Case(
+            frame=frame,
+            field=row.name,
+            theirs=theirs,
+            ours=ours,
+            segment=view.segments.get(frame),
+            view=view,
+            said=said,
+        )
+
+
+_Side = tuple[int, tuple[Value, ...], tuple[Value, ...]]
+
+
+def _sides(row: Field, said: Mapping[int, Words], view: View) -> Iterator[_Side]:
+    """The values of both sides, in every frame where a side has any."""
+    sides: list[_Side] = []
+    begins: dict[str, int] = {}
+    if row.streams:
+        for frame, words in said.items():
+            for stream in words.get("tcp.stream", ()):
+                begins.setdefault(stream, frame)
+    for frame in sorted(said.keys() | view.segments.keys()):
+        segment = view.segments.get(frame)
+        texts = said.get(frame, {}).get(row.name, ())
+        theirs: tuple[Value, ...]
+        if row.streams:
+            theirs = tuple(begins.get(each, each) for text in texts for each in text.split())
+        else:
+            theirs = tuple(row.read(text) for text in texts)
+        ours = tuple(row.ours(view, segment)) if segment is not None else ()
+        if row.unordered:
+            theirs, ours = _sorted(theirs), _sorted(ours)
+        if theirs or ours:
+            sides.append((frame, theirs, ours))
+    return iter(_renamed(sides) if row.names else sides)
+
+
+def _sorted(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Different values in order; numbers before texts."""
+    return tuple(sorted(set(values), key=lambda each: (isinstance(each, str), each)))
+
+
+def _renamed(sides: list[_Side]) -> Iterator[_Side]:
+    """Groups named after the first frame in which both sides name a group."""
+    first: tuple[dict[Value, int], dict[Value, int]] = ({}, {})
+    for frame, theirs, ours in sides:
+        if theirs and ours:
+            first[0].setdefault(theirs[0], frame)
+            first[1].setdefault(ours[0], frame)
+    for frame, theirs, ours in sides:
+        yield (
+            frame,
+            tuple(first[0].get(name, frame) for name in theirs),
+            tuple(first[1].get(name, frame) for name in ours),
+        )

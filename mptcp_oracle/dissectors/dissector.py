@@ -1,0 +1,92 @@
+"""What a dissector is to a comparison: a program that says things of frames, field by field.
+
+An adapter runs the program and gives its words frame by frame, unchanged. A table of
+:class:`Field` says what each of its fields means: how its words are read, and what the same value
+is by the oracle's facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from mptcp_oracle.dissectors.view import Segment, View
+from mptcp_oracle.errors import AdapterError
+
+__all__ = ["CrashError", "Dissector", "Field", "Ours", "Read", "Value", "Words"]
+
+Value: TypeAlias = int | str
+Words: TypeAlias = Mapping[str, tuple[str, ...]]
+"""What is said of one frame: by field its values, in the order of their octets."""
+
+Read: TypeAlias = Callable[[str], Value]
+Ours: TypeAlias = Callable[[View, Segment], Iterable[Value]]
+
+
+class CrashError(AdapterError):
+    """A dissector ended by a signal or by a sanitizer, so that what it says is not complete.
+
+    Its ``data`` have ``status``, the exit status as :mod:`subprocess` gives it, and ``said``, the
+    end of what it wrote to standard error.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of a dissector and its counterpart.
+
+    Attributes:
+        name: The field, as its users write it.
+        section: Section of RFC 8684 that says what the value is, or another RFC and section.
+        fact: Where it stands in our facts.
+        read: The dissector's text as a value.
+        ours: The values by our facts.
+        unordered: The values are a set; their order says nothing.
+        names: The values only name groups of frames: partitions are compared, not names.
+        streams: The values are numbers of TCP streams; their first frames are compared.
+    """
+
+    name: str
+    section: str
+    fact: str
+    read: Read
+    ours: Ours
+    unordered: bool = False
+    names: bool = False
+    streams: bool = False
+
+
+class Dissector(Protocol):
+    """A dissector, as a comparison uses it.
+
+    Attributes:
+        name: What the command line calls it; its known differences are in ``known/<name>.toml``.
+        fields: All that an adapter can compare, whatever version runs.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+
+    def version(self) -> str:
+        """The version that runs, as short as it is told from others.
+
+        Raises:
+            AdapterError: It does not run, or does not say.
+        """
+
+    def claims(self) -> frozenset[str]:
+        """The names of fields that this version speaks of; of others its silence says nothing.
+
+        Raises:
+            AdapterError: It does not run.
+        """
+
+    def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
+        """What it says of each frame of a capture, in order of frames.
+
+        Raises:
+            CrashError: It crashed; the frames before may have been given.
+            AdapterError: It failed, took too long, or printed what the adapter cannot read.
+        """

@@ -1,0 +1,140 @@
+"""tshark as a witness of a capture: its fields, frame by frame, in its own words.
+
+Every run has an empty configuration folder of its own, so that nobody's preferences, profiles or
+plugins take part, and says aloud each preference that matters here. The rest of the environment is
+the caller's: whoever runs a build of his own can let its sanitizers speak.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mptcp_oracle.dissectors.dissector import Field, Words
+from mptcp_oracle.dissectors.program import PATIENCE, Program
+from mptcp_oracle.dissectors.tshark_fields import FIELDS, WITNESSES
+from mptcp_oracle.errors import AdapterError
+
+__all__ = ["PREFERENCES", "TShark"]
+
+#: All that tshark can tell of MPTCP, relative numbers, and no reassembly, which would move what
+#: belongs to one frame into another.
+PREFERENCES = {
+    "mptcp.analyze_mptcp": "TRUE",
+    "mptcp.analyze_mappings": "TRUE",
+    "mptcp.intersubflows_retransmission": "TRUE",
+    "mptcp.relative_sequence_numbers": "TRUE",
+    "tcp.relative_sequence_numbers": "TRUE",
+    "tcp.analyze_sequence_numbers": "TRUE",
+    "tcp.desegment_tcp_streams": "FALSE",
+    "tcp.reassemble_out_of_order": "FALSE",
+    "tcp.check_checksum": "FALSE",
+    "ip.defragment": "FALSE",
+}
+#: Stands between the values of a field; no value of a field asked for here has it.
+BETWEEN = ";"
+#: What tshark says on stderr without meaning that anything went wrong.
+HARMLESS = re.compile(r'Running as user "root" and group "root"\. This could be dangerous\.')
+FOLDERS = ("XDG_CONFIG_HOME", "WIRESHARK_CONFIG_DIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TShark:
+    """How to run it.
+
+    Attributes:
+        path: The program; by default the one on the search path.
+        passes: 1, or 2 for fields that look ahead.
+        patience: Seconds until a run is given up.
+        preferences: Preference names and values.
+        name: What the command line calls it. fields: What is compared.
+    """
+
+    path: str | None = None
+    passes: int = 1
+    patience: float = PATIENCE
+    preferences: Mapping[str, str] = field(default_factory=lambda: PREFERENCES)
+    name: str = "tshark"
+    fields: tuple[Field, ...] = FIELDS
+
+    @cached_property
+    def program(self) -> Program:
+        """The program.
+
+        Raises:
+            AdapterError: It is not installed.
+        """
+        path = shutil.which(self.path or "tshark")
+        if path is None:
+            raise AdapterError(
+                f"{self.path or 'tshark'} is not there",
+                hint="install Wireshark's tshark, or name a build: --with tshark=PATH",
+            )
+        return Program(command=(path,), patience=self.patience, harmless=HARMLESS, folders=FOLDERS)
+
+    def version(self) -> str:
+        """Its version, such as ``4.0.17``."""
+        first = next(iter(self.program.lines("--version")), "")
+        match = re.search(r"\d+\.\d+\.\d+", first)
+        if match is None:
+            raise AdapterError("tshark does not say its version", cause=first)
+        return match[0]
+
+    @cached_property
+    def _known(self) -> tuple[str, ...]:
+        """Every field that it knows, protocols included, in its order."""
+        rows = (line.split("\t") for line in self.program.lines("-G", "fields"))
+        return tuple(row[2] for row in rows if row[0] in "FP")
+
+    @property
+    def mptcp_fields(self) -> tuple[str, ...]:
+        """Those that speak of MPTCP."""
+        mine = (name for name in self._known if name.startswith(("mptcp.", "tcp.options.mptcp.")))
+        return tuple(dict.fromkeys(mine))
+
+    def claims(self) -> frozenset[str]:
+        """The fields of the table that it knows."""
+        return frozenset(self._known) & {each.name for each in self.fields}
+
+    def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
+        """What it says of each frame."""
+        known = set(self._known)
+        names = [each.name for each in self.fields] + list(WITNESSES)
+        return self.dissect(capture, [name for name in dict.fromkeys(names) if name in known])
+
+    def dissect(self, capture: Path, fields: Iterable[str]) -> Iterator[tuple[int, Words]]:
+        """The fields of every frame of a capture.
+
+        Args:
+            capture: A capture file.
+            fields: Names of fields.
+
+        Yields:
+            Frame number, and the fields that the frame has, each with all of its values.
+
+        Raises:
+            AdapterError: tshark failed, or printed something else than a table.
+        """
+        names = ["frame.number", *fields]
+        arguments = ["-n", "-r", str(capture), *(["-2"] if self.passes == 2 else [])]
+        for name, value in self.preferences.items():
+            arguments += ["-o", f"{name}:{value}"]
+        arguments += ["-T", "fields", "-E", "occurrence=a", "-E", f"aggregator={BETWEEN}"]
+        for name in names:
+            arguments += ["-e", name]
+        for line in self.program.lines(*arguments):
+            cells = line.split("\t")
+            if len(cells) != len(names) or not cells[0].isdecimal():
+                raise AdapterError("tshark printed no table", cause=repr(line[:200]))
+            yield (
+                int(cells[0]),
+                {
+                    name: tuple(cell.split(BETWEEN))
+                    for name, cell in zip(names[1:], cells[1:], strict=True)
+                    if cell
+                },
+            )
