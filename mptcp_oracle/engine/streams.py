@@ -142,6 +142,7 @@ def locate(
     payload: cython.longlong
     sender_key: cython.longlong
     before: cython.bint
+    goes_on: cython.bint
 
     if not cython.compiled:
         src = [0, 0, 0, 0]
@@ -240,7 +241,15 @@ def locate(
                 # stream before it stopped belongs there (RFC 5961 section 4).
                 k = 2 * older[s] + side
                 delta = signed32(seq - base[k] - top[k])
-                if seen[k] != 0 and -1048576 < delta < 1048576:
+                goes_on = seen[k] != 0 and -1048576 < delta < 1048576
+                if goes_on and flags & 0x10 and isn_from[other] == 1:
+                    # But not what acknowledges that SYN, and nothing that the other one has sent.
+                    delta = signed32(ack - isn[other])
+                    if 0 < delta <= top[other]:
+                        k = 2 * older[s] + 1 - side
+                        delta = signed32(ack - base[k])
+                        goes_on = seen[k] != 0 and 0 < delta <= top[k]
+                if goes_on:
                     s = older[s]
                     h = 2 * s + side
                     other = 2 * s + 1 - side

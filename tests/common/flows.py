@@ -101,7 +101,16 @@ class Flows:
         older = flow.older
         assert older is not None
         behind = _apart(given.seq, older.base[side] + older.top[side])
-        if older.seen[side] and abs(behind) < NEAR:
+        other = 1 - side
+        answers = (
+            bool(given.flags & ACK)
+            and flow.isn_from[other] == OWN_SYN
+            and 0 < _apart(given.ack, flow.isn[other]) <= flow.top[other]
+        )
+        of_older = older.seen[other] and (
+            0 < _apart(given.ack, older.base[other]) <= older.top[other]
+        )
+        if older.seen[side] and abs(behind) < NEAR and (of_older or not answers):
             return older
         flow.stands = True
         return flow

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 
+from mptcp_oracle import crypto
 from mptcp_oracle.model.capture import Capture, Frame, Layout
-from mptcp_oracle.model.trace import ACK, FIN, PSH, RST, SYN, Mapping, Range
-from mptcp_oracle.options import Dss, MpCapable, MpPrio, RemoveAddr
+from mptcp_oracle.model.trace import ACK, FIN, PSH, RST, SYN, Endpoint, Mapping, Range
+from mptcp_oracle.options import Dss, MpCapable, MpJoinSyn, MpPrio, RemoveAddr
 from tests.common.labelled import KEYS, START, Script
 
 __all__ = ["CASES", "opened", "slug_of"]
@@ -372,3 +374,27 @@ def fallback_behind_data_of_a_missing_syn() -> Capture:
     script.plain(flow, 1, 30)
     script.send(flow, 0)
     return script.capture(without=(0,))
+
+
+@case
+def refusal_with_numbers_near_those_before() -> Capture:
+    """A join is refused on the endpoints of one before, whose numbers were near: the RST says by
+    its acknowledgment whose it is.
+    """
+    script, first = opened()
+    script.data(first, 0, 10)
+    ends = tuple(
+        Endpoint(address=ip_address(f"10.0.9.{host + 1}"), port=40_000 + host) for host in (0, 1)
+    )
+    join = script.flow(ends=ends)
+    script.join(join)
+    script.data(join, 0, 50)
+    script.reset(join, 1)
+    again = script.flow(
+        ends=ends, isns=(960, 0xFFFF_FF00), nonces=(1, 2), outcome="refused", address_ids=(3, 3)
+    )
+    truth, token = script.subflows[again], crypto.token(KEYS[1], 1)
+    option = MpJoinSyn(address_id=3, token=token, nonce=truth.nonces[0])
+    script.send(again, 0, SYN, options=(option,))
+    script.reset(again, 1)
+    return script.capture()

@@ -203,3 +203,11 @@ def test_another_truth_is_noticed() -> None:
     of(wrong, "connection")["initiator"]["octets"] += 1
     assert differences(agreed("plain-first-payload"), wrong) != []
     assert differences(agreed("plain-first-payload"), truth[:-1]) != []
+
+
+def test_refusal_with_numbers_near_those_before_is_of_the_new_join() -> None:
+    """A RST that acknowledges a new SYN, and nothing sent before it, refuses that SYN."""
+    facts = agreed("refusal-with-numbers-near-those-before")
+    before, refused = (of(facts, "subflow", at) for at in (1, 2))
+    assert (before["join"]["result"], refused["join"]["result"]) == ("valid", "refused")
+    assert refused["frames"] == 2

@@ -8,7 +8,7 @@ from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.options import MpCapable
 from tests.common.answers import text
 from tests.common.conversation import KEYS, Conversation
-from tests.common.tape import ACK, SYN, Tape
+from tests.common.tape import ACK, RST, SYN, Tape
 
 pytestmark = pytest.mark.usefixtures("each_engine")
 
@@ -55,6 +55,21 @@ def test_same_endpoints_with_new_keys_and_lost_syn(missing):
             b"round 1",
             b"round 2",
         ]
+
+
+@pytest.mark.parametrize(("ack", "of_new"), [(1, True), (0, False), (2, False), (45, False)])
+def test_refusal_of_a_syn_whose_numbers_are_near_those_before(ack, of_new):
+    """A RST is a new SYN's if it acknowledges that, and nothing that was sent before it."""
+    tape = Tape()
+    flow = Conversation(tape).opened(isn=(1_000, 5_000))
+    flow.data(0, b"the first round")
+    again = Conversation(tape, keys=(KEYS[0] + 1, KEYS[1] + 1)).flow(isn=(960, 4_762))
+    again.syn()
+    again.segment(1, RST | ACK, seq=0, ack=ack)
+    with analyze(tape.pcap()) as trace:
+        halves = trace.wire.segments["half"]
+        assert halves[-2] >> 1 == 1
+        assert halves[-1] >> 1 == int(of_new)
 
 
 def test_same_endpoints_with_the_same_keys_and_new_numbers():

@@ -1,0 +1,147 @@
+"""tcpdump as a witness of a capture: what its lines say of TCP headers and MPTCP options.
+
+tcpdump is stateless: it says what stands in a segment, and nothing of connections.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mptcp_oracle.dissectors.dissector import Field, Words
+from mptcp_oracle.dissectors.program import PATIENCE, Program
+from mptcp_oracle.dissectors.tcpdump_fields import FIELDS
+from mptcp_oracle.errors import AdapterError
+
+__all__ = ["TcpDump", "words"]
+
+#: What tcpdump says on stderr without meaning that anything went wrong.
+HARMLESS = re.compile(
+    r"reading from file .*|Warning: interface names might be incorrect|dropped privs to .*|"
+    r"tcpdump: pcap_loop: truncated dump file; .*"
+)
+LINE = re.compile(r" *(\d+)  ?(.*)")
+#: A TCP header; of packets in packets the last one is meant.
+TCP = re.compile(r".*: Flags \[([^\]]*)\]")
+NUMBERS = {
+    "tcp.seq": re.compile(r", seq (\d+)"),
+    "tcp.ack": re.compile(r", ack (\d+)"),
+    "tcp.win": re.compile(r", win (\d+)"),
+    "tcp.length": re.compile(r", length (\d+)"),
+}
+OPTIONS = re.compile(r", options \[(.*)\](?:, |$)")
+#: An MPTCP option from its length up to the next option or the end.
+OPTION = re.compile(r"mptcp (\d+) ([a-z-]+|\S+?)(?=[ ,\[]|$)((?:\{[^}]*\}|\[[^\]]*\]|[^,\[{])*)")
+WORDS: dict[str, re.Pattern[str]] = {
+    name: re.compile(pattern)
+    for name, pattern in {
+        "mptcp.version": r" v(\d+)",
+        "mptcp.csum": r" (csum)(?! 0x)",
+        "mptcp.key": r"\{(0x[0-9a-f]+)",
+        "mptcp.peer_key": r"\{0x[0-9a-f]+,(0x[0-9a-f]+)",
+        "mptcp.id": r" id (\d+(?: \d+)*)(?=[ ,\[]|$)",
+        "mptcp.token": r" token (0x[0-9a-f]+)",
+        "mptcp.nonce": r" nonce (0x[0-9a-f]+)",
+        "mptcp.hmac": r" hmac (0x[0-9a-f]+)",
+        "mptcp.fin": r" (fin)",
+        "mptcp.ack": r" ack (\d+)",
+        "mptcp.seq": r" seq (\d+)",
+        "mptcp.subseq": r" subseq (\d+)",
+        "mptcp.len": r" len (\d+)",
+        "mptcp.checksum": r" csum (0x[0-9a-f]+)",
+        "mptcp.backup": r" (?:\[)?((?:non-)?backup)",
+        "mptcp.echo": r"-(echo)",
+        "mptcp.address": r" id \d+ ([0-9a-f]*[.:][0-9a-f.:]+)",
+        "mptcp.fast_close_key": r" key (0x[0-9a-f]+)",
+        "mptcp.bad": r"\[(bad) opt\]",
+    }.items()
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TcpDump:
+    """How to run it.
+
+    Attributes:
+        path: The program; by default the one on the search path.
+        patience: Seconds until a run is given up.
+        name: What the command line calls it. fields: What is compared.
+    """
+
+    path: str | None = None
+    patience: float = PATIENCE
+    name: str = "tcpdump"
+    fields: tuple[Field, ...] = FIELDS
+
+    @cached_property
+    def program(self) -> Program:
+        """The program.
+
+        Raises:
+            AdapterError: It is not installed.
+        """
+        path = shutil.which(self.path or "tcpdump")
+        if path is None:
+            raise AdapterError(
+                f"{self.path or 'tcpdump'} is not there",
+                hint="install tcpdump, or name a build: --with tcpdump=PATH",
+            )
+        return Program(command=(path,), patience=self.patience, harmless=HARMLESS)
+
+    def version(self) -> str:
+        """Its version, such as ``4.99.3``."""
+        first = next(iter(self.program.lines("--version")), "")
+        match = re.search(r"\d+\.\d+(\.\d+)?", first)
+        if match is None:
+            raise AdapterError("tcpdump does not say its version", cause=first)
+        return match[0]
+
+    def claims(self) -> frozenset[str]:
+        """All fields of the table."""
+        return frozenset(each.name for each in self.fields)
+
+    def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
+        """What it says of each frame."""
+        last = 0
+        for line in self.program.lines("-nn", "-S", "-t", "-#", "-r", str(capture)):
+            match = LINE.fullmatch(line)
+            if match is None:
+                if line.startswith("\t") or not line:
+                    continue
+                raise AdapterError("tcpdump printed no numbered line", cause=repr(line[:200]))
+            if int(match[1]) != last + 1:
+                raise AdapterError(
+                    f"tcpdump numbers a frame {match[1]} after frame {last}", cause=repr(line[:200])
+                )
+            last += 1
+            yield last, words(match[2])
+
+
+def words(text: str) -> Words:
+    """What a line says, by field; nothing if it is about no TCP header."""
+    begin = TCP.match(text)
+    if begin is None:
+        return {}
+    rest = text[begin.end() :]
+    found: dict[str, tuple[str, ...]] = {"tcp.flags": (begin[1],)}
+    told = OPTIONS.search(rest)
+    plain = rest if told is None else rest[: told.start()] + rest[told.end() - 2 :]
+    for name, pattern in NUMBERS.items():
+        match = pattern.search(plain)
+        if match:
+            found[name] = (match[1],)
+    if told is None:
+        return found
+    options: dict[str, list[str]] = {}
+    for length, name, more in OPTION.findall(told[1]):
+        options.setdefault("mptcp.option", []).append(name)
+        options.setdefault("mptcp.length", []).append(length)
+        for field, pattern in WORDS.items():
+            match = pattern.search(more)
+            if match:
+                options.setdefault(field, []).extend(match[1].split())
+    return found | {name: tuple(each) for name, each in options.items()}
