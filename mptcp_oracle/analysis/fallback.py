@@ -6,6 +6,8 @@ docs/decisions/0007-proof.md.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mptcp_oracle.analysis.connections import Assembly
 from mptcp_oracle.analysis.dataplane import CLASSES, DataPlane
 from mptcp_oracle.analysis.entities import Connection, Subflow
@@ -99,22 +101,49 @@ def _is_plain(plane: DataPlane, half: int, row: int) -> bool:
 
 
 def _sent_again(plane: DataPlane, half: int, first: int) -> int | None:
-    """The row of the first payload behind the accepted part of a SYN's, if the SYN had that, too.
+    """The row of a host's first payload, if a SYN had that, too, and did not get it accepted."""
+    for row, low, _ in _of_syn(plane, half, first):
+        if low == first:
+            plain = _mapped_from(plane, row, first) == first
+            return row if plane.wire.segments["sequence"][row] == first and plain else None
+    return None
 
-    What was not accepted is sent again, so that this is new to nobody but the other host.
+
+def _unmapped_again(plane: DataPlane, half: int, first: int) -> int:
+    """The row of the first payload that a SYN had as well, and that no mapping covers; or -1."""
+    for row, low, high in _of_syn(plane, half, first):
+        if _mapped_from(plane, row, low) < high:
+            return row
+    return -1
+
+
+def _of_syn(plane: DataPlane, half: int, first: int) -> Iterator[tuple[int, int, int]]:
+    """Rows with payload that a SYN had behind what was accepted of it, and which octets these are.
+
+    What was not accepted is sent again, so that it is new to nobody but the other host.
     """
-    if plane.offered.get(half, 0) < first:
-        return None
+    end = plane.offered.get(half, 0) + 1
+    if end <= first:
+        return
     rows = plane.wire.segments
-    halves, flags, sequence, length, piece = rows.of("half", "flags", "sequence", "length", "piece")
+    halves, flags, sequence, length = rows.of("half", "flags", "sequence", "length")
     begin = max(plane.wire.halves["first_row"][half], plane.first_rows()[half])
     for row in range(begin, min(rows.rows, begin + MOST_SEARCHED)):
-        if halves[row] != half or flags[row] & (SYN | RST | DUPLICATE):
-            continue
-        if sequence[row] <= first < sequence[row] + length[row]:
-            mapped = piece[row] >= 0 and plane.pieces["start"][piece[row]] <= first
-            return row if sequence[row] == first and not mapped else None
-    return None
+        if halves[row] == half and not flags[row] & (SYN | RST | DUPLICATE):
+            low, high = max(sequence[row], first), min(sequence[row] + length[row], end)
+            if low < high:
+                yield row, low, high
+
+
+def _mapped_from(plane: DataPlane, row: int, low: int) -> int:
+    """Up to where mappings cover a segment's payload from an octet on; that octet if none does."""
+    piece = plane.wire.segments["piece"][row]
+    last = plane.piece_first[plane.wire.segments["half"][row] + 1]
+    starts, ends = plane.pieces.of("start", "end")
+    while 0 <= piece < last and starts[piece] <= low:
+        low = max(low, ends[piece])
+        piece += 1
+    return low
 
 
 def _plain_from(plane: DataPlane, lone: Subflow, half: int) -> int | None:
@@ -122,10 +151,14 @@ def _plain_from(plane: DataPlane, lone: Subflow, half: int) -> int | None:
 
     The other host goes along: it acknowledges that, and sends no MPTCP any more.
     """
-    rows, row = plane.wire.segments, plane.unmapped_row[half]
-    if row < 0 or plane.isn_from[half] not in (1, 2, 3):
+    if plane.isn_from[half] not in (1, 2, 3):
         return None
     first = 1 + lone.syn_data[lone.halves.index(half)]
+    again = _unmapped_again(plane, half, first)
+    found = [each for each in (plane.unmapped_row[half], again) if each >= 0]
+    if not found:
+        return None
+    rows, row = plane.wire.segments, min(found)
     flags = rows["flags"]
     if (
         plane.block_low[half] > first

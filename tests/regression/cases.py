@@ -398,3 +398,22 @@ def refusal_with_numbers_near_those_before() -> Capture:
     script.send(again, 0, SYN, options=(option,))
     script.reset(again, 1)
     return script.capture()
+
+
+@case
+def fallback_in_data_of_a_syn() -> Capture:
+    """Most data of the SYN was not accepted; sent again, its end has no mapping, which shows the
+    fallback before any octet that is new.
+    """
+    script, flow = syn_with_data(5, 2, fallback="no_mapping")
+    again = Range(sequence=3, octets=1, dsn=1, cause="retransmission")
+    script.send(
+        flow, 0, ACK | PSH, sequence=3, payload=b"r", ranges=(again,),
+        options=(replace(THIRD, data_length=1),), mapping=Mapping(sequence=3, dsn=1, octets=1),
+    )  # fmt: skip
+    rest = Range(sequence=4, octets=2, dsn=None, cause="retransmission")
+    script.send(flow, 0, ACK | PSH, sequence=4, payload=b"ly", ranges=(rest,))
+    script.send(flow, 1)
+    script.plain(flow, 0, 40, ranges=(Range(sequence=6, octets=40, dsn=None, cause="unmapped"),))
+    script.send(flow, 1)
+    return script.capture()

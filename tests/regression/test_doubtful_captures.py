@@ -211,3 +211,9 @@ def test_refusal_with_numbers_near_those_before_is_of_the_new_join() -> None:
     before, refused = (of(facts, "subflow", at) for at in (1, 2))
     assert (before["join"]["result"], refused["join"]["result"]) == ("valid", "refused")
     assert refused["frames"] == 2
+
+
+def test_fallback_shows_in_data_of_a_syn_that_is_sent_again() -> None:
+    """What a SYN had and nobody accepted is payload like other: without a mapping it is plain."""
+    connection = of(agreed("fallback-in-data-of-a-syn"), "connection")
+    assert (connection["state"], connection["state_frame"]) == ("fallback", 4)

@@ -29,7 +29,7 @@ class Plane:
     Args:
         rows: For each segment what is not usual of it; by default each is one octet of half 0,
             without mapping, right behind the one before. ``piece`` is where the piece of mapping
-            under it begins, if there is one.
+            under it begins, if there is one, ``until`` where that ends.
     """
 
     def __init__(self, *rows: dict[str, Any]) -> None:
@@ -37,9 +37,11 @@ class Plane:
         columns: dict[str, list[int]] = {name: [] for name in (
             "half", "flags", "sequence", "length", "kind", "piece", "frame",
         )}  # fmt: skip
-        starts = []
-        for at, row in enumerate(rows):
+        starts, ends = [], []
+        for at, given in enumerate(rows):
+            row = dict(given)
             starts.append(row.get("piece", 0))
+            ends.append(row.pop("until", 1 << 20))
             entry = {
                 "half": 0, "flags": ACK, "sequence": place, "length": 1, "kind": UNMAPPED,
                 "frame": 100 + at,
@@ -51,7 +53,8 @@ class Plane:
         self.wire = wire(halves=4, rows=len(rows))
         layout = ROWS | {"kind": "B", "piece": "i"}
         self.wire.segments = table(layout, len(rows), **columns)
-        self.pieces = {"start": starts}
+        self.pieces = table({"start": "q", "end": "q"}, len(rows), start=starts, end=ends)
+        self.piece_first = [0, *[len(rows)] * 4]
         mine = [at for at, half in enumerate(columns["half"]) if half == 0]
         self.wire.halves["first_row"][0] = mine[0] if mine else -1
         self.wire.halves["last_row"][0] = mine[-1] if mine else -1
@@ -263,6 +266,63 @@ def test_where_an_octet_sent_again_is_sought(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(fallback, "MOST_SEARCHED", most)
         assert again(*rows) == expected
         assert again(*rows, begin=4 - most) == (3 if most < 5 else expected)
+
+
+def rest(*rows: dict[str, Any], first: int = 3, offered: int = 5) -> int:
+    """The row that sends an octet from ``first`` on again, which the SYN had, without a mapping."""
+    plane: Any = Plane(*rows)
+    plane.offered[0] = offered
+    plane.firsts[0] = 0
+    return fallback._unmapped_again(plane, 0, first)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([{"sequence": 3, "length": 2}], 0),
+        ([{"sequence": 5}], 0),
+        ([{"sequence": 6, "length": 9}], -1),
+        ([{"sequence": 1, "length": 2}], -1),
+        ([{"sequence": 1, "length": 3}], 0),
+        ([{"sequence": 3, "length": 2, "piece": 3, "until": 5}], -1),
+        ([{"sequence": 3, "length": 2, "piece": 1, "until": 9}], -1),
+        ([{"sequence": 3, "length": 2, "piece": 3, "until": 4}], 0),
+        ([{"sequence": 3, "length": 2, "piece": 4, "until": 5}], 0),
+        ([{"sequence": 3, "length": 9, "piece": 3, "until": 6}], -1),
+        ([{"sequence": 3, "length": 9, "piece": 3, "until": 5}], 0),
+        ([{"sequence": 3, "piece": 3, "until": 4}, {"sequence": 4, "length": 2}], 1),
+        ([{"sequence": 3, "length": 2, "flags": SYN}, {"sequence": 4}], 1),
+    ],
+)
+def test_what_sends_the_rest_of_a_syn_without_mapping(
+    rows: list[dict[str, int]], expected: int
+) -> None:
+    """The first segment with an octet that the SYN had, behind what was accepted, unmapped."""
+    assert rest(*rows) == expected
+
+
+def test_mappings_side_by_side_cover_the_rest_of_a_syn() -> None:
+    """Pieces without a gap between them leave nothing uncovered; another half's do not count."""
+    pieces = [{"sequence": 3, "length": 3, "piece": 3, "until": 4}, {"piece": 4, "until": 6}]
+    assert rest(*pieces) == -1
+    plane: Any = Plane(*pieces)
+    plane.offered[0], plane.firsts[0] = 5, 0
+    plane.piece_first = [0, 1, 2, 2, 2]
+    assert fallback._unmapped_again(plane, 0, 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("new", "again", "expected"),
+    [(-1, None, None), (1, None, 1), (-1, 0, 0), (1, 0, 0), (0, 1, 0)],
+)
+def test_plain_tcp_begins_with_what_is_new_or_sent_again(
+    new: int, again: int | None, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of both rows counts, if there is any."""
+    plane: Any = Plane({"kind": NEW}, {"kind": NEW})
+    plane.unmapped_row[0] = new
+    monkeypatch.setattr(fallback, "_unmapped_again", lambda *_: -1 if again is None else again)
+    assert fallback._plain_from(plane, flow(), 0) == expected
 
 
 def test_the_first_payload_that_is_sent_again_decides() -> None:
