@@ -64,6 +64,12 @@ def _coverage() -> click.Command:
     return coverage_command
 
 
+def _diff() -> click.Command:
+    from mptcp_oracle.report.diff_command import diff_command
+
+    return diff_command
+
+
 def _explain() -> click.Command:
     from mptcp_oracle.report.explain import explain_command
 
@@ -95,6 +101,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "check": (_check, "Judge captures by the requirements of RFC 8684 and RFC 6824."),
     "corpus": (_corpus, "Keep the corpus of captures: its files, index and provenance."),
     "coverage": (_coverage, "List the requirements and their fates; prove the rules."),
+    "diff": (_diff, "Compare what tshark, tcpdump or your own dissector says."),
     "explain": (_explain, "Explain a verdict: what the RFC says, what was seen, what follows."),
     "facts": (_facts, "Print everything known about a capture as JSON lines."),
     "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),

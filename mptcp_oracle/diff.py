@@ -26,11 +26,11 @@ class Group:
     """Differences of one field that have one cause, as far as that is known.
 
     Attributes:
-        field: The field. known: What explains them; ``None`` if nothing does.
+        row: The field. known: What explains them; ``None`` if nothing does.
         first: The first of them. count: How many there are. frames: The first frames.
     """
 
-    field: Field
+    row: Field
     known: Known | None
     first: Case
     count: int = 0
@@ -79,6 +79,8 @@ def compare(
     view: View,
     known: Sequence[Known],
     claims: Collection[str] | None = None,
+    silent: bool = True,
+    until: int | None = None,
 ) -> Comparison:
     """Compare a dissector's words with our facts.
 
@@ -88,23 +90,30 @@ def compare(
         view: Our facts of the same capture.
         known: Known differences of its version, tried in order.
         claims: The fields of which it speaks; all by default.
+        silent: Whether a field that is not mentioned in a frame says that there is none.
+        until: The last frame of which it spoke before it broke down; by default it spoke of all.
     """
     result = Comparison()
     for row in fields:
         if claims is not None and row.name not in claims:
-            silent = sum(len(tuple(row.ours(view, each))) for each in view.segments.values())
-            if silent:
-                result.no_claim[row.name] = silent
+            unsaid = sum(len(tuple(row.ours(view, each))) for each in view.segments.values())
+            if unsaid:
+                result.no_claim[row.name] = unsaid
             continue
         about = [each for each in known if each.about(row.name)]
         for case in cases(row, said, view):
+            if until is not None and case.frame > until:
+                continue
+            if not (silent or case.theirs or row.name in said.get(case.frame, {})):
+                result.no_claim[row.name] += len(case.ours)
+                continue
             if case.theirs == case.ours:
                 result.equal[row.name] += len(case.theirs)
                 continue
             found = explain(case, about)
             key = (row.name, found.id if found else case.kind)
             if key not in result.groups:
-                result.groups[key] = Group(field=row, known=found, first=case)
+                result.groups[key] = Group(row=row, known=found, first=case)
             result.groups[key].add(case)
     return result
 

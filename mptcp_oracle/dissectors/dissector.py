@@ -59,15 +59,22 @@ class Field:
 
 
 class Dissector(Protocol):
-    """A dissector, as a comparison uses it.
+    """A dissector, as a comparison uses it."""
 
-    Attributes:
-        name: What the command line calls it; its known differences are in ``known/<name>.toml``.
-        fields: All that an adapter can compare, whatever version runs.
-    """
+    @property
+    def name(self) -> str:
+        """What the command line calls it; its known differences are in ``known/<name>.toml``."""
 
-    name: str
-    fields: tuple[Field, ...]
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """All that an adapter can compare, whatever version runs."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether its silence speaks: what it does not mention in a frame is not there.
+
+        Else that is no claim.
+        """
 
     def version(self) -> str:
         """The version that runs, as short as it is told from others.

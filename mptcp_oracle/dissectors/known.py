@@ -13,10 +13,9 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from importlib import import_module
 from importlib.resources import files
-from importlib.util import find_spec
 
+from mptcp_oracle.dissectors import tcpdump_conditions, tshark_conditions
 from mptcp_oracle.dissectors.case import KINDS, Case
 from mptcp_oracle.errors import UsageError
 
@@ -24,6 +23,9 @@ __all__ = ["RIGHT", "Known", "catalogue", "read_known"]
 
 RIGHT = ("facts", "both")
 """Who is right: the oracle's facts, or both sides, which mean different things."""
+
+CONDITIONS = {"tshark": tshark_conditions, "tcpdump": tcpdump_conditions}
+"""Where the conditions of a dissector's catalogue are."""
 
 _NEEDED = {"id", "title", "fields", "condition", "right", "section", "why"}
 _KEYS = _NEEDED | {"since", "fixed_by", "capture", "upstream"}
@@ -85,7 +87,7 @@ def read_known(paths: Sequence[str | os.PathLike[str]]) -> tuple[Known, ...]:
         UsageError: One cannot be read, or an entry is not as it should be.
     """
     found: list[Known] = []
-    for path in map(os.fspath, paths):
+    for path in (os.fspath(each) for each in paths):
         try:
             with open(path, encoding="utf-8") as file:
                 found += _entries(file.read(), path)
@@ -144,11 +146,8 @@ def _conditions(name: str) -> Mapping[str, Callable[[Case], bool]]:
     conditions: dict[str, Callable[[Case], bool]] = {"always": lambda case: True}
     for kind in KINDS:
         conditions[kind] = _of_kind(kind)
-    module = f"{__package__}.{name.replace('-', '_')}_conditions"
-    if re.fullmatch(r"[a-z][a-z0-9-]*", name) and find_spec(module) is not None:
-        own = import_module(module)
-        conditions |= {each: getattr(own, each) for each in own.__all__}
-    return conditions
+    own = CONDITIONS.get(name)
+    return conditions | {each: getattr(own, each) for each in getattr(own, "__all__", ())}
 
 
 def _of_kind(kind: str) -> Callable[[Case], bool]:

@@ -69,13 +69,14 @@ class TcpDump:
     Attributes:
         path: The program; by default the one on the search path.
         patience: Seconds until a run is given up.
-        name: What the command line calls it. fields: What is compared.
+        name: What the command line calls it. fields: What is compared. silent: Its silence speaks.
     """
 
     path: str | None = None
     patience: float = PATIENCE
     name: str = "tcpdump"
     fields: tuple[Field, ...] = FIELDS
+    silent: bool = True
 
     @cached_property
     def program(self) -> Program:

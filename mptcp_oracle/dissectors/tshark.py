@@ -51,7 +51,7 @@ class TShark:
         passes: 1, or 2 for fields that look ahead.
         patience: Seconds until a run is given up.
         preferences: Preference names and values.
-        name: What the command line calls it. fields: What is compared.
+        name: What the command line calls it. fields: What is compared. silent: Its silence speaks.
     """
 
     path: str | None = None
@@ -60,6 +60,7 @@ class TShark:
     preferences: Mapping[str, str] = field(default_factory=lambda: PREFERENCES)
     name: str = "tshark"
     fields: tuple[Field, ...] = FIELDS
+    silent: bool = True
 
     @cached_property
     def program(self) -> Program:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from mptcp_oracle.facts import ROLES, Fact
 
 __all__ = ["Segment", "View"]
+
+Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ class View:
         self.subflows: dict[int, Fact] = {}
         self.segments: dict[int, Segment] = {}
         self.sent: dict[int, list[Fact]] = {}
+        self._derived: dict[str, Any] = {}
         for fact in facts:
             kind = fact["fact"]
             if kind == "connection":
@@ -104,6 +107,21 @@ class View:
                 )
             elif kind == "transmission":
                 self.sent.setdefault(fact["frame"], []).append(fact)
+
+    def facts(self) -> Iterator[Fact]:
+        """The facts of connections, subflows, segments and transmissions."""
+        yield from self.connections.values()
+        yield from self.subflows.values()
+        for frame, segment in self.segments.items():
+            yield segment.fact
+            yield from self.sent.get(frame, ())
+
+    def derived(self, name: str, make: Callable[[], Derived]) -> Derived:
+        """What follows from all facts, made when it is first asked for, and kept."""
+        if name not in self._derived:
+            self._derived[name] = make()
+        found: Derived = self._derived[name]
+        return found
 
     def same_direction(self, one: Segment, other: Segment) -> bool:
         """Whether two segments carry data of the same host of the same connection."""

@@ -96,7 +96,7 @@ def test_every_field_is_compared_or_listed() -> None:
     for capture in CAPTURES:
         equal += compared(capture).equal
         for group in compared(capture).explained:
-            different[group.field.name] += group.count
+            different[group.row.name] += group.count
     print(f"\n{len(CAPTURES)} captures: values that are equal, frames with explained differences")
     for row in FIELDS:
         print(f"{row.name:42} {equal[row.name]:7} {different[row.name]:6}")

@@ -1,0 +1,192 @@
+"""The command ``mptcp-oracle diff``: what another dissector says, against the oracle's facts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from mptcp_oracle.errors import OracleError, UsageError
+from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs
+from mptcp_oracle.report.complaints import say
+
+if TYPE_CHECKING:
+    from mptcp_oracle.dissectors.dissector import Dissector, Words
+    from mptcp_oracle.dissectors.known import Known
+    from mptcp_oracle.report.differences import Checked
+
+__all__ = ["diff_command"]
+
+DIFFERENT = 1
+
+EXAMPLES = """
+\b
+Examples:
+  mptcp-oracle diff --with tshark capture.pcapng
+  mptcp-oracle diff --with tshark=./build/run/tshark captures/
+  mptcp-oracle diff --with tcpdump --all capture.pcapng
+  mptcp-oracle diff --with facts:theirs.jsonl capture.pcapng
+  mptcp-oracle diff --with cmd:"mytool --mptcp-facts {}" captures/
+  mptcp-oracle diff --with tshark --json captures/ > before.json
+  mptcp-oracle diff --with tshark=./build/run/tshark --baseline before.json captures/
+
+\b
+Exit status:
+  0  no difference, or only known ones; with --baseline: none that is new
+  1  differences that nothing explains, or the dissector crashed
+  2  wrong usage
+  3  a capture cannot be read, or the dissector does not run, fails or takes too long; the other
+     captures were compared all the same
+"""
+
+
+@click.command("diff", epilog=EXAMPLES)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--with",
+    "name",
+    metavar="DISSECTOR",
+    required=True,
+    help='tshark[=PATH], tcpdump[=PATH], facts:FILE or cmd:"COMMAND", which prints facts.',
+)
+@click.option("--two-pass", is_flag=True, help="Let tshark make two passes, which see ahead.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="Seconds that the dissector may take for one capture.",
+)
+@click.option(
+    "--known", metavar="FILE", multiple=True, help="Known differences beside ours; repeatable."
+)
+@click.option("--no-known", is_flag=True, help="Take no difference of our catalogue for known.")
+@click.option("--all", "everything", is_flag=True, help="List known differences one by one, too.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON a capture.")
+@click.option(
+    "--baseline", metavar="OLD.json", help="Fail only on what is not in an earlier --json."
+)
+@PROGRESS
+def diff_command(
+    *,
+    files: tuple[str, ...],
+    name: str,
+    two_pass: bool,
+    patience: float,
+    known: tuple[str, ...],
+    no_known: bool,
+    everything: bool,
+    as_json: bool,
+    baseline: str | None,
+    progress: bool | None,
+) -> None:
+    """Compare what another dissector says of captures with what the oracle knows of them.
+
+    FILE is a capture, a folder of captures, or - for standard input. Every value that both state is
+    compared, frame by frame. Differences that a catalogue explains are known; docs/dissectors.md
+    tells how to write one, and an adapter.
+    """
+    from mptcp_oracle.dissectors.choice import chosen
+    from mptcp_oracle.dissectors.known import catalogue, read_known
+    from mptcp_oracle.report.differences import body, lines, new_since, read_baseline
+    from mptcp_oracle.report.layout import page
+
+    dissector = chosen(name, passes=2 if two_pass else 1, patience=patience)
+    old = None if baseline is None else read_baseline(baseline)
+    names = inputs(files)
+    if name.startswith("facts:") and len(names) != 1:
+        raise UsageError("a document of facts is about one capture")
+    version = dissector.version()
+    every = (*read_known(known), *(() if no_known else catalogue(dissector.name)))
+    own = tuple(each for each in every if each.covers(version))
+    bodies, failed, different = [], False, False
+    for at, each in enumerate(names):
+        try:
+            checked = compared(dissector, each, own, progress)
+        except UsageError:
+            raise
+        except (OracleError, OSError, MemoryError) as error:
+            say(error, each)
+            failed = True
+            continue
+        different = different or bool(checked.result.new) or checked.crash is not None
+        if as_json or old is not None:
+            bodies.append(body(checked))
+        if as_json:
+            sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
+        elif old is None:
+            sys.stdout.write("\n" if at else "")
+            for line in lines(checked, page(sys.stdout), everything=everything):
+                sys.stdout.write(line + "\n")
+    if old is not None:
+        new = new_since(old, bodies)
+        different = bool(new)
+        for capture, field, kind in new:
+            click.echo(f"new: {field or kind} {kind} ({capture})", err=as_json)
+        click.echo(f"{len(new)} new", err=as_json)
+    sys.exit(UNREADABLE if failed else DIFFERENT if different else 0)
+
+
+def compared(
+    dissector: Dissector, name: str, known: tuple[Known, ...], progress: bool | None
+) -> Checked:
+    """Compare one capture.
+
+    Raises:
+        CaptureError: It cannot be read.
+        AdapterError: The dissector does not run, fails, or takes too long.
+    """
+    from mptcp_oracle.analysis.trace import analyze
+    from mptcp_oracle.diff import compare
+    from mptcp_oracle.dissectors.dissector import CrashError
+    from mptcp_oracle.dissectors.view import View
+    from mptcp_oracle.report.differences import Checked
+    from mptcp_oracle.report.progress import Progress
+
+    with _file(name) as path:
+        with (
+            Progress(name, sys.stderr, wanted=progress) as shown,
+            analyze(path, name=name, progress=shown) as trace,
+        ):
+            view, frames = View(trace.facts()), trace.capture.frames
+        said: dict[int, Words] = {}
+        crash = None
+        try:
+            said.update(dissector.frames(path))
+        except CrashError as error:
+            crash = error
+        result = compare(
+            dissector.fields,
+            said,
+            view,
+            known,
+            claims=dissector.claims(),
+            silent=dissector.silent,
+            until=None if crash is None else max(said, default=0),
+        )
+    return Checked(
+        capture=name,
+        frames=frames,
+        dissector=dissector.name,
+        version=dissector.version(),
+        result=result,
+        crash=crash,
+    )
+
+
+@contextmanager
+def _file(name: str) -> Iterator[Path]:
+    """A capture as a file that other programs can read."""
+    if name != "-":
+        yield Path(name)
+        return
+    with TemporaryDirectory(prefix="mptcp-oracle-") as folder:
+        path = Path(folder, "stdin.pcap")
+        path.write_bytes(sys.stdin.buffer.read())
+        yield path
