@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from mptcp_oracle.dissectors.dissector import CrashError
 from mptcp_oracle.errors import AdapterError
 
-__all__ = ["PATIENCE", "Program"]
+__all__ = ["PATIENCE", "Program", "located"]
 
 PATIENCE = 600.0
 """Seconds that one run may take."""
@@ -102,6 +103,18 @@ class Program:
                 raise AdapterError(f"{self.name} took too long", cause=f"{self.patience:g} s")
             self._judge(status, _tail(errors))
 
+    def version(self) -> str:
+        """The first number in the first line that ``--version`` prints.
+
+        Raises:
+            AdapterError: It does not run, or there is none.
+        """
+        first = next(self.lines("--version"), "")
+        match = re.search(r"\d+\.\d+(\.\d+)?", first)
+        if match is None:
+            raise AdapterError(f"{self.name} does not say its version", cause=first)
+        return match[0]
+
     def _read(self, process: subprocess.Popen[bytes]) -> Iterator[str]:
         assert process.stdout is not None
         with process.stdout as output:
@@ -131,6 +144,20 @@ class Program:
         if status or told:
             cause = "; ".join([_ending(status), *lines[:5]])
             raise AdapterError(f"{self.name} failed", cause=cause)
+
+
+def located(name: str, path: str | None) -> str:
+    """The path of a dissector: the one that is given, or of its name on the search path.
+
+    Raises:
+        AdapterError: It is not there.
+    """
+    found = shutil.which(path or name)
+    if found is None:
+        raise AdapterError(
+            f"{path or name} is not there", hint=f"install it, or name a build: --with {name}=PATH"
+        )
+    return found
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

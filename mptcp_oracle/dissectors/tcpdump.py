@@ -6,14 +6,13 @@ tcpdump is stateless: it says what stands in a segment, and nothing of connectio
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from mptcp_oracle.dissectors.dissector import Field, Words
-from mptcp_oracle.dissectors.program import PATIENCE, Program
+from mptcp_oracle.dissectors.program import PATIENCE, Program, located
 from mptcp_oracle.dissectors.tcpdump_fields import FIELDS
 from mptcp_oracle.errors import AdapterError
 
@@ -85,21 +84,13 @@ class TcpDump:
         Raises:
             AdapterError: It is not installed.
         """
-        path = shutil.which(self.path or "tcpdump")
-        if path is None:
-            raise AdapterError(
-                f"{self.path or 'tcpdump'} is not there",
-                hint="install tcpdump, or name a build: --with tcpdump=PATH",
-            )
-        return Program(command=(path,), patience=self.patience, harmless=HARMLESS)
+        return Program(
+            command=(located("tcpdump", self.path),), patience=self.patience, harmless=HARMLESS
+        )
 
     def version(self) -> str:
         """Its version, such as ``4.99.3``."""
-        first = next(iter(self.program.lines("--version")), "")
-        match = re.search(r"\d+\.\d+(\.\d+)?", first)
-        if match is None:
-            raise AdapterError("tcpdump does not say its version", cause=first)
-        return match[0]
+        return self.program.version()
 
     def claims(self) -> frozenset[str]:
         """All fields of the table."""

@@ -8,14 +8,13 @@ the caller's: whoever runs a build of his own can let its sanitizers speak.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from mptcp_oracle.dissectors.dissector import Field, Words
-from mptcp_oracle.dissectors.program import PATIENCE, Program
+from mptcp_oracle.dissectors.program import PATIENCE, Program, located
 from mptcp_oracle.dissectors.tshark_fields import FIELDS, WITNESSES
 from mptcp_oracle.errors import AdapterError
 
@@ -69,21 +68,16 @@ class TShark:
         Raises:
             AdapterError: It is not installed.
         """
-        path = shutil.which(self.path or "tshark")
-        if path is None:
-            raise AdapterError(
-                f"{self.path or 'tshark'} is not there",
-                hint="install Wireshark's tshark, or name a build: --with tshark=PATH",
-            )
-        return Program(command=(path,), patience=self.patience, harmless=HARMLESS, folders=FOLDERS)
+        return Program(
+            command=(located("tshark", self.path),),
+            patience=self.patience,
+            harmless=HARMLESS,
+            folders=FOLDERS,
+        )
 
     def version(self) -> str:
         """Its version, such as ``4.0.17``."""
-        first = next(iter(self.program.lines("--version")), "")
-        match = re.search(r"\d+\.\d+\.\d+", first)
-        if match is None:
-            raise AdapterError("tshark does not say its version", cause=first)
-        return match[0]
+        return self.program.version()
 
     @cached_property
     def _known(self) -> tuple[str, ...]:

@@ -37,20 +37,26 @@ class Change:
         yield f"{len(self.new)} new, {len(self.fixed)} fixed, {len(self.same)} unchanged"
 
 
-def read_baseline(path: str) -> list[dict[str, Any]]:
+def read_baseline(path: str, key: str = "verdicts", command: str = "check") -> list[dict[str, Any]]:
     """The captures of an earlier run, one JSON object a line.
 
+    Args:
+        path: What ``mptcp-oracle COMMAND --json`` printed.
+        key: What each object has.
+        command: The command.
+
     Raises:
-        UsageError: The file cannot be read or is not of ``mptcp-oracle check --json``.
+        UsageError: The file cannot be read or is not of that command.
     """
     found = []
     try:
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 body = json.loads(line)
-                if not isinstance(body, dict) or "verdicts" not in body or body.get("schema") != 1:
+                if not isinstance(body, dict) or key not in body or body.get("schema") != 1:
                     raise UsageError(
-                        f"line {number} is not what `mptcp-oracle check --json` prints", file=path
+                        f"line {number} is not what `mptcp-oracle {command} --json` prints",
+                        file=path,
                     )
                 found.append(body)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -94,11 +94,12 @@ def diff_command(
     """
     from mptcp_oracle.dissectors.choice import chosen
     from mptcp_oracle.dissectors.known import catalogue, read_known
-    from mptcp_oracle.report.differences import body, lines, new_since, read_baseline
+    from mptcp_oracle.report.baseline import read_baseline
+    from mptcp_oracle.report.differences import body, lines, new_since
     from mptcp_oracle.report.layout import page
 
     dissector = chosen(name, passes=2 if two_pass else 1, patience=patience)
-    old = None if baseline is None else read_baseline(baseline)
+    old = None if baseline is None else read_baseline(baseline, "differences", "diff")
     names = inputs(files)
     if name.startswith("facts:") and len(names) != 1:
         raise UsageError("a document of facts is about one capture")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mptcp_oracle.diff import Comparison, Group
 from mptcp_oracle.dissectors.case import Case, listed
-from mptcp_oracle.errors import AdapterError, UsageError
+from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.report.layout import Page, printable
 
-__all__ = ["Checked", "body", "lines", "new_since", "read_baseline"]
+__all__ = ["Checked", "body", "lines", "new_since"]
 
 SCHEMA = 1
 KINDS = {
@@ -189,26 +188,3 @@ def new_since(old: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]
     """What is new now and was not before, in order."""
     before = set().union(*map(keys, old))
     return sorted(set().union(*map(keys, now)) - before)
-
-
-def read_baseline(path: str) -> list[dict[str, Any]]:
-    """The captures of an earlier run, one JSON object a line.
-
-    Raises:
-        UsageError: The file cannot be read or is not of ``mptcp-oracle diff --json``.
-    """
-    found = []
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                held = json.loads(line)
-                right = isinstance(held, dict) and held.get("schema") == SCHEMA
-                if not right or "differences" not in held:
-                    raise UsageError(
-                        f"line {number} is not what `mptcp-oracle diff --json` prints", file=path
-                    )
-                found.append(held)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        cause = getattr(error, "strerror", None) or str(error)
-        raise UsageError("the baseline cannot be read", cause=cause, file=path) from error
-    return found
