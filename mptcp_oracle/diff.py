@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mptcp_oracle.dissectors.case import Case
-from mptcp_oracle.dissectors.dissector import Field, Value, Words
+from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Value, Words
 from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.view import View
 
-__all__ = ["Comparison", "Group", "cases", "compare", "explain"]
+__all__ = ["Comparison", "Group", "asked", "cases", "compare", "explain"]
 
 SHOWN = 16
 """Frames of a group that are kept."""
@@ -71,6 +72,39 @@ class Comparison:
     def explained(self) -> list[Group]:
         """Those that the catalogue explains."""
         return [each for each in self.groups.values() if each.known is not None]
+
+
+def asked(
+    dissector: Dissector, capture: Path, view: View, known: Sequence[Known]
+) -> tuple[Comparison, CrashError | None]:
+    """What a dissector says of a capture, compared with our facts; and its crash, if it crashed.
+
+    Args:
+        dissector: The dissector.
+        capture: A file that it can read.
+        view: Our facts of it.
+        known: Known differences of its version.
+
+    Raises:
+        AdapterError: It does not run, fails, or takes too long.
+    """
+    said: dict[int, Words] = {}
+    crash = None
+    try:
+        said.update(dissector.frames(capture))
+    except CrashError as error:
+        crash = error
+    until = None if crash is None else max(said, default=0)
+    result = compare(
+        dissector.fields,
+        said,
+        view,
+        known,
+        claims=dissector.claims(),
+        silent=dissector.silent,
+        until=until,
+    )
+    return result, crash
 
 
 def compare(

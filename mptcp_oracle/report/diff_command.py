@@ -17,7 +17,7 @@ from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs
 from mptcp_oracle.report.complaints import say
 
 if TYPE_CHECKING:
-    from mptcp_oracle.dissectors.dissector import Dissector, Words
+    from mptcp_oracle.dissectors.dissector import Dissector
     from mptcp_oracle.dissectors.known import Known
     from mptcp_oracle.report.differences import Checked
 
@@ -33,6 +33,7 @@ Examples:
   mptcp-oracle diff --with tcpdump --all capture.pcapng
   mptcp-oracle diff --with facts:theirs.jsonl capture.pcapng
   mptcp-oracle diff --with cmd:"mytool --mptcp-facts {}" captures/
+  mptcp-oracle diff --with tshark --shrink minimal/ capture.pcapng
   mptcp-oracle diff --with tshark --json captures/ > before.json
   mptcp-oracle diff --with tshark=./build/run/tshark --baseline before.json captures/
 
@@ -68,6 +69,11 @@ Exit status:
 )
 @click.option("--no-known", is_flag=True, help="Take no difference of our catalogue for known.")
 @click.option("--all", "everything", is_flag=True, help="List known differences one by one, too.")
+@click.option(
+    "--shrink",
+    metavar="DIR",
+    help="Write the fewest frames that show each new difference, with comments, to DIR.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON a capture.")
 @click.option(
     "--baseline", metavar="OLD.json", help="Fail only on what is not in an earlier --json."
@@ -82,6 +88,7 @@ def diff_command(
     known: tuple[str, ...],
     no_known: bool,
     everything: bool,
+    shrink: str | None,
     as_json: bool,
     baseline: str | None,
     progress: bool | None,
@@ -103,6 +110,11 @@ def diff_command(
     names = inputs(files)
     if name.startswith("facts:") and len(names) != 1:
         raise UsageError("a document of facts is about one capture")
+    if shrink is not None and (name.startswith("facts:") or "-" in names):
+        raise UsageError(
+            "--shrink asks the dissector about parts of the capture",
+            hint="it needs a program, and files",
+        )
     version = dissector.version()
     every = (*read_known(known), *(() if no_known else catalogue(dissector.name)))
     own = tuple(each for each in every if each.covers(version))
@@ -117,6 +129,11 @@ def diff_command(
             failed = True
             continue
         different = different or bool(checked.result.new) or checked.crash is not None
+        if shrink is not None:
+            from mptcp_oracle.report.minimal import minimal
+
+            for path, frames in minimal(dissector, each, checked, own, Path(shrink)):
+                click.echo(f"{path}: {frames} frames", err=True)
         if as_json or old is not None:
             bodies.append(body(checked))
         if as_json:
@@ -144,8 +161,7 @@ def compared(
         AdapterError: The dissector does not run, fails, or takes too long.
     """
     from mptcp_oracle.analysis.trace import analyze
-    from mptcp_oracle.diff import compare
-    from mptcp_oracle.dissectors.dissector import CrashError
+    from mptcp_oracle.diff import asked
     from mptcp_oracle.dissectors.view import View
     from mptcp_oracle.report.differences import Checked
     from mptcp_oracle.report.progress import Progress
@@ -156,21 +172,7 @@ def compared(
             analyze(path, name=name, progress=shown) as trace,
         ):
             view, frames = View(trace.facts()), trace.capture.frames
-        said: dict[int, Words] = {}
-        crash = None
-        try:
-            said.update(dissector.frames(path))
-        except CrashError as error:
-            crash = error
-        result = compare(
-            dissector.fields,
-            said,
-            view,
-            known,
-            claims=dissector.claims(),
-            silent=dissector.silent,
-            until=None if crash is None else max(said, default=0),
-        )
+        result, crash = asked(dissector, path, view, known)
     return Checked(
         capture=name,
         frames=frames,

@@ -2,13 +2,13 @@
 
 A pcapng file keeps its blocks; comments are added to packet blocks and to the section header. A
 pcap file becomes one section with one interface. Where a file is damaged, what is behind the damage
-is copied as it is.
+is copied as it is, unless only some frames are wanted.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from mptcp_oracle.wire.pcap import MAGICS
 from mptcp_oracle.wire.pcapng import MAGIC
@@ -27,18 +27,22 @@ UNKNOWN_LENGTH = b"\xff" * 8
 MOST_COMMENT = 0xFFF0
 
 
-def commented(data: memoryview, comments: Mapping[int, str], summary: str) -> Iterator[bytes]:
+def commented(
+    data: memoryview,
+    comments: Mapping[int, str],
+    summary: str,
+    only: Collection[int] | None = None,
+) -> Iterator[bytes]:
     """The capture as pcapng, piece by piece.
 
     Args:
         data: A pcap or pcapng file, not compressed.
         comments: Comments by frame number (1-based).
         summary: A comment on the file.
+        only: The frames that are wanted; all by default.
     """
-    if bytes(data[:4]) == MAGIC:
-        yield from _blocks(data, comments, summary)
-    else:
-        yield from _records(data, comments, summary)
+    write = _blocks if bytes(data[:4]) == MAGIC else _records
+    yield from write(data, comments, summary, only)
 
 
 def _option(order: str, code: int, value: bytes) -> bytes:
@@ -54,7 +58,9 @@ def _block(order: str, kind: int, body: bytes) -> bytes:
     return struct.pack(order + "I", kind) + size + body + size
 
 
-def _blocks(data: memoryview, comments: Mapping[int, str], summary: str) -> Iterator[bytes]:
+def _blocks(
+    data: memoryview, comments: Mapping[int, str], summary: str, only: Collection[int] | None
+) -> Iterator[bytes]:
     """A pcapng file, with comments in front of the options that blocks have."""
     at, frame, order = 0, 0, "<"
     while len(data) - at >= 12:
@@ -73,6 +79,8 @@ def _blocks(data: memoryview, comments: Mapping[int, str], summary: str) -> Iter
             continue
         if kind in (ENHANCED, OBSOLETE, SIMPLE, *NUMBERED):
             frame += 1
+            if only is not None and frame not in only:
+                continue
         text = comments.get(frame) if kind in (ENHANCED, OBSOLETE) else None
         if text is None or size < PACKET_HEAD + 4:
             yield bytes(block)
@@ -84,7 +92,8 @@ def _blocks(data: memoryview, comments: Mapping[int, str], summary: str) -> Iter
             continue
         options = _with(order, bytes(block[end:-4]), text)
         yield _block(order, kind, bytes(block[8:end]) + options)
-    yield bytes(data[at:])
+    if only is None:
+        yield bytes(data[at:])
 
 
 def _with(order: str, options: bytes, text: str) -> bytes:
@@ -92,7 +101,9 @@ def _with(order: str, options: bytes, text: str) -> bytes:
     return _comment(order, text) + (options or bytes(4))
 
 
-def _records(data: memoryview, comments: Mapping[int, str], summary: str) -> Iterator[bytes]:
+def _records(
+    data: memoryview, comments: Mapping[int, str], summary: str, only: Collection[int] | None
+) -> Iterator[bytes]:
     """A pcap file as one section."""
     order, unit, head = MAGICS[bytes(data[:4])]
     *_, snap, link = struct.unpack_from(order + "IHHiIII", data)
@@ -113,6 +124,8 @@ def _records(data: memoryview, comments: Mapping[int, str], summary: str) -> Ite
         time = seconds * ticks + fraction
         body = struct.pack(order + "IIIII", 0, time >> 32, time & 0xFFFFFFFF, captured, whole)
         body += bytes(data[at : at + captured]) + bytes(-captured % 4)
+        at += captured
+        if only is not None and frame not in only:
+            continue
         text = comments.get(frame)
         yield _block(order, ENHANCED, body + (b"" if text is None else _with(order, b"", text)))
-        at += captured

@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import mptcp_oracle
 from mptcp_oracle.cli import cli
 from mptcp_oracle.dissectors.dissector import CrashError
 from mptcp_oracle.dissectors.known import catalogue, read_known
 from mptcp_oracle.dissectors.program import Program
+from mptcp_oracle.dissectors.shrinking import shrunk
 from mptcp_oracle.dissectors.tcpdump import TcpDump, words
 from mptcp_oracle.errors import AdapterError, UsageError
+from mptcp_oracle.report.rewriting import commented
 from tests.common.checkout import ROOT
 from tests.common.machine import tool
 
@@ -349,3 +352,67 @@ def test_a_line_without_a_number_is_refused(tmp_path: Path) -> None:
     path.chmod(0o755)
     with pytest.raises(AdapterError, match="no numbered line"):
         list(TcpDump(path=os.fspath(path)).frames(SMALL))
+
+
+# --- the fewest frames -------------------------------------------------------------------------
+
+
+def test_a_difference_is_shown_by_the_fewest_frames(tmp_path: Path) -> None:
+    """One frame of a whole capture is enough for what one option says, and its comment tells."""
+    tool("tcpdump")
+    capture = CORPUS / "kernel" / "fast-close-by-client.pcapng"
+    folder = tmp_path / "minimal"
+    result = diff("--with", "tcpdump", "--no-known", "--shrink", folder, capture)
+    assert result.exit_code == 1
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [
+        "fast-close-by-client-mptcp-len-missing.pcapng",
+        "fast-close-by-client-mptcp-option-other.pcapng",
+    ]
+    for name in names:
+        with mptcp_oracle.analyze(folder / name) as trace:
+            assert trace.capture.frames == 1
+        assert b"the oracle" in (folder / name).read_bytes()
+        again = diff("--with", "tcpdump", "--no-known", "--json", folder / name)
+        assert len(json.loads(again.stdout)["differences"]) == 1
+
+
+def test_only_files_are_shrunk() -> None:
+    """A document of facts cannot be asked about a part of its capture."""
+    result = diff("--with", "facts:x.jsonl", "--shrink", "x", SMALL)
+    assert isinstance(result.exception, UsageError)
+
+
+@pytest.mark.parametrize("wanted", [{3}, {0, 19}, {7, 8, 9}, set(range(0, 20, 2)), set(range(20))])
+def test_shrinking_keeps_what_is_needed_and_nothing_else(wanted: set[int]) -> None:
+    """Whatever set of items is needed, that set is found, in its order."""
+    assert shrunk(range(20), lambda part: wanted <= set(part)) == tuple(sorted(wanted))
+
+
+def test_shrinking_ends_with_its_budget() -> None:
+    """Never more questions than allowed; what is found until then still shows it."""
+    asked: list[tuple[int, ...]] = []
+
+    def shows(part: tuple[int, ...]) -> bool:
+        asked.append(part)
+        return sum(part) >= 100
+
+    found = shrunk(range(1, 100), shows, budget=3)
+    assert len(asked) == 3
+    assert sum(found) >= 100
+    assert shrunk((1,), lambda part: True) == (1,)
+
+
+@pytest.mark.parametrize("name", ["kernel/close-without-data.pcapng", "kernel/headers-only.pcap"])
+def test_chosen_frames_stay_octet_for_octet(name: str, tmp_path: Path) -> None:
+    """A part of a capture has those frames, unchanged, and no others."""
+    with mptcp_oracle.analyze(CORPUS / name) as whole:
+        data, rows = whole.capture.data, whole.wire.segments
+        kept = [frame for frame in rows["frame"] if frame % 3 == 0]
+        octets = b"".join(commented(data, {kept[0]: "here"}, "a part", kept))
+        times = [rows["time"][at] for at, frame in enumerate(rows["frame"]) if frame in kept]
+    path = tmp_path / "part.pcapng"
+    path.write_bytes(octets)
+    with mptcp_oracle.analyze(path) as part:
+        assert part.capture.frames == len(kept)
+        assert list(part.wire.segments["time"]) == times
