@@ -296,6 +296,7 @@ class Classifier:
     quick: cython.longlong[::1]
     shown: cython.longlong[::1]
     answer: cython.longlong[::1]
+    reached: cython.longlong[::1]
     totals: cython.longlong[::1]
     lags: cython.longlong[::1]
     split_row: cython.uint[::1]
@@ -392,6 +393,8 @@ class Classifier:
         self.timed_end = array("q", bytes(8 * len(direction)))
         self.timed_from = array("q", bytes(8 * len(direction)))
         self.answer = array("q", bytes(8 * len(direction)))
+        # The DSN behind the last octet that the half carried.
+        self.reached = array("q", [-1 << 62]) * len(direction)
 
     def bind_directions(self, dsn_top, dack_top, shut, regulars, quick, totals, lags) -> None:
         """State of each direction of a connection.
@@ -785,12 +788,14 @@ class Classifier:
         behind: cython.Py_ssize_t
         first: cython.Py_ssize_t
         finger: cython.Py_ssize_t
+        follows: cython.bint
         owner: cython.int
         sole: cython.int
         content: cython.int
         shift: cython.longlong
         kind: cython.Py_ssize_t
         while a < b:
+            follows = self.reached[h] == a
             finger = self.finger[h]
             if finger != 0 and map_.space[finger] == d and map_.end[finger] == a:
                 node = map_.after(finger)
@@ -833,7 +838,7 @@ class Classifier:
                         if first >= self.row:
                             first = behind
                     kind = self.judge(
-                        h, d, behind, first, y - 1 - map_.delta[node], a, y, finger != 0, runs
+                        h, d, behind, first, y - 1 - map_.delta[node], a, y, follows, runs
                     )
                 if map_.sole[node] != h:
                     if map_.sole[node] >= 0 and not again:
@@ -880,6 +885,7 @@ class Classifier:
                 map_.content[node] = content
                 map_.shift[node] = shift
                 self.finger[h] = node
+            self.reached[h] = y
             a = y
         return 0
 

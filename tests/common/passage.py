@@ -47,7 +47,7 @@ class Account:
 
     Attributes:
         doubtful: Whether the scene has what the loop does not count right: a copy of octets that
-            their subflow had mapped again in order, or one behind octets that another took over.
+            their subflow had mapped again in order.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -67,7 +67,7 @@ class Account:
         self.unmapped, self.options = [-1] * halves, [-1] * halves
         self.timed: list[tuple[int, int] | None] = [None] * halves
         self.answer = [0] * halves
-        self.newest = [-1] * halves
+        self.newest, self.reached = [-1] * halves, [-(1 << 62)] * halves
         self.plain, self.plains = [(0, False)] * halves, -1
         self.doubtful = False
         self.dsn_top, self.dack_top = [1] * directions, [1] * directions
@@ -265,10 +265,10 @@ class Account:
             while y < end + delta and self._same(self.carried.get((direction, y)), old):
                 y += 1
             before = self.carried.get((direction, a - 1))
-            follows = before is not None and before.part == self.newest[half] != -1
-            follows = follows and (old is None or old.part != self.newest[half])
-            self._carry_part(a, y, delta, again, old, follows)
-            a = y
+            joins = before is not None and before.part == self.newest[half] != -1
+            joins = joins and (old is None or old.part != self.newest[half])
+            self._carry_part(a, y, delta, again, old, joins)
+            self.reached[half] = a = y
 
     @staticmethod
     def _same(one: Octet | None, two: Octet | None) -> bool:
@@ -277,7 +277,7 @@ class Account:
         return one.part == two.part
 
     def _carry_part(
-        self, a: int, y: int, delta: int, again: bool, old: Octet | None, follows: bool
+        self, a: int, y: int, delta: int, again: bool, old: Octet | None, joins: bool
     ) -> None:
         half, number = self.row.half, self.number
         direction = self.scene.direction[half]
@@ -308,6 +308,7 @@ class Account:
                 last = octets[-1]
                 first = last.first if last.first < number else before
                 self._doubt(old, last.first, before)
+                follows = self.reached[half] == a
                 kind = self._judge(before, first, y - 1 - last.delta, a, y, follows, runs)
             if old.alone != half:
                 alone = -1
@@ -317,7 +318,7 @@ class Account:
         self.dsn_top[direction] = max(self.dsn_top[direction], y)
         self._cut(direction, a, y)
         what = (own, alone, content)
-        if not (follows and runs and self.parts[self.newest[half]] == what):
+        if not (joins and runs and self.parts[self.newest[half]] == what):
             self.newest[half] = len(self.parts)
             self.parts[self.newest[half]] = what
         for at in range(a, y):
@@ -339,7 +340,7 @@ class Account:
             behind = self.carried.get((direction, y))
 
     def _doubt(self, old: Octet, first: int, before: int) -> None:
-        """Note what the loop may get wrong: which row was first, and which one followed."""
+        """Note what the loop may get wrong: which row was first."""
         half, rows = self.row.half, self.scene.rows
         direction = self.scene.direction[half]
         of, _, start = self.parts[old.part]
@@ -347,9 +348,6 @@ class Account:
             bounds = (0, AT_ONCE, self.quick[direction])
             one, two = (self.row.time - rows[each].time for each in (first, before))
             self.doubtful |= any((one < bound) != (two < bound) for bound in bounds)
-        newest = self.newest[half]
-        if newest >= 0 and self.scene.at_sender[half]:
-            self.doubtful |= all(each.part != newest for each in self.carried.values())
 
     def _judge(
         self, before: int, first: int, at: int, a: int, b: int, follows: bool, runs: bool
