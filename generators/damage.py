@@ -82,17 +82,20 @@ class Packet:
         if subtype != Subtype.DSS or size < 4:
             return
         flags, spot = self.octets[at + 3], at + 4
+        numbers: list[tuple[int, int]] = []
         if flags & DSS_ACK:
             width = 8 if flags & DSS_ACK8 else 4
-            self.numbers.append((spot, width))
+            numbers.append((spot, width))
             spot += width
         if flags & DSS_MAP:
             width = 8 if flags & DSS_DSN8 else 4
-            self.numbers += [(spot, width), (spot + width, 4), (spot + width + 4, 2)]
+            numbers += [(spot, width), (spot + width, 4), (spot + width + 4, 2)]
             end = spot + width + 6
             if end + 2 == at + size and self.check is None:
                 self.check = end
                 self._covered.append((spot, end, at))
+        # Its flags may announce more than a malformed one has.
+        self.numbers += [each for each in numbers if sum(each) <= at + size]
 
     def put(self, at: int, value: bytes) -> None:
         """Write octets, and remember what that does to the DSS checksum."""

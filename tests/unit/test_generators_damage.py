@@ -7,7 +7,7 @@ from collections import Counter
 from ipaddress import ip_address
 
 import pytest
-from mptcp_oracle.generators.damage import CHANGES, damaged
+from mptcp_oracle.generators.damage import CHANGES, Packet, damaged
 from mptcp_oracle.generators.emit import emit
 
 from mptcp_oracle import crypto
@@ -125,3 +125,16 @@ def test_the_same_choices_make_the_same_damage() -> None:
     assert emit(damaged(whole, Counted(1))) == emit(damaged(whole, Counted(1)))
     empty = Capture(trace=whole.trace, frames=(), layout=whole.layout)
     assert damaged(empty, Counted(1)) == empty
+
+
+def test_a_dss_whose_flags_announce_too_much_has_only_what_is_there() -> None:
+    """Numbers beyond the octets of a malformed option are none that could be changed."""
+    whole = capture()
+    segment = next(each for each in whole.trace.segments if each.options and not each.payload)
+    for size in range(4, 25, 4):
+        option = bytes((30, size, 0x20, 0x0F, *range(size - 4)))
+        head = bytearray(40)
+        head[0], head[32] = 0x45, (20 + size) // 4 << 4
+        packet = Packet(bytes(head) + option, segment)
+        assert all(at + octets <= 40 + size for at, octets in packet.numbers)
+        assert len(packet.numbers) == sum(size >= 4 + need for need in (8, 16, 20, 22))
