@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.dataplane import CLASSES
 from mptcp_oracle.analysis.parts import column
+from mptcp_oracle.constants import Subtype
 from mptcp_oracle.options import MpFail
 from mptcp_oracle.rules.case import INCOMPLETE
 from mptcp_oracle.rules.context import Context
@@ -175,6 +176,8 @@ def every_segment(context: Context) -> None:
         hidden = hidden[version[ground.direction[hidden]] == each]
         hide(context, requirement, hidden, "not all TCP options are in the capture")
     kept = ~bad | (goes_on & ~probe & ~cut)
+    wrong = np.flatnonzero(kept & bad)
+    kept[wrong[_given_up(context, rows[wrong])]] = False
     rows, bad, known = rows[kept], bad[kept], known[kept]
     certain = np.zeros(len(rows), np.bool_)
     certain[bad] = known[bad] & at_sender(context, rows[bad], whole=True)
@@ -189,6 +192,27 @@ def every_segment(context: Context) -> None:
             certain=certain[mine],
             missing=INCOMPLETE,
         )
+
+
+def _given_up(context: Context, rows: Array) -> Mask:
+    """Segments before which MPTCP had failed on their subflow, so that their sender may be plain.
+
+    An MP_FAIL of either host was there, or payload of the other one without any mapping.
+    """
+    import numpy as np
+
+    trace = context.trace
+    half = trace.ground.column("half")[rows]
+    never = trace.wire.segments.rows
+    plain = column(trace.plane.unmapped_row)[half ^ 1].astype(np.int64)
+    found: Mask = (plain >= 0) & (plain < rows)
+    first = {
+        stream: next((raw.row for raw in trace.signals.of(stream, Subtype.MP_FAIL)), never)
+        for stream in np.unique(half >> 1).tolist()
+    }
+    failed = np.array([first[stream] for stream in (half >> 1).tolist()], np.int64)
+    found |= failed < rows
+    return found
 
 
 RULES = (

@@ -249,8 +249,12 @@ class Numbers:
         accepted = initial[self.half]
         placed = (accepted >= 0) & (ground.mapping("ssn")[chosen] != 0)
         self.place = np.where(placed, ground.mapping("start")[chosen] - 1 - accepted, -1)
-        self.first = self.place == 0
-        self.exact = (self.place >= 0) & (self.place == self.past)
+        # Whether subflow sequence numbers count accepted data of the SYN is not settled (B.3): a
+        # mapping that is right if they do not is right.
+        ssn, sequence = ground.mapping("ssn")[chosen], ground.column("sequence")[self.row]
+        other = placed & (accepted > 0) & (ssn == self.past + 1) & (ssn + accepted <= sequence)
+        self.first = (self.place == 0) & ~other
+        self.exact = ((self.place >= 0) & (self.place == self.past)) | other
         time = ground.column("time")
         since = begun[self.direction]
         took = np.where(since >= 0, time[self.row] - time[since], np.int64(1) << 50)

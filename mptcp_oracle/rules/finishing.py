@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mptcp_oracle.analysis.entities import ROLES, Subflow
-from mptcp_oracle.analysis.signals import FIN
+from mptcp_oracle.analysis.signals import FIN, RST
 from mptcp_oracle.constants import Subtype
 from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.options import Malformed, MpFail, MpFastclose, MpTcprst, notation
@@ -110,12 +110,21 @@ def _last(case: Case, role: int, ends: Ends, fins: list[DataFin]) -> None:
     why = f"a {event} on the last subflow, while data from DSN {acked} to {sent - 1} is outstanding"
     if _forced(case, subflow, role, row):
         case.unseen(KEPT_OPEN, role, row, why=f"{why}; but it may have been forced to")
+    elif _failed(case, subflow, role, row):
+        case.unseen(KEPT_OPEN, role, row, why=f"{why}; but after an MP_FAIL it may be plain TCP")
     elif _gone(case, subflow, role, row):
         case.unseen(KEPT_OPEN, role, row, why=f"{why}; but the peer has been silent for long")
     elif case.witnessed_all(role) and nothing_hidden(case, role):
         case.wrong(KEPT_OPEN, role, row, why=why, subflow=subflow)
     else:
         case.doubt(KEPT_OPEN, role, row, why=f"{why}; {INCOMPLETE}", subflow=subflow)
+
+
+def _failed(case: Case, subflow: Subflow, role: int, row: int) -> bool:
+    """Whether the peer sent an MP_FAIL without a RST before a row: on the only subflow, then."""
+    raws = case.context.trace.signals.of(subflow.stream, Subtype.MP_FAIL)
+    peer = subflow.halves[1 - role]
+    return any(raw.half == peer and raw.row < row and not raw.flags & RST for raw in raws)
 
 
 def _last_end(role: int, ends: Ends) -> tuple[int, Subflow] | None:

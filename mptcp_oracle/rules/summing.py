@@ -75,13 +75,11 @@ def _wrong(context: Context, mapping: int, lone: bool) -> None:
     )
     carriers = [] if lone else _carriers(context, half, start, end)
     payload = context.integrity.octets(carriers, start, end)
-    if payload is not None and table.dsn_size[mapping] == 0:
-        # Whether the number of first data counts that of the SYN is not settled (appendix B.3).
-        subflow, role = sender(context, half)
-        counted = ssn + subflow.syn_data[role]
-        if crypto.dss_checksum_holds(dsn, counted, length, seen, payload):
-            context.ledger.right(EVERY, int(ground.direction[row]))
-            return
+    # Whether the number of first data counts that of the SYN is not settled (appendix B.3).
+    first = payload is not None and table.dsn_size[mapping] == 0
+    if first and crypto.dss_checksum_holds(dsn, start, length, seen, payload or b""):
+        context.ledger.right(EVERY, int(ground.direction[row]))
+        return
     numbers = f"DSN {dsn}, SSN {ssn}, length {length}"
     lacks = _narrow(context, mapping) or ("" if lone else _changed(context, mapping, carriers))
     if payload is None:

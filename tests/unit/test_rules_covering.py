@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mptcp_oracle.options import MpFail
 from mptcp_oracle.rules import covering
 from tests.common.conversation import Conversation, Flow, Mapping
 from tests.common.joinery import HOSTS, Said, cut, damaged, said
@@ -299,3 +300,21 @@ def test_plain_tcp_beside_it():
     found = says(talk, at=0)
     assert [found.of(COVERED[1], host).seen for host in (0, 1)] == [1, 1]
     assert [found.of(COVERED[1], host).unseen for host in (0, 1)] == [0, 0]
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("before", ["fail", "own fail", "plain", "nothing"])
+def test_plain_payload_after_mptcp_failed(version, before):
+    """Who knows that MPTCP has failed may send plain TCP before any DATA_ACK."""
+    talk = Conversation(version=version)
+    flow = talk.opened()
+    if before == "plain":
+        flow.segment(1, ACK | PSH, payload=DATA)
+    elif before == "fail":
+        flow.segment(1, ACK, MpFail(dsn=talk.absolute(0, 1)))
+    elif before == "own fail":
+        flow.segment(0, ACK, MpFail(dsn=talk.absolute(1, 1)))
+    flow.segment(0, ACK | PSH, payload=DATA)
+    flow.data(0, DATA)
+    outcome = says(talk, at=0).outcome(EVERY[version], 0)
+    assert (outcome == "fail") == (before == "nothing")

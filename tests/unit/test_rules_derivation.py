@@ -6,7 +6,7 @@ import pytest
 
 from mptcp_oracle import crypto
 from mptcp_oracle.rules.derivation import A_NANOSECOND, AT_ONCE, RULES
-from tests.common.conversation import KEYS, Conversation
+from tests.common.conversation import KEYS, Conversation, Mapping
 from tests.common.joinery import Said, damaged, said
 from tests.common.tape import Tape
 
@@ -415,6 +415,21 @@ def test_syn_data_counted(counted, outcome):
     assert found.outcomes(*IDSN[1], host=0) == [outcome] * 2
     assert found.of(IDSN[1][0], 0).frames == (frame,)
     assert ("the SYN carried" in found.of(IDSN[1][0], 0).why) == (outcome == "fail")
+
+
+@pytest.mark.parametrize(("sequence", "outcome"), [(41, "pass"), (21, "fail")])
+def test_numbers_that_leave_data_of_the_syn_out(sequence, outcome):
+    """A mapping that is right if subflow sequence numbers do not count data of the SYN is right.
+
+    It cannot be meant so where its segment begins before that place.
+    """
+    talk = Conversation()
+    flow = talk.flow()
+    flow.syn(payload=bytes(20))
+    flow.synack(ack=21)
+    flow.third()
+    flow.data(0, bytes(10), seq=sequence, mapping=Mapping(dsn=21, ssn=21, dll=60))
+    assert said(talk, RULES).outcomes(*IDSN[1], host=0) == [outcome] * 2
 
 
 def test_one_far_number_among_others():

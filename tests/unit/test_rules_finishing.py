@@ -173,6 +173,16 @@ def test_resets_that_may_have_been_forced(cause: str, end: str) -> None:
     assert told(ruling(talk, RULES, at=0), KEPT_OPEN, 0) == outcome
 
 
+@pytest.mark.parametrize(("by", "outcome"), [(1, INCONCLUSIVE), (0, FAIL)])
+def test_ends_after_a_failure(by: int, outcome: str) -> None:
+    """After the peer's MP_FAIL TCP alone counts, also for who has no more data to send."""
+    talk, flow = begun()
+    flow.data(0, b"c" * 5)
+    flow.segment(by, ACK, MpFail(dsn=talk.absolute(1 - by, 41)))
+    flow.segment(0, FIN | ACK)
+    assert told(ruling(talk, RULES, at=0), KEPT_OPEN, 0) == outcome
+
+
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_a_reset_of_an_unconfirmed_join(confirmed: bool) -> None:
     """Data on a join that is acknowledged without any DATA_ACK forces a RST (section 3.7)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from mptcp_oracle import crypto
@@ -411,13 +413,14 @@ def test_join_of_unknown_connection(wide, outcome):
 # --------------------------------------------------------------------------- data on the SYN
 
 
-def fast(total_for: int | None, *, by: int = 0) -> Conversation:
+def fast(total_for: int | None, *, by: int = 0, missing: bool = False) -> Conversation:
     """First data behind accepted data of the SYN, summed with a number; the frame is the last."""
     talk = Conversation(checksum=True)
     flow = talk.flow()
     flow.syn(payload=bytes(10))
     flow.next[0] = 11
-    flow.synack()
+    with talk.lost() if missing else nullcontext():
+        flow.synack()
     flow.third()
     if total_for is None:
         right = talk.mapping(0, DATA, dsn=1, ssn=1)
@@ -434,9 +437,13 @@ def fast(total_for: int | None, *, by: int = 0) -> Conversation:
 @pytest.mark.parametrize(("number", "by", "outcome"), [
     (1, 0, "pass"), (11, 0, "pass"), (12, 0, "fail"), (11, 8, "fail"),
 ])  # fmt: skip
-def test_first_data_after_data_on_the_syn(number, by, outcome):
-    """Whether the number of first data counts that of the SYN is open: both sums are right."""
-    found = says(fast(number, by=by), at=0)
+@pytest.mark.parametrize("missing", [False, True])
+def test_first_data_after_data_on_the_syn(number, by, outcome, missing):
+    """Whether the number of first data counts that of the SYN is open: both sums are right.
+
+    So they are if the SYN/ACK is missing, which says how much of the SYN was accepted.
+    """
+    found = says(fast(number, by=by, missing=missing), at=0)
     assert found.outcome(EVERY[1], 0) == outcome
     if outcome == "pass":
         assert found.of(EVERY[1], 0).seen == 1
