@@ -208,8 +208,11 @@ def sources(case: Case, found: list[Attempt]) -> None:
             case.right(FROM_PORT, role)
         elif Endpoint(source.address, first.port) not in used:
             why = f"the SYN of a join comes from {source}; the first subflow has port {first.port}"
-            if case.sent_here(subflow, role) and case.sent_here(initial, role):
+            if case.witnessed(subflow, role) and case.witnessed(initial, role):
                 case.wrong(FROM_PORT, role, attempt.signal.row, why=why, subflow=subflow)
+            elif case.sent_here(subflow, role) and case.sent_here(initial, role):
+                why += f"; a subflow from that port may have been missed: {INCOMPLETE}"
+                case.doubt(FROM_PORT, role, attempt.signal.row, why=why, subflow=subflow)
             else:
                 why += "; the port may have been translated before the capture"
                 case.doubt(FROM_PORT, role, attempt.signal.row, why=why, subflow=subflow)

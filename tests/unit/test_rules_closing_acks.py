@@ -183,6 +183,14 @@ def test_a_join_after_the_end() -> None:
     assert "a join after both" in found[NO_MORE, 0].why
 
 
+def test_a_join_whose_first_syn_may_be_missing() -> None:
+    """It may have been sent before the end, if the capture is not known to be whole."""
+    talk, flow = begun()
+    closed(flow)
+    talk.flow().join_syn()
+    assert told(ruling(talk, RULES, at=0, whole=False), NO_MORE, 0) == INCONCLUSIVE
+
+
 def test_a_join_by_the_listener_after_the_end() -> None:
     """Of a join by the listener, the listener is the sender."""
     talk, flow = begun()

@@ -375,14 +375,23 @@ def test_port_that_is_announced_later(more, outcome):
 
 
 @pytest.mark.parametrize(
-    ("at", "outcome"), [(0, "fail"), (1, "inconclusive"), (None, "inconclusive")]
+    ("at", "whole", "outcome"),
+    [
+        (0, True, "fail"),
+        (0, False, "inconclusive"),
+        (1, True, "inconclusive"),
+        (None, True, "inconclusive"),
+    ],
 )
 @pytest.mark.parametrize("version", [0, 1])
-def test_join_from_another_port(version, at, outcome):
-    """A join from a new address with another port is noted where it was sent."""
+def test_join_from_another_port(version, at, whole, outcome):
+    """A join from a new address with another port is noted where it was sent.
+
+    If frames may be missing, a subflow from that port may be, too.
+    """
     talk, flow = opened(version=version, ports=(50_000, 80))
     frame = flow.join_syn()
-    found = forms(talk, at=at, whole=False)
+    found = forms(talk, at=at, whole=whole)
     assert found.outcome(FROM_PORT[version], 0) == outcome
     verdict = found.of(FROM_PORT[version], 0)
     assert (verdict.frames, verdict.subflow, verdict.severity) == ((frame,), 1, "note")
