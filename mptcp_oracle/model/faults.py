@@ -29,6 +29,7 @@ from mptcp_oracle.model import (
     faults_reaching,
     faults_rejoining,
     faults_spreading,
+    faults_twins,
 )
 from mptcp_oracle.model.fault import NEEDS, Fault
 from mptcp_oracle.model.faults_edit import Place
@@ -51,7 +52,7 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "general": faults_general.FAULTS,
     "capable": faults_capable.FAULTS,
     "initiation": faults_initiation.FAULTS,
-    "keys": faults_keys.FAULTS,
+    "keys": (*faults_keys.FAULTS, *faults_twins.FAULTS),
     "hmac": faults_hmac.FAULTS,
     "joining": faults_joining.FAULTS,
     "addresses": faults_addresses.FAULTS,

@@ -229,6 +229,8 @@ def _first_data_acked(trace: Trace) -> Iterator[Place]:
         mapping = first.mapping
         if mapping is None or subflow_of(trace, first).connection or first.subflow:
             continue
+        if subflow_of(trace, first).syn_data[0]:
+            continue  # what its checksum counts from is not settled
         end = mapping.dsn + mapping.octets
         for sent in trace.segments[first.number :]:
             if sent.subflow != first.subflow or (sent.host == 0 and sent.mapping != mapping):
@@ -278,7 +280,8 @@ def _without_mapping(trace: Trace) -> Iterator[Place]:
         if not thirds or thirds[0].number > data[0].number:
             continue
         again = data[0].ranges[0].cause == "retransmission"
-        if again and len(syns[0].payload) > truth.syn_data[0]:
+        # A single octet that is sent again may be a probe.
+        if again and data[0].ranges[0].octets > 1 and len(syns[0].payload) > truth.syn_data[0]:
             yield Place(host=0, segments=(thirds[0].number, data[0].number))
 
 

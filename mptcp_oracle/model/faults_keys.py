@@ -1,4 +1,4 @@
-"""Faults of what keys give: tokens, initial data sequence numbers, keys and tokens used twice.
+"""Faults of what keys give: tokens and initial data sequence numbers.
 
 RFC 8684 and 6824, sections 3.1 and 3.2. All are deviations of the model: the other host answers
 a token that it does not know, and counts DSNs from where its peer does.
@@ -7,7 +7,6 @@ a token that it does not know, and counts DSNs from where its peer does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from mptcp_oracle import crypto
 from mptcp_oracle.model.fault import Deviate, Fault, Find
@@ -15,12 +14,9 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_places import connection_of, option_of, subflow_of
 from mptcp_oracle.model.settings import Deviations, Settings
 from mptcp_oracle.model.trace import ConnectionTruth, Sent, Trace
-from mptcp_oracle.options import Dss, MpCapable, MpJoinSyn
+from mptcp_oracle.options import Dss, MpJoinSyn
 
-__all__ = ["COLLIDING", "FAULTS"]
-
-COLLIDING = {1: (0xC66F, 0xE658), 0: (0xEE60, 0x140E5)}
-"""For each version, two keys with the same token."""
+__all__ = ["FAULTS", "spoken"]
 
 Derive = Callable[[tuple[int, int], int, int], int]
 """Keys of both hosts, version and role of the host that derives: the number it comes to."""
@@ -137,7 +133,7 @@ def _based(derive: Derive) -> Deviate:
     return lambda settings, host: Deviations(base=derive(settings.keys, spoken(settings), host))
 
 
-def _counted_from(derive: Derive) -> Find:
+def _counted_from(derive: Derive, *, syn_data: bool = False) -> Find:
     """The first data of each host whose numbers count from the wrong one.
 
     It is on the initial subflow and shows its whole DSN; under an MP_CAPABLE there is none.
@@ -160,6 +156,9 @@ def _counted_from(derive: Derive) -> Find:
                     None,
                 )
                 if first is None or first.mapping is None or not subflow_of(trace, first).initial:
+                    continue
+                if subflow_of(trace, first).syn_data[host] and not syn_data:
+                    # What subflow sequence numbers count from is not settled then.
                     continue
                 if first.mapping.octets < 2:
                     # One octet right before the first could be a probe of the window.
@@ -186,7 +185,7 @@ def _counting_syn_data(trace: Trace) -> Iterator[Place]:
         idsn = crypto.idsn(keys[host], version)
         return (idsn + accepted.get(idsn, 0)) & (1 << 64) - 1
 
-    for place in _counted_from(derive)(trace):
+    for place in _counted_from(derive, syn_data=True)(trace):
         early = trace.segments[: place.segments[0]]
         if place.host == 0 and len({sent.subflow for sent in early}) == 1:
             yield place
@@ -228,106 +227,6 @@ def _ask_for_1(draft: Draft, place: Place, wrong: Callable[[int], bool]) -> None
             and wrong(sent.data_ack)
         ):
             draft.acknowledge(key, 1)
-
-
-def _with_key(settings: Settings, key: int, host: int) -> Settings:
-    keys = (key, settings.keys[1]) if host == 0 else (settings.keys[0], key)
-    return replace(settings, keys=keys)
-
-
-def _beside(first: Settings, second: Settings) -> Settings:
-    """The second connection between the same addresses as the first."""
-    ports = (first.ports[0] + 1_000, first.ports[1])
-    return replace(
-        second,
-        version=first.version,
-        answers=first.answers,
-        addresses=first.addresses,
-        ports=ports,
-    )
-
-
-def _same_key(first: Settings, second: Settings, host: int) -> tuple[Settings, Settings]:
-    return first, _with_key(_beside(first, second), first.keys[host], host)
-
-
-def _apart(first: Settings, second: Settings, _host: int) -> tuple[Settings, Settings]:
-    """Two connections between the same addresses, each with keys of its own."""
-    return first, _beside(first, second)
-
-
-def _colliding_keys(first: Settings, second: Settings, host: int) -> tuple[Settings, Settings]:
-    one, other = COLLIDING[spoken(first)]
-    return _with_key(first, one, host), _with_key(_beside(first, second), other, host)
-
-
-def _shows_key(trace: Trace, connection: ConnectionTruth, host: int) -> Sent | None:
-    """The first segment in which a host shows its key."""
-    for sent in trace.segments:
-        option = option_of(sent, MpCapable)
-        if (
-            option is not None
-            and sent.host == host
-            and option.sender_key is not None
-            and connection_of(trace, sent) is connection
-        ):
-            return sent
-    return None
-
-
-def _twins(same: Callable[[int, int, int], bool]) -> Find:
-    """Where a host shows a key while another of its connections has one that it must differ from.
-
-    ``same`` compares two keys in a version.
-    """
-
-    def find(trace: Trace) -> Iterator[Place]:
-        places = {tuple(sorted(map(str, each.ends))) for each in trace.subflows}
-        if len(trace.connections) < 2 or len(places) < len(trace.subflows):
-            return
-        last = {
-            connection.number: max(
-                sent.time
-                for sent in trace.segments
-                if trace.subflows[sent.subflow].connection == connection.number
-            )
-            for connection in trace.connections
-        }
-        for host in (0, 1):
-            for second in trace.connections:
-                for first in trace.connections[: second.number]:
-                    shown = _shows_key(trace, first, host), _shows_key(trace, second, host)
-                    fell = first.fallback is not None or second.fallback is not None
-                    if fell or None in shown or first.version != second.version:
-                        continue
-                    if any(
-                        not each.initial and each.opener != host and each.outcome != "established"
-                        for each in trace.subflows
-                    ):
-                        # Whose join it is, a token that two connections have does not say.
-                        continue
-                    early, late = sorted(
-                        (sent for sent in shown if sent is not None), key=lambda sent: sent.number
-                    )
-                    one, other = (connection_of(trace, sent) for sent in (early, late))
-                    ends = (trace.subflows[sent.subflow].ends[host] for sent in (early, late))
-                    alive = one.closed is None or last[one.number] > late.time
-                    if (
-                        len({end.address for end in ends}) == 1
-                        and alive
-                        and same(one.hosts[host].key, other.hosts[host].key, first.version)
-                    ):
-                        yield Place(host=host, segments=(early.number, late.number))
-
-    return find
-
-
-def _equal(one: int, other: int, _version: int) -> bool:
-    return one == other
-
-
-def _collide(one: int, other: int, version: int) -> bool:
-    return one != other and crypto.token(one, version) == crypto.token(other, version)
 
 
 TOKENS: tuple[tuple[str, str, Derive, tuple[str, ...], tuple[str, ...]], ...] = (
@@ -425,26 +324,5 @@ FAULTS = (
             & (1 << 64) - 1
         ),
         hosts=(0,),
-    ),
-    Fault(
-        name="key-used-twice",
-        meaning="Two connections of a host that exist at the same time have the same key.",
-        v1=("8684-3.1-13",),
-        v0=("6824-3.1-21",),
-        needs=("two_connections",),
-        find=_twins(_equal),
-        pair=_same_key,
-        lawful_pair=_apart,
-    ),
-    Fault(
-        name="token-collision",
-        meaning="Two connections of a listener that exist at the same time have the same token.",
-        v1=("8684-3.1-14",),
-        v0=("6824-3.1-06", "6824-B-01"),
-        needs=("two_connections",),
-        find=_twins(_collide),
-        pair=_colliding_keys,
-        lawful_pair=_apart,
-        hosts=(1,),
     ),
 )

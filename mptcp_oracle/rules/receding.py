@@ -28,6 +28,7 @@ AT_ONCE = 1_000_000
 the later ones may stand behind an ACK that was sent meanwhile."""
 
 REORDERED = "it was not captured where it was sent, and the network may have changed the order"
+AGAIN = "its payload may have been sent before, with these options, and not been captured"
 NO_SCALE = "the window scale is not known: not both SYNs are in the capture"
 
 
@@ -67,10 +68,12 @@ def receding(
             return
         subflow, _ = sender(context, own)
         text = why(own, int(value(np.array([before]))[0]), number)
-        if case.sent_here(subflow, role):
-            case.wrong(requirement, role, before, row, why=text, subflow=subflow)
-        else:
+        if not case.sent_here(subflow, role):
             case.doubt(requirement, role, before, row, why=f"{text}; {REORDERED}", subflow=subflow)
+        elif case.columns["length"][row] and not context.whole:
+            case.doubt(requirement, role, before, row, why=f"{text}; {AGAIN}", subflow=subflow)
+        else:
+            case.wrong(requirement, role, before, row, why=text, subflow=subflow)
 
     weighing = Weighing(context, requirement, judge=judge)
     for rows in acknowledging(context):

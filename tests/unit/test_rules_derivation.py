@@ -419,9 +419,8 @@ def test_syn_data_counted(counted, outcome):
 
 @pytest.mark.parametrize(("sequence", "outcome"), [(41, "pass"), (21, "fail")])
 def test_numbers_that_leave_data_of_the_syn_out(sequence, outcome):
-    """A mapping that is right if subflow sequence numbers do not count data of the SYN is right.
-
-    It cannot be meant so where its segment begins before that place.
+    """A mapping that is right if numbers do not count data of the SYN is right, unless its segment
+    begins before that place.
     """
     talk = Conversation()
     flow = talk.flow()

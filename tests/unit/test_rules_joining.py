@@ -385,9 +385,8 @@ def test_port_that_is_announced_later(more, outcome):
 )
 @pytest.mark.parametrize("version", [0, 1])
 def test_join_from_another_port(version, at, whole, outcome):
-    """A join from a new address with another port is noted where it was sent.
-
-    If frames may be missing, a subflow from that port may be, too.
+    """A join from a new address with another port is noted where it was sent; if frames may be
+    missing, a subflow from that port may be, too.
     """
     talk, flow = opened(version=version, ports=(50_000, 80))
     frame = flow.join_syn()

@@ -439,9 +439,8 @@ def fast(total_for: int | None, *, by: int = 0, missing: bool = False) -> Conver
 ])  # fmt: skip
 @pytest.mark.parametrize("missing", [False, True])
 def test_first_data_after_data_on_the_syn(number, by, outcome, missing):
-    """Whether the number of first data counts that of the SYN is open: both sums are right.
-
-    So they are if the SYN/ACK is missing, which says how much of the SYN was accepted.
+    """Whether the number of first data counts that of the SYN is open: both sums are right, also
+    if the SYN/ACK is missing, which says how much of the SYN was accepted.
     """
     found = says(fast(number, by=by, missing=missing), at=0)
     assert found.outcome(EVERY[1], 0) == outcome
