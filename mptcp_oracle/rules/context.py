@@ -98,6 +98,15 @@ class Context:
         rows = np.flatnonzero(ground.column("flags") & bit)
         return frozenset(np.unique(ground.column("half")[rows] >> 1).tolist())
 
+    @cached_property
+    def doubled(self) -> frozenset[int]:
+        """Streams of which the capture has segments twice: one may be there alone, and late."""
+        import numpy as np
+
+        ground = self.trace.ground
+        halves = ground.column("half")[ground.duplicate]
+        return frozenset(np.unique(halves >> 1).tolist())
+
     def sent(self, half: int) -> Array:
         """Rows of what was sent on a half, in capture order, capture duplicates aside."""
         order, bounds = self._by_half

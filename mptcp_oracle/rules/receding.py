@@ -28,7 +28,7 @@ AT_ONCE = 1_000_000
 the later ones may stand behind an ACK that was sent meanwhile."""
 
 REORDERED = "it was not captured where it was sent, and the network may have changed the order"
-AGAIN = "its payload may have been sent before, with these options, and not been captured"
+AGAIN = "it may have been sent before, or captured before, in a frame that is missing"
 NO_SCALE = "the window scale is not known: not both SYNs are in the capture"
 
 
@@ -70,7 +70,7 @@ def receding(
         text = why(own, int(value(np.array([before]))[0]), number)
         if not case.sent_here(subflow, role):
             case.doubt(requirement, role, before, row, why=f"{text}; {REORDERED}", subflow=subflow)
-        elif case.columns["length"][row] and not context.whole:
+        elif not context.whole and (case.columns["length"][row] or own >> 1 in context.doubled):
             case.doubt(requirement, role, before, row, why=f"{text}; {AGAIN}", subflow=subflow)
         else:
             case.wrong(requirement, role, before, row, why=text, subflow=subflow)

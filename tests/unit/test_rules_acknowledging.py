@@ -338,6 +338,23 @@ def test_data_ack_decreases(version):
         assert elsewhere.of(DECREASES[version], 1).why.endswith("changed the order")
 
 
+@pytest.mark.parametrize("payload", [False, True])
+@pytest.mark.parametrize("doubled", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_lower_data_ack_that_may_be_an_old_one(payload, doubled, whole):
+    """What was sent, or captured, before may be there alone if frames are missing."""
+    talk, flow = begun()
+    flow.ack(1)
+    if doubled:
+        talk.tape.again()
+    if payload:
+        flow.data(1, DATA, dack=40)
+    else:
+        flow.ack(1, dack=40)
+    outcome = says(talk, at=1, whole=whole).outcome(DECREASES[1], 1)
+    assert outcome == ("fail" if whole or not (payload or doubled) else "inconclusive")
+
+
 def test_lower_data_ack_on_another_subflow():
     """Each subflow is looked at by itself."""
     talk, flow = begun()
