@@ -200,7 +200,20 @@ class Session:
         try:
             own = sorted(WAIVERS.glob("*.toml"))
             waivers = read_waivers([*own, *self._option("waivers")])
-            return waivers, tuple(map(target_of, self._option("target")))
+            targets = tuple(map(target_of, self._option("target")))
+            names = {each.target for each in waivers}
+            for each in targets:
+                if each.name not in names:
+                    hint = f"there are some for {', '.join(sorted(names))}"
+                    raise UsageError(f"there are no waivers for {each.name!r}", hint=hint)
+            if self._option("waivers") and not targets and self.given:
+                known = [sidecar_of(path).targets for path in self.paths]
+                if not any(known):
+                    raise UsageError(
+                        "waivers apply only to hosts that are said to be their target",
+                        hint="for example --target linux=10.1.1.1",
+                    )
+            return waivers, targets
         except OracleError as error:
             _refuse(error)
 

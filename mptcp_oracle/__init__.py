@@ -13,11 +13,18 @@ to nothing.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mptcp_oracle.errors import AdapterError, CaptureError, OracleError, TruthError, UsageError
 from mptcp_oracle.version import __version__
+
+# In a checkout the suite, the generators and the corpus lie beside this package. So they are found
+# where pytest takes the checkout for the package, whatever is installed.
+_CHECKOUT = os.path.dirname(__path__[0])
+if os.path.isfile(os.path.join(_CHECKOUT, "conformance", "session.py")):
+    __path__.append(_CHECKOUT)
 
 if TYPE_CHECKING:
     from mptcp_oracle.analysis import (

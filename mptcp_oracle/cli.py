@@ -23,7 +23,7 @@ from mptcp_oracle.report.complaints import say
 
 __all__ = ["cli", "main"]
 
-USAGE, UNREADABLE, INTERRUPTED, UNREAD = 2, 3, 130, 141
+USAGE, UNREADABLE, SKIP_COMMIT, INTERRUPTED, UNREAD = 2, 3, 125, 130, 141
 
 EXAMPLES = """
 \b
@@ -157,6 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _open_streams()
     warnings.showwarning = _note
     status = _run(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if "--bisect" in given and status not in (0, 1, INTERRUPTED):
+        status = SKIP_COMMIT  # `git bisect run` takes all others for a bad commit
     try:
         sys.stdout.flush()
     except OSError as error:

@@ -140,6 +140,8 @@ def check_command(
         raise UsageError("--bisect needs --only ID", hint="or any failure would decide")
     _known(only)
     known = waivers_for(waivers, target)
+    if host is not None:
+        _host(host)
     run = _Run(
         names=inputs(files),
         settings={"local": local, "whole": whole, "waivers": known, "host": host},
@@ -173,6 +175,8 @@ def check_command(
         from mptcp_oracle.report.ktap import document
 
         sys.stdout.writelines(line + "\n" for line in document(groups, should=should))
+        if run.failed:
+            sys.stdout.write("Bail out! a capture cannot be read\n")
     if old is not None:
         from mptcp_oracle.report.baseline import changes, failing
 
@@ -180,9 +184,9 @@ def check_command(
         stream = sys.stderr if as_json else sys.stdout
         stream.writelines(line + "\n" for line in change.lines())
         found = len(change.new)
-    unused = [each.place for each in known.unused()] if strict_waivers else []
-    for place in unused:
-        click.echo(f"error: {place} applies to nothing", err=True)
+    unused = list(known.unused()) if strict_waivers else []
+    for each in unused:
+        click.echo(f"error: {each.place} ({each.requirement}) applies to nothing", err=True)
     status = _status(found + len(unused), decided=decided, unreadable=run.failed)
     sys.exit(SKIP_COMMIT if bisect and status > FAILED else status)
 
@@ -202,6 +206,21 @@ def _known(only: Sequence[str]) -> None:
     for prefix in only:
         if next(matching(prefix), None) is None:
             by_id(prefix)
+
+
+def _host(host: str) -> None:
+    """Refuse what names no host."""
+    from ipaddress import ip_address
+
+    from mptcp_oracle.analysis.entities import ROLES
+
+    if host in ROLES:
+        return
+    try:
+        ip_address(host)
+    except ValueError as error:
+        hint = f"choose {', '.join(ROLES)}, or an address"
+        raise UsageError(f"{host!r} is no host", hint=hint) from error
 
 
 def _old(baseline: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mptcp_oracle.oracle import Judgement
+from mptcp_oracle.report import words
 from mptcp_oracle.report.layout import Page, plural, printable
 from mptcp_oracle.spec import catalogue
 from mptcp_oracle.verdict import COUNTS, Outcome, Verdict
@@ -107,6 +108,8 @@ def lines(
     name = printable(trace.capture.name)
     count = plural(len(trace.connections), "connection")
     yield page.styled(f"{name}: {count}, {plural(trace.capture.frames, 'frame')}", "title")
+    for note in trace.capture.notes:
+        yield from page.wrapped(printable(words.note(note)), "! ")
     open_ = [each for each in verdicts if each.waived is None]
     for kind, (head, style) in _HEADS.items():
         found = [each for each in open_ if each.count == kind]
@@ -165,10 +168,10 @@ def _summary(
     failed = (each.requirement for each in verdicts if each.outcome is Outcome.FAIL)
     for requirement in (*passed, *failed):
         by_rfc[requirement[:4]].add(requirement)
-    words = [f"{counts[each]} {each.replace('_', ' ')}" for each in COUNTS if counts[each]]
+    sums = [f"{counts[each]} {each.replace('_', ' ')}" for each in COUNTS if counts[each]]
     waived = sum(each.waived is not None for each in verdicts)
-    words += [f"{waived} expected"] if waived else []
-    yield from page.wrapped(", ".join(words) or "nothing to judge", "verdicts: ")
+    sums += [f"{waived} expected"] if waived else []
+    yield from page.wrapped(", ".join(sums) or "nothing to judge", "verdicts: ")
     for rfc, found in sorted(by_rfc.items(), reverse=True):
         yield (
             f"RFC {rfc}: {len(found)} of {total[rfc]} requirements that a capture can decide "

@@ -88,6 +88,21 @@ OPENING = frozenset(each for rule in RULES if rule.strays for each in rule.requi
 """Requirements on the packets that open a connection."""
 
 
+LOSING = frozenset(
+    {
+        "bad-block",
+        "bad-compression",
+        "bad-interface",
+        "bad-record",
+        "bad-section",
+        "packets-dropped",
+        "too-many-interfaces",
+        "unknown-interface",
+    }
+)
+"""Notes of a capture that has lost frames between others, not only at its end."""
+
+
 def judge(
     trace: Trace,
     *,
@@ -111,6 +126,8 @@ def judge(
     groups = list(trace.groups())
     ledger = Ledger(ids, 2 * len(groups))
     whole = trace.capture.whole if whole is None else whole
+    # Whoever says that all is there cannot know what the file itself has lost.
+    whole = whole and LOSING.isdisjoint(note.code for note in trace.capture.notes)
     context = Context(trace, ledger, networks(local), whole)
     judges = {
         (version, stray): [

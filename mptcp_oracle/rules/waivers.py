@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
 
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.spec import by_id
@@ -35,12 +36,17 @@ class Target:
 
     Attributes:
         name: The implementation, such as ``linux``. version: Its version, if known.
-        addresses: The addresses that are its; empty stands for every host.
+        addresses: The addresses and networks that are its; empty stands for every host.
     """
 
     name: str
     version: str | None = None
     addresses: frozenset[str] = frozenset()
+
+    def has(self, addresses: Iterable[str]) -> bool:
+        """Whether one of some addresses is its."""
+        networks = [ip_network(each, strict=False) for each in self.addresses]
+        return any(ip_address(each) in network for each in addresses for network in networks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,7 @@ class Waivers:
             return verdict
         of_host = frozenset(addresses)
         for target in self.targets:
-            if target.addresses and target.addresses.isdisjoint(of_host):
+            if target.addresses and not target.has(of_host):
                 continue
             for waiver in self.waivers:
                 if (
@@ -132,10 +138,11 @@ def _numbers(version: str) -> tuple[int, ...]:
 def target_of(text: str) -> Target:
     """A target as users write it: ``linux``, ``linux@6.12``, ``linux=10.0.0.1``.
 
-    Several addresses are separated by commas. Without addresses every host is the target.
+    Several addresses or networks are separated by commas. Without any every host is the target.
 
     Raises:
-        UsageError: It has no name, or a version that does not begin with a number.
+        UsageError: It has no name, a version that does not begin with a number, or an address that
+            is none.
     """
     head, _, tail = text.partition("=")
     name, _, version = head.partition("@")
@@ -144,6 +151,12 @@ def target_of(text: str) -> Target:
             f"{text!r} is no target", hint="for example linux, linux@6.12 or linux@6.12=10.0.0.1"
         )
     addresses = frozenset(each.strip() for each in tail.split(",") if each.strip())
+    for each in addresses:
+        try:
+            ip_network(each, strict=False)
+        except ValueError as error:
+            hint = "several are separated by commas, for example linux=10.0.0.1,10.0.1.0/24"
+            raise UsageError(f"{each!r} is no address of a target", hint=hint) from error
     return Target(name=name, version=version or None, addresses=addresses)
 
 
@@ -168,7 +181,12 @@ def _of_file(path: str) -> Iterator[Waiver]:
         raise UsageError(
             "these are no waivers", cause='no `schema = 1` and `target = "..."` in it', file=path
         )
-    for number, entry in enumerate(document.get("waiver", ()), start=1):
+    entries, more = document.get("waiver", []), document.keys() - {"schema", "target", "waiver"}
+    if more or not (isinstance(entries, list) and all(isinstance(each, dict) for each in entries)):
+        cause = f"there is {', '.join(sorted(more))} in it" if more else "`waiver` is no list"
+        raise UsageError("these are no waivers", cause=cause, hint="each begins with [[waiver]]",
+                         file=path)  # fmt: skip
+    for number, entry in enumerate(entries, start=1):
         place = f"waiver {number}"
         wrong = (entry.keys() - _KEYS) | (_NEEDED - entry.keys())
         if wrong or any(not isinstance(value, str) for value in entry.values()):
@@ -189,5 +207,9 @@ def _of_file(path: str) -> Iterator[Waiver]:
             raise UsageError(
                 f"matches of {place} is no pattern", cause=str(error), file=path
             ) from error
-        found = {**entry, "requirement": by_id(entry["requirement"]).id}
+        try:
+            found = {**entry, "requirement": by_id(entry["requirement"]).id}
+        except UsageError as error:
+            message = f"{place}: {error.message}"
+            raise UsageError(message, hint=error.hint, file=path) from error
         yield Waiver(target=target, place=f"{path}, {place}", **found)

@@ -173,3 +173,35 @@ def test_other_tests_are_left_alone(tmp_path: Path) -> None:
     done = suite(tmp_path / "test_mine.py", folder=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "conformance of Multipath TCP" not in done.stdout
+
+
+def test_a_checkout_finds_its_parts_without_being_installed(tmp_path: Path) -> None:
+    """The suite, the generators and the corpus lie beside the package in a checkout."""
+    libraries = [each for each in sys.path if each.endswith("-packages")]
+    code = (
+        f"import sys; sys.path[:0] = {[str(ROOT), *libraries]!r}\n"
+        "import mptcp_oracle.conformance.session, mptcp_oracle.generators.corpus\n"
+        "print(mptcp_oracle.conformance.session.__file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(SUITE / "session.py"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--target", "nosuch"), "no waivers for 'nosuch'"),
+        (("--target", "linux=10.1.1"), "no address of a target"),
+        (("--waivers", str(SUITE / "waivers" / "linux.toml")), "said to be their target"),
+    ],
+)
+def test_waivers_that_can_apply_to_nothing_are_refused(
+    arguments: tuple[str, ...], says: str, capture: Path
+) -> None:
+    """As `check` does, the suite refuses waivers without a target, and targets without waivers."""
+    done = suite(RESET, "--pcap", capture, *arguments)
+    assert done.returncode == 4, done.stdout
+    assert says in done.stdout + done.stderr

@@ -106,7 +106,26 @@ def test_bisect_speaks_gits_language(capture: Path, tmp_path: Path) -> None:
     assert run("check", "--bisect", "--only", "8684-3-option-layout", CLEAN).returncode == 0
     assert run("check", "--bisect", *ONLY, CLEAN).returncode == 125
     assert run("check", "--bisect", *ONLY, tmp_path / "gone.pcap").returncode == 125
-    assert run("check", "--bisect", CLEAN).returncode == 2
+    # Wrong usage must not convict a commit either: git takes 2 for a bad one.
+    assert run("check", "--bisect", CLEAN).returncode == 125
+    assert run("check", "--bisect", "--only", "8684-3.2-hmak", CLEAN).returncode == 125
+    assert run("check", "--bisect", "--bogus", CLEAN).returncode == 125
+
+
+def test_ktap_does_not_hide_what_cannot_be_read(tmp_path: Path) -> None:
+    """A lost capture is no skipped suite: the runner is told to bail out."""
+    done = run("check", "--ktap", "--only", "8684-3.6", CLEAN, tmp_path / "gone.pcap")
+    assert done.stdout.splitlines()[-1].startswith("Bail out!")
+    assert done.returncode == 3
+    assert "Bail out!" not in run("check", "--ktap", "--only", "8684-3.6", CLEAN).stdout
+
+
+def test_a_capture_that_is_cut_says_so(tmp_path: Path) -> None:
+    """What the file has lost stands above the verdicts."""
+    path = tmp_path / "cut.pcapng"
+    path.write_bytes(Path(CLEAN).read_bytes()[:-200])
+    done = run("check", "--only", "8684-3.6", path)
+    assert any(line.startswith("! ") for line in done.stdout.splitlines()[1:3])
 
 
 def test_a_waiver_makes_a_failure_expected(capture: Path, tmp_path: Path) -> None:
@@ -200,6 +219,8 @@ def test_an_unreadable_capture_does_not_stop_the_others(capture: Path, tmp_path:
         (("--json", "--ktap"), "exclude each other"),
         (("--local", "here"), "no address"),
         (("--target", "linux"), "no waivers for"),
+        (("--target", "linux=10.1.1"), "no address of a target"),
+        (("--host", "initator"), "no host"),
     ],
 )
 def test_wrong_usage_is_told(arguments: tuple[str, ...], says: str) -> None:

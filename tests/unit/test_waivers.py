@@ -118,10 +118,20 @@ def test_a_target_is_written_in_one_word() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "=10.0.0.1", "@6.12", "linux@six"])
+def test_networks_are_targets() -> None:
+    """An address may be one of a network of a target's."""
+    target = target_of("linux=10.0.0.0/16,2001:db8::/32")
+    assert target.has(["192.0.2.1", "10.0.7.1"])
+    assert target.has(["2001:db8::1"])
+    assert not target.has(["10.1.0.1", "::1"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "=10.0.0.1", "@6.12", "linux@six", "linux=10.1.1", "linux=a,10.0.0.1"]
+)
 def test_what_is_no_target_is_refused(text: str) -> None:
     """A target without a name, or with a version that is none, is wrong usage."""
-    with pytest.raises(UsageError, match="is no target"):
+    with pytest.raises(UsageError, match=r"is no (target|address of a target)"):
         target_of(text)
 
 
@@ -144,6 +154,9 @@ def test_a_file_of_waivers_is_read(tmp_path: Path) -> None:
         (ENTRY + 'since = "never"', "no version"),
         (ENTRY + 'matches = "("', "no pattern"),
         ("[[", "cannot be read"),
+        (ENTRY.replace("[[waiver]]", "[waiver]"), "begins with [[waiver]]"),
+        (ENTRY.replace("[[waiver]]", "[[waivers]]"), "there is waivers in it"),
+        (ENTRY.replace("8684-3.6-03", "8684-3.6-99"), "waiver 1"),
     ],
 )
 def test_a_wrong_entry_is_refused(tmp_path: Path, text: str, says: str) -> None:
