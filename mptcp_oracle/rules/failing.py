@@ -87,7 +87,9 @@ def _not_acked(case: Case, signal: Signal, dsn: int) -> None:
             continue
         carriers = progress.carriers(direction, dsn, dsn + 1, late)
         copies = progress.copies(direction, dsn, late)
-        why = f"{notation(signal.option)}, and later a DATA_ACK of {value}"
+        why = (
+            f"{notation(signal.option)} names DSN {dsn} (relative), and a later DATA_ACK is {value}"
+        )
         rows = (row, late)
         once = copies == 1 and carriers[-1] < row
         if once and case.witnessed_all(role) and nothing_hidden(case, role):
