@@ -9,11 +9,12 @@ from mptcp_oracle.dissectors.documents import Command, FactsFile
 from mptcp_oracle.dissectors.program import PATIENCE
 from mptcp_oracle.dissectors.tcpdump import TcpDump
 from mptcp_oracle.dissectors.tshark import TShark
+from mptcp_oracle.dissectors.with_dpkt import Dpkt
 from mptcp_oracle.errors import UsageError
 
 __all__ = ["NAMES", "chosen"]
 
-NAMES = ("tshark[=PATH]", "tcpdump[=PATH]", "facts:FILE", 'cmd:"COMMAND"')
+NAMES = ("tshark[=PATH]", "tcpdump[=PATH]", "dpkt", "facts:FILE", 'cmd:"COMMAND"')
 """What may be asked for."""
 
 
@@ -37,6 +38,8 @@ def chosen(text: str, *, passes: int = 1, patience: float = PATIENCE) -> Dissect
         raise UsageError("only tshark makes two passes")
     if name in programs:
         return programs[name]()
+    if text == "dpkt":
+        return Dpkt(patience=patience)
     kind, _, rest = text.partition(":")
     if kind == "facts" and rest:
         return FactsFile(path=rest)

@@ -15,7 +15,11 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
 
-from mptcp_oracle.dissectors import tcpdump_conditions, tshark_conditions
+from mptcp_oracle.dissectors import (
+    tcpdump_conditions,
+    tshark_conditions,
+    with_dpkt_conditions,
+)
 from mptcp_oracle.dissectors.case import KINDS, Case
 from mptcp_oracle.errors import UsageError
 
@@ -24,7 +28,11 @@ __all__ = ["RIGHT", "Known", "catalogue", "read_known"]
 RIGHT = ("facts", "both")
 """Who is right: the oracle's facts, or both sides, which mean different things."""
 
-CONDITIONS = {"tshark": tshark_conditions, "tcpdump": tcpdump_conditions}
+CONDITIONS = {
+    "tshark": tshark_conditions,
+    "tcpdump": tcpdump_conditions,
+    "dpkt": with_dpkt_conditions,
+}
 """Where the conditions of a dissector's catalogue are."""
 
 _NEEDED = {"id", "title", "fields", "condition", "right", "section", "why"}

@@ -54,7 +54,7 @@ Exit status:
     "name",
     metavar="DISSECTOR",
     required=True,
-    help='tshark[=PATH], tcpdump[=PATH], facts:FILE or cmd:"COMMAND", which prints facts.',
+    help='tshark[=PATH], tcpdump[=PATH], dpkt, facts:FILE or cmd:"COMMAND", which prints facts.',
 )
 @click.option("--two-pass", is_flag=True, help="Let tshark make two passes, which see ahead.")
 @click.option(

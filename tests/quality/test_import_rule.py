@@ -59,6 +59,7 @@ OUTSIDE = {
     ),
     "compression": ({"wire"}, True),
     "cython": ({"engine"}, True),
+    "dpkt": ({"dissectors.with_dpkt"}, False),  # a program of its own imports it
     "hypothesis": ({"generators", "hunt", "pytest_plugin", "conformance"}, True),
     "intervaltree": ({"model", "generators"}, True),
     "numpy": ({"wire", "analysis", "rules", "oracle", "report", "live", "diff"}, False),

@@ -1,0 +1,51 @@
+"""When a known difference of dpkt's holds: conditions on one difference, as narrow as can be."""
+
+from __future__ import annotations
+
+from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.with_dpkt_fields import MPTCP, OPTIONS
+
+__all__ = ["option_cut", "payload_cut", "plain_tcp", "without_ack"]
+
+ACK = 0x10
+
+
+def plain_tcp(case: Case) -> bool:
+    """The frame is of no MPTCP subflow, and dpkt sees no MPTCP option in its segment."""
+    return case.segment is None and case.said[case.frame].get("tcp.option30") == ()
+
+
+def without_ack(case: Case) -> bool:
+    """It gives the acknowledgment number of a segment without flag ACK, by facts and by itself."""
+    flags = case.said[case.frame].get("tcp.flags")
+    return (
+        case.kind == "invented"
+        and case.segment is not None
+        and flags == (str(case.segment.fact["flags"]),)
+        and not case.segment.fact["flags"] & ACK
+    )
+
+
+def payload_cut(case: Case) -> bool:
+    """It counts the octets of payload that are in the capture, and there are more on the wire."""
+    if case.segment is None:
+        return False
+    captured, payload = (case.segment.fact[name] for name in ("captured", "payload"))
+    return captured < payload and case.theirs == (captured,) and case.ours == (payload,)
+
+
+def option_cut(case: Case) -> bool:
+    """Its last option ends where the capture does, before its own Length is over."""
+    if case.segment is None or not case.segment.fact["options_cut"]:
+        return False
+    *whole, last = case.theirs or ("",)
+    octets = bytes.fromhex(case.said[case.frame][OPTIONS][0])
+    size = len(str(last)) // 2 + 2
+    begin = octets[-size:]
+    return (
+        tuple(whole) == case.ours
+        and len(begin) == size
+        and begin[0] == MPTCP
+        and begin[1] > size
+        and begin[2:].hex() == last
+    )
