@@ -23,7 +23,7 @@ from mptcp_oracle.rules.waivers import Target, Waiver, Waivers, read_waivers, ta
 from mptcp_oracle.spec import Requirement, by_id, catalogue, matching
 from mptcp_oracle.verdict import Outcome, Verdict
 
-__all__ = ["Finding", "Judged", "Session", "bundled"]
+__all__ = ["Check", "Finding", "Judged", "Session", "bundled"]
 
 WAIVERS = Path(__file__).parent / "waivers"
 
@@ -119,8 +119,6 @@ class Finding:
         Raises:
             pytest.fail.Exception: A host broke the requirement.
         """
-        if self.capture is not None and self.capture.error is not None:
-            pytest.fail(self.capture.error, pytrace=False)
         if not self.verdicts:
             pytest.fail("no capture exercises it", pytrace=False)
         found = grave(self.verdicts, should=self.should)
@@ -142,6 +140,27 @@ class Finding:
         for each in found:
             yield f"  {capture}: {place(each)}: {each.why}"
         yield f"more: mptcp-oracle explain {capture} {row.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One test of the run itself: of a capture that it judges, or of all its waivers.
+
+    Attributes:
+        name: The test's id in brackets. complaints: Why it fails, if it does.
+    """
+
+    name: str
+    complaints: tuple[str, ...] = ()
+
+    def settle(self) -> None:
+        """End the test.
+
+        Raises:
+            pytest.fail.Exception: There are complaints.
+        """
+        if self.complaints:
+            pytest.fail("\n".join(self.complaints), pytrace=False)
 
 
 class Session:
@@ -290,20 +309,22 @@ class Session:
             if not exercised and self._flag("fail_not_exercised"):
                 yield Finding(requirement=row, capture=None, verdicts=(), should=should)
 
-    def complaints(self) -> list[str]:
-        """What fails a run without being a requirement."""
-        found = [each.error for each in self.judged if each.error is not None]
-        if self.given and not self._flag("allow_empty"):
-            found += [
-                f"{each.path}: nothing could be judged: no requirement passed or failed"
-                for each in self.judged
-                if each.error is None and not each.decided
-            ]
+    def checks(self) -> Iterator[Check]:
+        """The tests of each capture, and one of the waivers if none may be left over."""
+        for each in self.judged:
+            if each.error is not None:
+                yield Check(name=each.label, complaints=(each.error,))
+            elif self.given:
+                empty = not (each.decided or self._flag("allow_empty"))
+                why = f"{each.path}: nothing could be judged: no requirement passed or failed"
+                yield Check(name=each.label, complaints=(why,) if empty else ())
         if self._flag("strict_waivers"):
-            found += [
-                f"{each.place} ({each.requirement}) applies to nothing" for each in self.unused
-            ]
-        return found
+            left = (f"{each.place} ({each.requirement}) applies to nothing" for each in self.unused)
+            yield Check(name="waivers", complaints=tuple(left))
+
+    def complaints(self) -> list[str]:
+        """What fails a run without being a requirement, whichever tests are selected."""
+        return [complaint for each in self.checks() for complaint in each.complaints]
 
     def exercised(self) -> list[str]:
         """How much of the RFCs the captures decided, and which captures these were."""

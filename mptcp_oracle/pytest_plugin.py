@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mptcp_oracle.conformance.session import Session
+    from mptcp_oracle.conformance.session import Check, Finding, Session
 
 __all__ = ["OPTIONS"]
 
@@ -63,7 +63,9 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 )  # fmt: skip
 """The options of the suite."""
 
-PACKAGE = "mptcp_oracle.conformance."
+ARGUMENTS = ("check", "finding")
+"""What the tests of the suite are given, each test one."""
+
 PREFIX = "--mptcp-"
 _SESSION = pytest.StashKey["Session | None"]()
 
@@ -101,13 +103,18 @@ def _session(config: pytest.Config) -> Session:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test of the suite for each requirement that a capture exercises."""
-    if "finding" not in metafunc.fixturenames or not _is_suite(metafunc.module):
+    """One test of the suite for each capture, and each requirement that it exercises."""
+    wanted = [each for each in ARGUMENTS if each in metafunc.fixturenames]
+    if not wanted or not _is_suite(metafunc.module):
         return
-    name = metafunc.module.__name__.rpartition(".")[2]
-    found = list(_session(metafunc.config).findings(name))
-    # A module without findings gets a placeholder, which goes before anything runs.
-    metafunc.parametrize("finding", found or [None], ids=[each.name for each in found] or ["none"])
+    session, (argument,) = _session(metafunc.config), wanted
+    found: list[Check] | list[Finding]
+    if argument == "check":
+        found = list(session.checks())
+    else:
+        found = list(session.findings(metafunc.module.__name__.rpartition(".")[2]))
+    # A module that has nothing to test gets a placeholder, which goes before anything runs.
+    metafunc.parametrize(argument, found or [None], ids=[each.name for each in found] or ["none"])
 
 
 @pytest.hookimpl(trylast=True)
@@ -117,12 +124,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept = []
     for item in items:
-        finding = getattr(getattr(item, "callspec", None), "params", {}).get("finding", item)
-        if finding is None:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        ours = params.keys() & set(ARGUMENTS) and _is_suite(getattr(item, "module", None))
+        if ours and None in params.values():
             continue
         kept.append(item)
-        if finding is not item and _is_suite(getattr(item, "module", None)):
-            item.user_properties.extend(finding.properties())
+        if ours and "finding" in params:
+            item.user_properties.extend(params["finding"].properties())
     items[:] = kept
 
 

@@ -12,6 +12,7 @@ __all__ = ["say"]
 
 def say(error: BaseException, name: str | None = None) -> None:
     """One error for a person, on standard error."""
+    name = name or getattr(error, "filename", None)
     place = f"{name}: " if name else ""
     if isinstance(error, OracleError):
         text = str(error)

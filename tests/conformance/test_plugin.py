@@ -73,6 +73,23 @@ def test_junit_has_requirement_level_and_frames(capture: Path, tmp_path: Path) -
     assert found["outcome"] == "fail"
 
 
+def test_junit_has_what_fails_a_run_beside_requirements(capture: Path, tmp_path: Path) -> None:
+    """A capture that cannot be read or shows nothing, and waivers left over, are failed cases."""
+    report, bad, empty = (tmp_path / name for name in ("report.xml", "bad.pcap", "empty.pcap"))
+    bad.write_bytes(b"no capture")
+    empty.write_bytes(SYN_PCAP[:24])
+    given = ("--pcap", capture, "--pcap", bad, "--pcap", empty)
+    done = suite(SUITE, *given, "--requirement", "8684-3.5-", "--strict-waivers",
+                 "--target", "linux", f"--junitxml={report}")  # fmt: skip
+    assert done.returncode == 1
+    failed = {
+        str(case.get("name")): case.find("failure") is not None
+        for case in ET.parse(report).iter("testcase")
+    }
+    checks = {name[9:-1]: failed[name] for name in failed if name.startswith("test_run[")}
+    assert checks == {"faulty": False, "bad": True, "empty": True, "waivers": True}
+
+
 def test_requirements_can_be_chosen(capture: Path) -> None:
     """Only tests of requirements whose id or number begins so are made; a wrong one is refused."""
     done = suite(SUITE, "--pcap", capture, "--requirement", "8684-3.6-03")

@@ -170,4 +170,6 @@ def test_a_capture_is_not_overwritten(tmp_path: Path) -> None:
     assert capture.read_bytes() == octets()
     assert run("annotate", tmp_path, "-o", tmp_path / "x").returncode == 2
     assert run("annotate", ROOT / "README.md", "-o", tmp_path / "x").returncode == 3
-    assert run("annotate", capture, "-o", tmp_path / "no" / "x").returncode == 3
+    nowhere = run("annotate", capture, "-o", tmp_path / "no" / "x")
+    assert nowhere.returncode == 3
+    assert str(tmp_path / "no" / "x") in nowhere.stderr
