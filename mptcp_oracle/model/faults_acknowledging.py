@@ -28,7 +28,7 @@ from mptcp_oracle.model.faults_flow import (
 from mptcp_oracle.model.faults_places import connection_of, has, lacks, option_of, quiet, subflow_of
 from mptcp_oracle.model.trace import SYN, Range, Sent, Trace
 from mptcp_oracle.model.world import added
-from mptcp_oracle.options import AddAddr, Dss, Option, RemoveAddr
+from mptcp_oracle.options import AddAddr, Dss, RemoveAddr
 
 __all__ = ["FAULTS"]
 
@@ -61,14 +61,14 @@ def _falls(draft: Draft, place: Place) -> None:
     sent = draft.sent(place.segments[0])
     was = sent.data_ack or 1
     less = draft.choices.integer(1, min(was - 1, 65_535 - sent.window))
-    options = tuple(_moved(each, -less) for each in sent.options)
+    options = tuple(_moved(each, -less) for each in sent.options if isinstance(each, Dss))
     lower = replace(sent, data_ack=was - less, window=sent.window + less, options=options)
     draft.blame(draft.insert(place.segments[0], lower))
 
 
-def _moved(option: Option, by: int) -> Option:
-    """An option with another DATA_ACK of the same width."""
-    if not isinstance(option, Dss) or option.data_ack is None:
+def _moved(option: Dss, by: int) -> Dss:
+    """A DSS with another DATA_ACK of the same width."""
+    if option.data_ack is None:
         return option
     return replace(option, data_ack=(option.data_ack + by) & (1 << 8 * option.data_ack_size) - 1)
 
@@ -137,10 +137,11 @@ def _open(_trace: Trace, sent: Sent) -> bool:
 
 
 def _shrinks(draft: Draft, place: Place) -> None:
-    """The ACK once more, with a smaller window."""
+    """The ACK once more, with a smaller window; what else it carried is not said again."""
     sent = draft.sent(place.segments[0])
     less = sent.window - draft.choices.integer(2, sent.window - 1)
-    draft.blame(draft.insert(place.segments[0], replace(sent, window=less)))
+    options = tuple(each for each in sent.options if isinstance(each, Dss))
+    draft.blame(draft.insert(place.segments[0], replace(sent, window=less, options=options)))
 
 
 def _windows(fits: Callable[[Room], bool]) -> Find:
