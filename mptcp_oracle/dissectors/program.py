@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import IO
 
 from mptcp_oracle.dissectors.dissector import CrashError
 from mptcp_oracle.errors import AdapterError
@@ -168,12 +169,11 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _tail(errors: object) -> str:
+def _tail(file: IO[bytes]) -> str:
     """The end of a file as text."""
-    file = errors
-    size = file.seek(0, os.SEEK_END)  # type: ignore[attr-defined]
-    file.seek(max(0, size - KEPT))  # type: ignore[attr-defined]
-    return file.read().decode("utf-8", "replace").strip()  # type: ignore[attr-defined,no-any-return]
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - KEPT))
+    return file.read().decode("utf-8", "replace").strip()
 
 
 def _ending(status: int) -> str:

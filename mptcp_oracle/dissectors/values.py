@@ -142,8 +142,7 @@ def mapping_dsns(view: View, segment: Segment) -> Iterable[Value]:
         if item["dsn_size"] == 4:
             near = next((part["dsn"] for part in segment.mapped()), 1)
             dsn = seq.extend(dsn, 32, base + near)
-        relative = (dsn - base) & WIDE
-        yield relative
+        yield (dsn - base) & WIDE
 
 
 def own_dsn(*, absolute: bool) -> Ours:

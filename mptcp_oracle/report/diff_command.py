@@ -121,7 +121,7 @@ def diff_command(
     bodies, failed, different = [], False, False
     for at, each in enumerate(names):
         try:
-            checked = compared(dissector, each, own, progress)
+            checked = compared(dissector, version, each, own, progress)
         except UsageError:
             raise
         except (OracleError, OSError, MemoryError) as error:
@@ -152,7 +152,11 @@ def diff_command(
 
 
 def compared(
-    dissector: Dissector, name: str, known: tuple[Known, ...], progress: bool | None
+    dissector: Dissector,
+    version: str,
+    name: str,
+    known: tuple[Known, ...],
+    progress: bool | None,
 ) -> Checked:
     """Compare one capture.
 
@@ -177,7 +181,7 @@ def compared(
         capture=name,
         frames=frames,
         dissector=dissector.name,
-        version=dissector.version(),
+        version=version,
         result=result,
         crash=crash,
     )

@@ -63,7 +63,7 @@ def minimal(
             folder.mkdir(parents=True, exist_ok=True)
             case = left.first
             text = (
-                f"{field}: {dissector.name} {dissector.version()} says {_told(case.theirs)}, "
+                f"{field}: {checked.dissector} {checked.version} says {_told(case.theirs)}, "
                 f"the oracle {_told(case.ours)}"
             )
             summary = f"{len(frames)} frames of {name} ({left.row.section or 'no section'}): {text}"
