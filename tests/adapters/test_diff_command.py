@@ -24,6 +24,7 @@ from mptcp_oracle.dissectors.tcpdump import TcpDump, words
 from mptcp_oracle.errors import AdapterError, UsageError
 from mptcp_oracle.report.rewriting import commented
 from tests.common.checkout import ROOT
+from tests.common.explained import unexplained, used
 from tests.common.machine import tool
 
 CORPUS = ROOT / "corpus"
@@ -61,13 +62,7 @@ def test_everything_that_a_dissector_says_of_the_corpus_is_known(name: str) -> N
     """On all recordings every difference is explained by the catalogue."""
     tool(name)
     status, bodies = of_corpus(name)
-    new = [
-        (each["capture"]["name"], difference)
-        for each in bodies
-        for difference in each["differences"]
-        if difference["known"] is None
-    ]
-    assert (status, new) == (0, [])
+    assert (status, unexplained(bodies)) == (0, [])
     assert len(bodies) > 60
     assert all(each["counts"]["crash"] == 0 for each in bodies)
     assert sum(each["counts"]["agree"] for each in bodies) > 80_000
@@ -78,8 +73,7 @@ def test_every_known_difference_occurs(name: str) -> None:
     """A known difference that no recording shows any more is noticed: the dissector was fixed."""
     tool(name)
     _, bodies = of_corpus(name)
-    used = {each["known"] for body in bodies for each in body["differences"]}
-    assert used == {each.id for each in catalogue(name)}
+    assert used(bodies) == {each.id for each in catalogue(name)}
 
 
 def test_the_oracles_own_facts_agree(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from mptcp_oracle.dissectors.with_dpkt import Dpkt, said
 from mptcp_oracle.errors import AdapterError, UsageError
 from tests.common import captures as c
 from tests.common.checkout import ROOT
+from tests.common.explained import unexplained, used
 from tests.common.machine import unavailable
 
 CORPUS = ROOT / "corpus"
@@ -49,7 +50,7 @@ def diff(*arguments: str | Path) -> Result:
 def differences(*arguments: str | Path) -> list[dict[str, Any]]:
     """The differences that nothing explains."""
     body = json.loads(diff("--json", *arguments).stdout)
-    return [each for each in body["differences"] if each["known"] is None]
+    return [each for _, each in unexplained([body])]
 
 
 @cache
@@ -65,13 +66,7 @@ def of_corpus() -> tuple[int, list[dict[str, Any]]]:
 def test_everything_that_dpkt_says_of_the_corpus_is_known() -> None:
     """On all captures every difference is explained, and dpkt speaks of every segment."""
     status, bodies = of_corpus()
-    new = [
-        (each["capture"]["name"], difference)
-        for each in bodies
-        for difference in each["differences"]
-        if difference["known"] is None
-    ]
-    assert (status, new) == (0, [])
+    assert (status, unexplained(bodies)) == (0, [])
     assert len(bodies) > 80
     assert all(each["counts"]["no_claim"] == each["counts"]["crash"] == 0 for each in bodies)
     assert sum(each["counts"]["agree"] for each in bodies) > 80_000
@@ -80,8 +75,7 @@ def test_everything_that_dpkt_says_of_the_corpus_is_known() -> None:
 def test_every_known_difference_occurs() -> None:
     """A known difference that no capture shows any more is noticed: dpkt was fixed."""
     _, bodies = of_corpus()
-    used = {each["known"] for body in bodies for each in body["differences"]}
-    assert used == {each.id for each in catalogue("dpkt")}
+    assert used(bodies) == {each.id for each in catalogue("dpkt")}
 
 
 @pytest.mark.parametrize("entry", catalogue("dpkt"), ids=lambda entry: entry.id)
@@ -145,8 +139,7 @@ def test_a_planted_wrong_word_is_a_difference(
     """One wrong value in one frame is found there, and no known difference explains it."""
     planted(monkeypatch, capture, frame, field, values)
     result = diff("--json", capture)
-    differences = json.loads(result.stdout)["differences"]
-    found = {each["field"]: each for each in differences if each["known"] is None}
+    found = {each["field"]: each for _, each in unexplained([json.loads(result.stdout)])}
     assert result.exit_code == 1
     assert (found[field]["frame"], found[field]["kind"]) == (frame, kind)
 
