@@ -81,16 +81,20 @@ SMALL = Plan(
 )
 
 
-def compose(choices: Choices, plan: Plan = DEEP) -> Capture:
+def compose(choices: Choices, plan: Plan = DEEP, first: int = 0) -> Capture:
     """A capture.
 
     Args:
         choices: Where all that is undetermined comes from.
         plan: What captures to compose.
+        first: Place of the first connection among those of captures that are to be kept apart.
     """
     count = choices.weighted([(weight, at) for at, weight in enumerate(plan.connections, 1)])
     reused = count > 1 and choices.chance(1, 6)
-    traces = [traced(choices, plan, index, like=0 if reused else None) for index in range(count)]
+    traces = [
+        traced(choices, plan, first + index, like=first if reused else None)
+        for index in range(count)
+    ]
     if reused:
         traces = _renumbered(traces)
     offsets = [0]

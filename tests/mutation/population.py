@@ -57,8 +57,9 @@ UNUSED = {
     "Variable": "needs the names of two variables, and draws numbers without a seed",
 }
 
-#: Replacements that cannot be noticed, by operator name, and why: left out of their sites.
+#: Replacements that cannot be noticed or read, by operator name, and why: left out of their sites.
 SAME = {
+    "ReplaceUnaryOperator_Invert_Not": "`a & not b` is no Python",
     "ReplaceComparisonOperator_Eq_Is": "equal small integers are identical in CPython",
     "ReplaceComparisonOperator_NotEq_IsNot": "equal small integers are identical in CPython",
     "ReplaceComparisonOperator_Is_Eq": "identical values are equal",
