@@ -7,9 +7,10 @@ are grouped: by field, and by the known difference that explains them or by how 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Value, Words
@@ -74,8 +75,15 @@ class Comparison:
         return [each for each in self.groups.values() if each.known is not None]
 
 
+Watch: TypeAlias = Callable[[Field, Case, Known | None], None]
+
+
 def asked(
-    dissector: Dissector, capture: Path, view: View, known: Sequence[Known]
+    dissector: Dissector,
+    capture: Path,
+    view: View,
+    known: Sequence[Known],
+    watch: Watch | None = None,
 ) -> tuple[Comparison, CrashError | None]:
     """What a dissector says of a capture, compared with our facts; and its crash, if it crashed.
 
@@ -84,6 +92,7 @@ def asked(
         capture: A file that it can read.
         view: Our facts of it.
         known: Known differences of its version.
+        watch: Told of every difference and what explains it.
 
     Raises:
         AdapterError: It does not run, fails, or takes too long.
@@ -103,6 +112,7 @@ def asked(
         claims=dissector.claims(),
         silent=dissector.silent,
         until=until,
+        watch=watch,
     )
     return result, crash
 
@@ -115,6 +125,7 @@ def compare(
     claims: Collection[str] | None = None,
     silent: bool = True,
     until: int | None = None,
+    watch: Watch | None = None,
 ) -> Comparison:
     """Compare a dissector's words with our facts.
 
@@ -126,6 +137,7 @@ def compare(
         claims: The fields of which it speaks; all by default.
         silent: Whether a field that is not mentioned in a frame says that there is none.
         until: The last frame of which it spoke before it broke down; by default it spoke of all.
+        watch: Told of every difference and what explains it.
     """
     result = Comparison()
     for row in fields:
@@ -149,6 +161,8 @@ def compare(
             if key not in result.groups:
                 result.groups[key] = Group(row=row, known=found, first=case)
             result.groups[key].add(case)
+            if watch is not None:
+                watch(row, case, found)
     return result
 
 

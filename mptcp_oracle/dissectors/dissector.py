@@ -46,6 +46,7 @@ class Field:
         unordered: The values are a set; their order says nothing.
         names: The values only name groups of frames: partitions are compared, not names.
         streams: The values are numbers of TCP streams; their first frames are compared.
+        frames: The values are numbers of frames.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Field:
     unordered: bool = False
     names: bool = False
     streams: bool = False
+    frames: bool = False
 
 
 class Dissector(Protocol):
@@ -89,6 +91,9 @@ class Dissector(Protocol):
         Raises:
             AdapterError: It does not run.
         """
+
+    def reproduce(self, capture: str, field: str) -> str:
+        """How a person sees a field of a capture with the dissector alone, as for a shell."""
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
         """What it says of each frame of a capture, in order of frames.

@@ -52,6 +52,10 @@ class FactsFile:
         """All fields; each frame has some."""
         return frozenset(each.name for each in self.fields)
 
+    def reproduce(self, capture: str, field: str) -> str:
+        """How a person sees a field of a capture: there is nothing to run, but a document."""
+        return shlex.join(["grep", f'"{field.rpartition(".")[2]}"', self.path])
+
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
         """What it states of each frame."""
         try:
@@ -85,6 +89,12 @@ class Command:
     def claims(self) -> frozenset[str]:
         """All fields; each frame has some."""
         return frozenset(each.name for each in self.fields)
+
+    def reproduce(self, capture: str, field: str) -> str:
+        """How a person sees the document about a capture."""
+        if PLACE in self.command:
+            return self.command.replace(PLACE, shlex.quote(capture))
+        return f"{self.command} {shlex.quote(capture)}"
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
         """What it states of each frame."""

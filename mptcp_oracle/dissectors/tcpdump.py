@@ -6,6 +6,7 @@ tcpdump is stateless: it says what stands in a segment, and nothing of connectio
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,9 @@ HARMLESS = re.compile(
     r"reading from file .*|Warning: interface names might be incorrect|dropped privs to .*|"
     r"tcpdump: pcap_loop: truncated dump file; .*"
 )
+#: Its lines, with the numbers of their frames.
 LINE = re.compile(r" *(\d+)  ?(.*)")
+ARGUMENTS = ("-nn", "-S", "-t", "-#", "-r")
 #: A TCP header; of packets in packets the last one is meant.
 TCP = re.compile(r".*: Flags \[([^\]]*)\]")
 NUMBERS = {
@@ -96,10 +99,14 @@ class TcpDump:
         """All fields of the table."""
         return frozenset(each.name for each in self.fields)
 
+    def reproduce(self, capture: str, field: str) -> str:
+        """How a person sees a capture; tcpdump shows all of its fields at once."""
+        return shlex.join([self.path or "tcpdump", *ARGUMENTS, capture])
+
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
         """What it says of each frame."""
         last = 0
-        for line in self.program.lines("-nn", "-S", "-t", "-#", "-r", str(capture)):
+        for line in self.program.lines(*ARGUMENTS, str(capture)):
             match = LINE.fullmatch(line)
             if match is None:
                 if line.startswith("\t") or not line:

@@ -8,6 +8,7 @@ the caller's: whoever runs a build of his own can let its sanitizers speak.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,6 +96,11 @@ class TShark:
         """The fields of the table that it knows."""
         return frozenset(self._known) & {each.name for each in self.fields}
 
+    def reproduce(self, capture: str, field: str) -> str:
+        """How a person sees a field of a capture."""
+        words = [self.path or "tshark", *self._options(capture), "-T", "fields"]
+        return shlex.join([*words, "-e", "frame.number", "-e", field])
+
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
         """What it says of each frame."""
         known = set(self._known)
@@ -115,10 +121,8 @@ class TShark:
             AdapterError: tshark failed, or printed something else than a table.
         """
         names = ["frame.number", *fields]
-        arguments = ["-n", "-r", str(capture), *(["-2"] if self.passes == 2 else [])]
-        for name, value in self.preferences.items():
-            arguments += ["-o", f"{name}:{value}"]
-        arguments += ["-T", "fields", "-E", "occurrence=a", "-E", f"aggregator={BETWEEN}"]
+        arguments = [*self._options(str(capture)), "-T", "fields"]
+        arguments += ["-E", "occurrence=a", "-E", f"aggregator={BETWEEN}"]
         for name in names:
             arguments += ["-e", name]
         for line in self.program.lines(*arguments):
@@ -133,3 +137,10 @@ class TShark:
                     if cell
                 },
             )
+
+    def _options(self, capture: str) -> list[str]:
+        """The arguments of every run on a capture."""
+        arguments = ["-n", "-r", capture, *(["-2"] if self.passes == 2 else [])]
+        for name, value in self.preferences.items():
+            arguments += ["-o", f"{name}:{value}"]
+        return arguments

@@ -180,7 +180,12 @@ FIELDS: tuple[Field, ...] = (
     _row("mptcp.expected_token", "3.1", "connection.*.token", expected("token")),
     _row("mptcp.expected_idsn", "3.1", "connection.*.idsn", expected("idsn")),
     _row(
-        "mptcp.related_mapping", "3.3.1", "segment.ranges[].announced", announcers, unordered=True
+        "mptcp.related_mapping",
+        "3.3.1",
+        "segment.ranges[].announced",
+        announcers,
+        unordered=True,
+        frames=True,
     ),
     _row(
         "mptcp.reinjection_of",
@@ -188,6 +193,7 @@ FIELDS: tuple[Field, ...] = (
         "ranges with the same DSNs in earlier frames",
         reinjection,
         unordered=True,
+        frames=True,
     ),
     _row("mptcp.stream", "3.2", "segment.connection", connection_of, names=True),
     _row(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import struct
 import sys
 from collections.abc import Iterator, Mapping
@@ -70,6 +71,10 @@ class Dpkt:
     def claims(self) -> frozenset[str]:
         """All fields of the table."""
         return frozenset(each.name for each in self.fields)
+
+    def reproduce(self, capture: str, field: str) -> str:
+        """How a person sees what dpkt says of a capture."""
+        return shlex.join(["python", "-m", __name__, capture])
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
         """What it says of each frame."""
