@@ -76,6 +76,12 @@ def _explain() -> click.Command:
     return explain_command
 
 
+def _hunt() -> click.Command:
+    from mptcp_oracle.hunt.command import hunt_command
+
+    return hunt_command
+
+
 def _record() -> click.Command:
     from mptcp_oracle.live.command import record_command
 
@@ -105,6 +111,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "explain": (_explain, "Explain a verdict: what the RFC says, what was seen, what follows."),
     "facts": (_facts, "Print everything known about a capture as JSON lines."),
     "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),
+    "hunt": (_hunt, "Search for what a dissector gets wrong, and make it small."),
     "record": (_record, "Record the local Linux kernel's MPTCP in network namespaces."),
 }
 

@@ -1,0 +1,1 @@
+"""The hunt: generated captures, and the fewest frames that show what a dissector gets wrong."""

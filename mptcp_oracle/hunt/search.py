@@ -1,0 +1,321 @@
+"""The search: one run of captures compared, and one difference made small. Work for a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from mptcp_oracle.analysis.trace import analyze
+from mptcp_oracle.diff import asked, explain
+from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field
+from mptcp_oracle.dissectors.known import Known
+from mptcp_oracle.dissectors.shrinking import shrunk
+from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.errors import AdapterError
+from mptcp_oracle.hunt.finding import MINIMAL, Finding
+from mptcp_oracle.hunt.kind import Kind, outline, witnesses
+from mptcp_oracle.hunt.quarry import Quarry, together
+from mptcp_oracle.report.rewriting import commented
+
+__all__ = ["Compared", "Search", "Sighting"]
+
+PCAPNG = b"\x0a\x0d\x0d\x0a"
+ATTEMPTS = 160
+"""Parts of a capture that are tried to make one difference small."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A kind that was seen.
+
+    Attributes:
+        kind: The kind. number: The capture. depth: Frames of it up to the difference.
+        count: How often it was seen in all.
+    """
+
+    kind: Kind
+    number: int
+    depth: int
+    count: int = 1
+
+    def with_more(self, other: Sighting) -> Sighting:
+        """The one of the two that is likely to be smaller, and the sum of both counts."""
+        best = min(self, other, key=lambda each: (each.depth, each.number))
+        return replace(best, count=self.count + other.count)
+
+    def to_json(self) -> dict[str, Any]:
+        """The sighting as JSON has it."""
+        numbers = {"number": self.number, "depth": self.depth, "count": self.count}
+        return {"kind": self.kind.to_json(), **numbers}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """The sighting of which :meth:`to_json` speaks."""
+        numbers = {name: int(found[name]) for name in ("number", "depth", "count")}
+        return cls(kind=Kind.from_json(found["kind"]), **numbers)
+
+
+@dataclass(slots=True, kw_only=True)
+class Compared:
+    """What a dissector said of one capture.
+
+    Attributes:
+        view: Our facts. frames: Frames of the capture.
+        differences: Field, difference, and what explains it. crash: How it broke down.
+    """
+
+    view: View
+    frames: int
+    differences: list[tuple[Field, Case, Known | None]]
+    crash: CrashError | None
+
+
+@dataclass(kw_only=True)
+class Search:
+    """Compares captures of a quarry with what a dissector says.
+
+    Attributes:
+        quarry: The captures. dissector: Who is asked.
+        known: Known differences, which are passed over. catalogue: Those that are only named.
+        folder: For files that the dissector reads.
+    """
+
+    quarry: Quarry
+    dissector: Dissector
+    known: Sequence[Known]
+    catalogue: Sequence[Known]
+    folder: Path
+
+    @cached_property
+    def version(self) -> str:
+        """The dissector's version."""
+        return self.dissector.version()
+
+    def run(self, numbers: Sequence[int]) -> tuple[list[Sighting], list[Finding]]:
+        """Compare captures, all in one run of the dissector; alone, if that run breaks down.
+
+        Returns:
+            The kinds seen, and crashes, made small.
+        """
+        captures = [self.quarry.octets(number) for number in numbers]
+        try:
+            whole = self.compared(together(captures))
+        except AdapterError:
+            whole = None
+        if whole is None or whole.crash is not None:
+            return self._alone(numbers, captures)
+        starts = self._starts(captures)
+        seen: dict[Kind, Sighting] = {}
+        for _, case, known in whole.differences:
+            if known is None:
+                at = max(place for place, start in enumerate(starts) if start < case.frame)
+                sighting = Sighting(
+                    kind=Kind.of(case), number=numbers[at], depth=case.frame - starts[at]
+                )
+                _add(seen, sighting)
+        return list(seen.values()), []
+
+    def _starts(self, captures: Sequence[bytes]) -> list[int]:
+        """Frames of a run before each of its captures."""
+        starts = [0]
+        for octets in captures[:-1]:
+            with analyze(octets) as trace:
+                starts.append(starts[-1] + trace.capture.frames)
+        return starts
+
+    def _alone(
+        self, numbers: Sequence[int], captures: Sequence[bytes]
+    ) -> tuple[list[Sighting], list[Finding]]:
+        seen: dict[Kind, Sighting] = {}
+        broken = []
+        for number, octets in zip(numbers, captures, strict=True):
+            try:
+                one = self.compared(octets)
+            except AdapterError as error:
+                if error.data.get("status") is None and "took too long" not in error.message:
+                    raise
+                broken.append(self.broken(octets, number, error))
+                continue
+            if one.crash is not None:
+                broken.append(self.broken(octets, number, one.crash))
+            for _, case, known in one.differences:
+                if known is None:
+                    _add(seen, Sighting(kind=Kind.of(case), number=number, depth=case.frame))
+        return list(seen.values()), broken
+
+    def compared(self, octets: bytes) -> Compared:
+        """Compare one capture.
+
+        Raises:
+            AdapterError: The dissector does not run, fails, or takes too long.
+        """
+        path = self.folder / f"part.{'pcapng' if octets[:4] == PCAPNG else 'pcap'}"
+        path.write_bytes(octets)
+        with analyze(path) as trace:
+            view, frames = View(trace.facts()), trace.capture.frames
+        differences: list[tuple[Field, Case, Known | None]] = []
+        _, crash = asked(
+            self.dissector,
+            path,
+            view,
+            self.known,
+            watch=lambda row, case, known: differences.append((row, case, known)),
+        )
+        return Compared(view=view, frames=frames, differences=differences, crash=crash)
+
+    def small(self, kind: Kind, number: int) -> Finding | None:
+        """The fewest frames of a capture that show a kind; ``None`` if it does not show it alone.
+
+        A part shows it if both sides say the same of the same frame as in the whole capture: what
+        is left shows the same mistake, and not another one of the same field.
+        """
+        octets = self.quarry.octets(number)
+        whole = self.compared(octets)
+        shown = (
+            (row, case)
+            for row, case, known in whole.differences
+            if known is None and Kind.of(case) == kind
+        )
+        row, case = next(shown, (None, None))
+        if row is None or case is None:
+            return None
+
+        def of(frames: Sequence[int]) -> tuple[Compared, Case] | None:
+            """The part and the difference in it, if it is there."""
+            try:
+                part = self.compared(cut(octets, frames))
+            except AdapterError:
+                return None
+            for each, other, explained in part.differences:
+                if (
+                    each is row
+                    and explained is None
+                    and frames[other.frame - 1] == case.frame
+                    and other.kind == case.kind
+                    and witnesses(row, other, frames) == witnesses(row, case)
+                ):
+                    return part, other
+            return None
+
+        frames = _smallest(_candidates(whole, case), lambda each: of(each) is not None)
+        left = of(frames) if frames else None
+        if left is None:
+            return None
+        return self.finding(row, left[1], left[0], cut(octets, frames), number, kind)
+
+    def again(self, other: Finding) -> Finding | None:
+        """What another hunt has found, if it shows here too."""
+        part = self.compared(other.octets)
+        for row, case, _ in part.differences:
+            if case.frame == other.frame and Kind.of(case) == other.kind:
+                return self.finding(row, case, part, other.octets, other.number, other.kind)
+        return None
+
+    def finding(
+        self, row: Field, case: Case, part: Compared, octets: bytes, number: int, kind: Kind
+    ) -> Finding:
+        """A difference in a capture, with all that a report says of it."""
+        here = [other for _, other, _ in part.differences if other.frame == case.frame]
+        kinds = {kind, *(Kind.of(other) for other in here)}
+        explained = explain(case, self.catalogue)
+        return Finding(
+            kind=Kind.of(case),
+            kinds=tuple(sorted(kinds)),
+            frame=case.frame,
+            frames=part.frames,
+            theirs=case.theirs,
+            ours=case.ours,
+            section=row.section,
+            fact=row.fact,
+            options=_options(case),
+            known=explained.id if explained else None,
+            why=explained.why if explained else "",
+            outline=outline(part.view, part.frames, case.frame),
+            dissector=self.dissector.name,
+            version=self.version,
+            reproduce=self.dissector.reproduce(MINIMAL, row.name),
+            seed=self.quarry.seed,
+            number=number,
+            octets=octets,
+        )
+
+    def broken(self, octets: bytes, number: int, error: AdapterError) -> Finding:
+        """The fewest frames that break the dissector down in the same way."""
+        status = error.data.get("status")
+
+        def breaks(frames: Sequence[int]) -> bool:
+            try:
+                crash = self.compared(cut(octets, frames)).crash
+            except AdapterError as other:
+                return status is None and other.message == error.message
+            return crash is not None and crash.data.get("status") == status
+
+        with analyze(octets) as trace:
+            every = range(1, trace.capture.frames + 1)
+        frames = _smallest([every], breaks) or tuple(every)
+        said = str(error.data.get("said") or error.cause or "")
+        kind = Kind("", "crash", f"{error.cause or error.message}")
+        return Finding(
+            kind=kind,
+            kinds=(kind,),
+            frame=0,
+            frames=len(frames),
+            theirs=(said,),
+            ours=(),
+            section="",
+            fact="",
+            options=(),
+            known=None,
+            why="",
+            outline=f"crash {status}: {said.splitlines()[0] if said else ''}",
+            dissector=self.dissector.name,
+            version=self.version,
+            reproduce=self.dissector.reproduce(MINIMAL, self.dissector.fields[0].name),
+            seed=self.quarry.seed,
+            number=number,
+            octets=cut(octets, frames),
+        )
+
+
+def cut(octets: bytes, frames: Sequence[int]) -> bytes:
+    """Some frames of a capture, as pcapng."""
+    return b"".join(commented(memoryview(octets), {}, "", frozenset(frames)))
+
+
+def _add(seen: dict[Kind, Sighting], sighting: Sighting) -> None:
+    before = seen.get(sighting.kind)
+    seen[sighting.kind] = sighting if before is None else before.with_more(sighting)
+
+
+def _candidates(whole: Compared, case: Case) -> Iterator[Sequence[int]]:
+    """Parts of a capture that are likely to show a difference, the smaller first."""
+    before = range(1, case.frame + 1)
+    if case.segment is None:
+        yield (case.frame,)
+    else:
+        mine = case.segment.fact["connection"]
+        of = whole.view.segments
+        yield [each for each in before if each in of and of[each].fact["connection"] == mine]
+    yield before
+    yield range(1, whole.frames + 1)
+
+
+def _smallest(
+    candidates: Iterable[Sequence[int]], shows: Callable[[tuple[int, ...]], bool]
+) -> tuple[int, ...]:
+    """The first candidate that shows something, made small; nothing if none does."""
+    for each in candidates:
+        if shows(tuple(each)):
+            return shrunk(each, shows, ATTEMPTS)
+    return ()
+
+
+def _options(case: Case) -> tuple[str, ...]:
+    """The MPTCP options of the segment, as they stand on the wire."""
+    if case.segment is None:
+        return ()
+    return tuple(f"{each['option']} {each['raw']}" for each in case.segment.fact["options"])
