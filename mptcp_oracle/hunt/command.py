@@ -45,8 +45,8 @@ its authors know.  The same command goes on with a hunt that was interrupted, an
 or --captures; the same seed finds the same, whatever --jobs is, if captures are the budget.
 
 \b
-Exit status: 0 nothing new; 1 findings that the catalogue does not explain, or crashes; 2 wrong usage; 3 the
-dissector does not run, or fails.
+Exit status: 0 nothing new; 1 findings that the catalogue does not explain, or crashes; 2 wrong
+usage; 3 the dissector does not run, or fails.
 """
 
 

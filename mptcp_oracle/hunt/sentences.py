@@ -32,7 +32,8 @@ def sentence(field: str, sections: str) -> tuple[str, str] | None:
     """A section of RFC 8684 and a sentence of it, word by word; ``None`` if there is none.
 
     Args:
-        field: The field. sections: Its sections, as its table has them.
+        field: The field.
+        sections: Its sections, as its table has them.
     """
     for pattern, name in REQUIREMENTS:
         if fnmatchcase(field, pattern):
