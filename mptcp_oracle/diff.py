@@ -154,7 +154,7 @@ def compare(
 
 def explain(case: Case, known: Iterable[Known]) -> Known | None:
     """The first known difference that holds, or ``None``."""
-    return next((each for each in known if each.about(case.field) and each.holds(case)), None)
+    return next((each for each in known if each.explains(case)), None)
 
 
 def cases(row: Field, said: Mapping[int, Words], view: View) -> Iterator[Case]:

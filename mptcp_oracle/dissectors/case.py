@@ -1,4 +1,4 @@
-"""A case: what two witnesses say of one field of one frame, and all that is needed to judge it."""
+"""A place and a case: one field of one frame, without and with what a dissector says of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mptcp_oracle.dissectors.dissector import Value, Words
 from mptcp_oracle.dissectors.view import Segment, View
 
-__all__ = ["KINDS", "Case"]
+__all__ = ["KINDS", "Case", "Place"]
 
 KINDS = ("missing", "invented", "other")
 """How a dissector differs: it says nothing where the oracle has a value, it says something where
@@ -16,21 +16,32 @@ the oracle has none, or it says something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One field of one frame.
+class Place:
+    """One field of one frame, as our facts have it.
 
     Attributes:
-        frame: Where. field: Name of the field. theirs, ours: The values of both sides.
+        frame: Where. field: Name of the field. ours: Its values by our facts; of a field that only
+            names groups the names themselves say nothing.
         segment: Our facts of the frame; ``None`` if it is of no MPTCP subflow by them.
-        view: All our facts. said: All that the dissector says, by frame.
+        view: All our facts.
     """
 
     frame: int
     field: str
-    theirs: tuple[Value, ...]
     ours: tuple[Value, ...]
     segment: Segment | None
     view: View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Place):
+    """A place and what a dissector says there.
+
+    Attributes:
+        theirs: Its values of the field. said: All that it says, by frame.
+    """
+
+    theirs: tuple[Value, ...]
     said: Mapping[int, Words]
 
     @property

@@ -2,7 +2,9 @@
 
 ``known/<dissector>.toml`` has them in order; the first that holds explains a difference. An entry
 names its fields (patterns as in :mod:`fnmatch`) and its condition, a function of the dissector's
-``..._conditions`` module, as narrow as the argument.
+``..._conditions`` module, as narrow as the argument. It may name a trigger, a function of the
+``..._triggers`` module, which says from the facts alone where the difference has to occur; then
+both must hold, and ``python -m tests.triggers`` measures how often the trigger is right.
 """
 
 from __future__ import annotations
@@ -10,17 +12,20 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
+from types import ModuleType
+from typing import Any
 
 from mptcp_oracle.dissectors import (
     tcpdump_conditions,
     tshark_conditions,
+    tshark_triggers,
     with_dpkt_conditions,
 )
-from mptcp_oracle.dissectors.case import KINDS, Case
+from mptcp_oracle.dissectors.case import KINDS, Case, Place
 from mptcp_oracle.errors import UsageError
 
 __all__ = ["RIGHT", "Known", "catalogue", "read_known"]
@@ -35,8 +40,14 @@ CONDITIONS = {
 }
 """Where the conditions of a dissector's catalogue are."""
 
+TRIGGERS = {"tshark": tshark_triggers}
+"""Where the triggers of a dissector's catalogue are, if it has any."""
+
+PASSES = {"1": frozenset({1}), "2": frozenset({2}), "1, 2": frozenset({1, 2})}
+"""With how many passes a difference is seen."""
+
 _NEEDED = {"id", "title", "fields", "condition", "right", "section", "why"}
-_KEYS = _NEEDED | {"since", "fixed_by", "capture", "upstream"}
+_KEYS = _NEEDED | {"since", "fixed_by", "capture", "upstream", "trigger", "cause", "passes"}
 _NUMBERS = re.compile(r"\d+(\.\d+)*")
 
 
@@ -51,6 +62,10 @@ class Known:
         why: The argument. since: First version that differs, fixed_by: first that does not; empty
             if that is not known, or there is none.
         capture: A capture of the corpus that shows it. upstream: Where it was reported.
+        trigger: The name of what ``foresees`` asks, or empty. foresees: Whether it has to occur at
+            a place; without a trigger it may anywhere.
+        cause: What it comes from; entries that one change in the dissector would mend share it.
+        passes: With how many passes it is seen, one of :data:`PASSES`.
     """
 
     id: str
@@ -65,13 +80,23 @@ class Known:
     fixed_by: str = ""
     capture: str = ""
     upstream: str = ""
+    trigger: str = ""
+    foresees: Callable[[Place], bool] = field(compare=False, default=lambda place: True)
+    cause: str = ""
+    passes: str = "1, 2"
+
+    def explains(self, case: Case) -> bool:
+        """Whether it explains a difference: it has to occur there, and looks like this."""
+        return self.about(case.field) and self.foresees(case) and self.holds(case)
 
     def about(self, name: str) -> bool:
         """Whether it is about a field."""
         return any(fnmatchcase(name, pattern) for pattern in self.fields)
 
-    def covers(self, version: str) -> bool:
-        """Whether it is about a version; one that has no number may be any."""
+    def covers(self, version: str, passes: int = 1) -> bool:
+        """Whether it is about a version and so many passes; without a number it may be any."""
+        if passes not in PASSES[self.passes]:
+            return False
         number = _numbers(version)
         if not number:
             return True
@@ -114,39 +139,50 @@ def _entries(text: str, path: str) -> tuple[Known, ...]:
     if document.get("schema") != 1 or not isinstance(name, str):
         cause = 'no `schema = 1` and `dissector = "..."` in it'
         raise UsageError("this is no catalogue of differences", cause=cause, file=path)
-    conditions = _conditions(name)
     found: dict[str, Known] = {}
     for number, entry in enumerate(document.get("known", ()), start=1):
-        place = f"entry {number}"
-        wrong = (entry.keys() - _KEYS) | (_NEEDED - entry.keys())
-        fields = entry.get("fields")
-        texts = [value for key, value in entry.items() if key != "fields"]
-        if not isinstance(fields, list) or not all(
-            isinstance(each, str) for each in (*fields, *texts)
-        ):
-            wrong |= {"values that are no text"}
-        if wrong:
+        known = _entry(entry, number, name, path)
+        if known.id in found:
             raise UsageError(
-                f"{place} is not as it should be",
-                cause=f"look at {', '.join(sorted(wrong))}",
-                hint=f"needed: {', '.join(sorted(_NEEDED))}; allowed: {', '.join(sorted(_KEYS))}",
+                f"entry {number} is not as it should be",
+                cause=f"the id {known.id!r} stands twice",
                 file=path,
             )
-        if entry["condition"] not in conditions:
-            raise UsageError(
-                f"{place} has the condition {entry['condition']!r}, which does not exist",
-                hint=f"choose one of {', '.join(sorted(conditions))}",
-                file=path,
-            )
-        if entry["right"] not in RIGHT or entry["id"] in found:
-            raise UsageError(
-                f"{place} is not as it should be",
-                cause=f"right is {' or '.join(RIGHT)}, and each id stands once",
-                file=path,
-            )
-        values = {**entry, "fields": tuple(fields or ())}
-        found[entry["id"]] = Known(**values, holds=conditions[entry["condition"]])
+        found[known.id] = known
     return tuple(found.values())
+
+
+def _entry(entry: Mapping[str, Any], number: int, name: str, path: str) -> Known:
+    """One entry, checked."""
+    wrong = (entry.keys() - _KEYS) | (_NEEDED - entry.keys())
+    fields = entry.get("fields")
+    texts = [value for key, value in entry.items() if key != "fields"]
+    if not isinstance(fields, list) or not all(isinstance(each, str) for each in (*fields, *texts)):
+        wrong |= {"values that are no text"}
+    if wrong:
+        raise UsageError(
+            f"entry {number} is not as it should be",
+            cause=f"look at {', '.join(sorted(wrong))}",
+            hint=f"needed: {', '.join(sorted(_NEEDED))}; allowed: {', '.join(sorted(_KEYS))}",
+            file=path,
+        )
+    conditions, triggers = _conditions(name), _own(TRIGGERS.get(name))
+    choices: dict[str, Collection[str]] = {"condition": conditions, "right": RIGHT}
+    if "trigger" in entry:
+        choices["trigger"] = triggers
+    if "passes" in entry:
+        choices["passes"] = PASSES
+    for key, allowed in choices.items():
+        if entry[key] not in allowed:
+            raise UsageError(
+                f"entry {number} has the {key} {entry[key]!r}, which does not exist",
+                hint=f"choose one of {', '.join(sorted(allowed)) or 'none: there are none'}",
+                file=path,
+            )
+    values: dict[str, Any] = {"cause": entry["id"], **entry, "fields": tuple(fields or ())}
+    if "trigger" in entry:
+        values["foresees"] = triggers[entry["trigger"]]
+    return Known(**values, holds=conditions[entry["condition"]])
 
 
 def _conditions(name: str) -> Mapping[str, Callable[[Case], bool]]:
@@ -154,8 +190,12 @@ def _conditions(name: str) -> Mapping[str, Callable[[Case], bool]]:
     conditions: dict[str, Callable[[Case], bool]] = {"always": lambda case: True}
     for kind in KINDS:
         conditions[kind] = _of_kind(kind)
-    own = CONDITIONS.get(name)
-    return conditions | {each: getattr(own, each) for each in getattr(own, "__all__", ())}
+    return conditions | _own(CONDITIONS.get(name))
+
+
+def _own(module: ModuleType | None) -> dict[str, Any]:
+    """The public functions of a module, by name."""
+    return {each: getattr(module, each) for each in getattr(module, "__all__", ())}
 
 
 def _of_kind(kind: str) -> Callable[[Case], bool]:

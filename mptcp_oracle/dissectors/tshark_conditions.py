@@ -43,7 +43,6 @@ __all__ = [
     "seen_twice_keys",
     "seen_twice_membership",
     "seen_twice_numbers",
-    "without_ack",
     "without_option",
     "without_payload",
 ]
@@ -196,12 +195,6 @@ def no_key_at_all(case: Case) -> bool:
     base = segment.base(other=case.field == "mptcp.ack")
     absolute = () if base is None else tuple((int(value) + base) & WIDE for value in case.ours)
     return case.theirs in ((), absolute)
-
-
-def without_ack(case: Case) -> bool:
-    """The segment has no flag ACK, and facts have no number."""
-    segment = case.segment
-    return segment is not None and not segment.fact["flags"] & 0x10 and not case.ours
 
 
 def captured_twice(case: Case) -> bool:

@@ -117,7 +117,7 @@ def diff_command(
         )
     version = dissector.version()
     every = (*read_known(known), *(() if no_known else catalogue(dissector.name)))
-    own = tuple(each for each in every if each.covers(version))
+    own = tuple(each for each in every if each.covers(version, 2 if two_pass else 1))
     bodies, failed, different = [], False, False
     for at, each in enumerate(names):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -142,30 +143,44 @@ def test_ones_own_catalogue_explains(tmp_path: Path) -> None:
     assert "one-too-high, " in result.output
 
 
+ENTRY = (
+    'schema = 1\ndissector = "cmd"\n[[known]]\nid = "a"\ntitle = "a"\nfields = ["*"]\n'
+    'condition = "other"\nright = "both"\nsection = "3"\nwhy = "a"\n'
+)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "no catalogue"),
         ("x", "no TOML"),
         ('schema = 1\ndissector = "cmd"\n[[known]]\nid = "a"\n', "entry 1 is not as it should be"),
-        (
-            'schema = 1\ndissector = "cmd"\n[[known]]\nid = "a"\ntitle = "a"\nfields = ["*"]\n'
-            'condition = "sometimes"\nright = "both"\nsection = "3"\nwhy = "a"\n',
-            "which does not exist",
-        ),
-        (
-            'schema = 1\ndissector = "cmd"\n[[known]]\nid = "a"\ntitle = "a"\nfields = ["*"]\n'
-            'condition = "other"\nright = "nobody"\nsection = "3"\nwhy = "a"\n',
-            "right is facts or both",
-        ),
+        (ENTRY.replace("other", "sometimes"), "condition 'sometimes', which does not exist"),
+        (ENTRY.replace('"both"', '"nobody"'), "right 'nobody', which does not exist"),
+        (ENTRY + 'trigger = "never"\n', "trigger 'never', which does not exist"),
+        (ENTRY.replace("cmd", "tshark") + 'trigger = "never"\n', "trigger 'never'"),
+        (ENTRY + 'passes = "3"\n', "passes '3', which does not exist"),
+        (ENTRY + "cause = 3\n", "values that are no text"),
+        (ENTRY + ENTRY[ENTRY.index("[[") :], "entry 2 is not .*the id 'a' stands twice"),
     ],
 )
 def test_a_catalogue_that_is_not_in_order(tmp_path: Path, text: str, complaint: str) -> None:
     """What is wrong with it is said, with file and entry."""
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(UsageError, match=complaint):
+    with pytest.raises(UsageError) as caught:
         read_known([path])
+    error = caught.value
+    assert re.search(complaint, f"{error.message}: {error.cause} {error.hint}")
+
+
+def test_an_entry_may_be_about_some_runs_only(tmp_path: Path) -> None:
+    """With how many passes a difference is seen; its cause is itself if nothing else is said."""
+    path = tmp_path / "mine.toml"
+    path.write_text(ENTRY + 'passes = "2"\n')
+    (known,) = read_known([path])
+    assert [known.covers("1", passes) for passes in (1, 2)] == [False, True]
+    assert (known.cause, known.trigger) == ("a", "")
 
 
 # --- those that break --------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""How often the triggers of known differences are right, over generated captures."""
