@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mptcp_oracle.dissectors.dissector import Field, Words
+from mptcp_oracle.dissectors.packets import Packet, packets
 from mptcp_oracle.dissectors.program import PATIENCE, Program, located
 from mptcp_oracle.dissectors.tcpdump_fields import FIELDS
 from mptcp_oracle.errors import AdapterError
@@ -24,6 +27,8 @@ HARMLESS = re.compile(
     r"reading from file .*|Warning: interface names might be incorrect|dropped privs to .*|"
     r"tcpdump: pcap_loop: truncated dump file; .*"
 )
+#: What it says when it refuses a capture, or the rest of one.
+REFUSED = "different from the type of the first interface"
 #: Its lines, with the numbers of their frames.
 LINE = re.compile(r" *(\d+)  ?(.*)")
 ARGUMENTS = ("-nn", "-S", "-t", "-#", "-r")
@@ -35,7 +40,8 @@ NUMBERS = {
     "tcp.win": re.compile(r", win (\d+)"),
     "tcp.length": re.compile(r", length (\d+)"),
 }
-OPTIONS = re.compile(r", options \[(.*)\](?:, |$)")
+#: The options: up to the length of the payload, or up to where tcpdump gave up.
+OPTIONS = re.compile(r", options \[(.*?)(?=\], length \d|$)")
 #: An MPTCP option from its length up to the next option or the end.
 OPTION = re.compile(r"mptcp (\d+) ([a-z-]+|\S+?)(?=[ ,\[]|$)((?:\{[^}]*\}|\[[^\]]*\]|[^,\[{])*)")
 WORDS: dict[str, re.Pattern[str]] = {
@@ -59,9 +65,9 @@ WORDS: dict[str, re.Pattern[str]] = {
         "mptcp.echo": r"-(echo)",
         "mptcp.address": r" id \d+ ([0-9a-f]*[.:][0-9a-f.:]+)",
         "mptcp.fast_close_key": r" key (0x[0-9a-f]+)",
-        "mptcp.bad": r"\[(bad) opt\]",
     }.items()
 }
+BAD = re.compile(r"\[(bad) opt\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +110,36 @@ class TcpDump:
         return shlex.join([self.path or "tcpdump", *ARGUMENTS, capture])
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
-        """What it says of each frame."""
+        """What it says of each frame.
+
+        libpcap takes a second interface in a pcapng file for one of another link type if it has
+        another one, or raw IP. Of such a file tcpdump gets the frames of each link type by
+        themselves.
+        """
+        last = 0
+        try:
+            for last, told in self._said(capture):
+                yield last, told
+        except AdapterError as error:
+            if REFUSED not in (error.cause or ""):
+                raise
+            yield from (each for each in self._apart(capture) if each[0] > last)
+
+    def _apart(self, capture: Path) -> Iterator[tuple[int, Words]]:
+        """What it says of each frame, asked about one link type after the other."""
+        links: dict[int, list[Packet]] = {}
+        for packet in packets(capture):
+            links.setdefault(packet.link, []).append(packet)
+        found: dict[int, Words] = {}
+        with TemporaryDirectory(prefix="mptcp-oracle-") as folder:
+            for link, own in links.items():
+                part = Path(folder, f"{link}.pcap")
+                part.write_bytes(b"".join(_pcap(link, own)))
+                found |= {own[number - 1].frame: told for number, told in self._said(part)}
+        yield from sorted(found.items())
+
+    def _said(self, capture: Path) -> Iterator[tuple[int, Words]]:
+        """What it says of each frame of a file that it reads."""
         last = 0
         for line in self.program.lines(*ARGUMENTS, str(capture)):
             match = LINE.fullmatch(line)
@@ -120,6 +155,14 @@ class TcpDump:
             yield last, words(match[2])
 
 
+def _pcap(link: int, own: Sequence[Packet]) -> Iterator[bytes]:
+    """A pcap file of some frames: without times, which tcpdump is not asked for."""
+    most = max(len(each.octets) for each in own)
+    yield struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, most, link)
+    for each in own:
+        yield struct.pack("<IIII", 0, 0, len(each.octets), each.wire) + each.octets
+
+
 def words(text: str) -> Words:
     """What a line says, by field; nothing if it is about no TCP header."""
     begin = TCP.match(text)
@@ -128,7 +171,7 @@ def words(text: str) -> Words:
     rest = text[begin.end() :]
     found: dict[str, tuple[str, ...]] = {"tcp.flags": (begin[1],)}
     told = OPTIONS.search(rest)
-    plain = rest if told is None else rest[: told.start()] + rest[told.end() - 2 :]
+    plain = rest if told is None else rest[: told.start()] + rest[told.end() :]
     for name, pattern in NUMBERS.items():
         match = pattern.search(plain)
         if match:
@@ -143,4 +186,6 @@ def words(text: str) -> Words:
             match = pattern.search(more)
             if match:
                 options.setdefault(field, []).extend(match[1].split())
+    if bad := BAD.findall(told[1]):
+        options["mptcp.bad"] = bad
     return found | {name: tuple(each) for name, each in options.items()}
