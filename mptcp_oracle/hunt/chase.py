@@ -105,7 +105,8 @@ class Chase:
     def go(self) -> Iterator[tuple[str, Finding]]:
         """Hunt until the budget is spent; name and finding of all that no earlier one shows.
 
-        Results are taken in the order of their tasks, so that the findings of a seed do not depend
+        Once enough captures were looked at, what waits is made small all the same. Results are
+        taken in the order of their tasks, so that the findings of a seed do not depend
         on the number of processes, as long as captures, and not seconds, are the budget and nothing
         is shared with others.
         """
@@ -120,20 +121,22 @@ class Chase:
                 self.log.save()
 
     def _spent(self) -> bool:
-        """Whether the budget is."""
+        """Whether the budget is: of time or findings, or of captures, and nothing waits."""
         self.watch(self)
         limits = (
             (self.seconds, self.budget.seconds),
-            (self.log.captures, self.budget.captures),
             (len(self.log.names), self.budget.findings),
         )
-        return any(limit is not None and value >= limit for value, limit in limits)
+        if any(limit is not None and value >= limit for value, limit in limits):
+            return True
+        most = self.budget.captures
+        return most is not None and self.log.captures >= most and not self.log.waiting
 
     def _look(self, spread: Spread) -> Iterator[tuple[str, Finding]]:
         """Compare the captures of one round."""
-        first = self.log.captures
-        most = self.budget.captures
-        last = first + ROUND * RUN if most is None else min(first + ROUND * RUN, most)
+        first, last = self.log.captures, self.log.captures + ROUND * RUN
+        if self.budget.captures is not None:
+            last = max(first, min(last, self.budget.captures))
         runs = [tuple(range(at, min(at + RUN, last))) for at in range(first, last, RUN)]
         for sightings, crashes in spread("run", [(each,) for each in runs], self._spent):
             self.log.captures += len(runs.pop(0))

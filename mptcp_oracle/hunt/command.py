@@ -82,7 +82,7 @@ class Duration(click.ParamType):
     metavar="DURATION",
     help="Stop after so long: 90s, 30m, 2h.  [default: 10m if nothing else ends it]",
 )
-@click.option("--captures", type=click.IntRange(1), help="Stop after so many captures in all.")
+@click.option("--captures", type=click.IntRange(1), help="Look at so many captures in all.")
 @click.option("--findings", type=click.IntRange(1), help="Stop after so many findings in all.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="What the captures follow from."
@@ -201,7 +201,7 @@ def hunt_command(
     if not as_json:
         for line in _summary(chase):
             click.echo(line)
-    sys.exit(FOUND if new else 0)
+    sys.exit(FOUND if new or log.waiting else 0)
 
 
 def _show(title: str, finding: Finding, *, as_json: bool) -> None:
