@@ -38,6 +38,8 @@ SECTIONS = {
     "connection.fallback": "3.7",
     "connection": "3.1",
 }
+#: Keys whose values are numbers of frames.
+FRAMES = {key for keys in KEYS.values() for key, form in keys.items() if form.startswith("frame")}
 OPTION_KEYS = {"option", "raw", "data_ack_size", "dsn_size", "data_fin"} | {
     field.name for option in OPTIONS for field in dataclasses.fields(option)
 }
@@ -170,6 +172,7 @@ FIELDS: tuple[Field, ...] = tuple(
         read=json.loads,
         ours=_ours(name),
         names=name in GROUPS,
+        frames=name.rpartition(".")[2] in FRAMES,
     )
     for kind in ("segment", "transmission", "subflow", "connection")
     for name in _names(kind, kind)

@@ -101,7 +101,9 @@ class Program:
                 watch.cancel()
                 _kill(process)
             if late.is_set():
-                raise AdapterError(f"{self.name} took too long", cause=f"{self.patience:g} s")
+                raise AdapterError(
+                    f"{self.name} took too long", cause=f"{self.patience:g} s", late=True
+                )
             self._judge(status, _tail(errors))
 
     def version(self) -> str:

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -113,10 +114,10 @@ class Chase:
         self._began = self.clock()
         with _workers(self.orders, self.jobs) as spread:
             try:
-                while not self._spent():
-                    yield from self._learn(spread)
-                    yield from self._look(spread)
-                    yield from self._shrink(spread)
+                for step in cycle((self._learn, self._look, self._shrink)):
+                    if self._spent():
+                        break
+                    yield from step(spread)
             finally:
                 self.log.save()
 
@@ -143,7 +144,7 @@ class Chase:
             for each in sightings:
                 self.log.see(each)
             yield from self._kept(crashes)
-        self.log.save()
+            self.log.save()
 
     def _shrink(self, spread: Spread) -> Iterator[tuple[str, Finding]]:
         """Make some of the kinds small that were seen, the most promising first."""
@@ -180,7 +181,7 @@ class Chase:
             name = self.log.add(finding)
             if name is None:
                 continue
-            if share and self.exchange is not None and not finding.crash:
+            if share and self.exchange is not None and not finding.private:
                 self.exchange.share(finding)
             yield name, finding
 

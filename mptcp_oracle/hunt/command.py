@@ -192,7 +192,7 @@ def hunt_command(
     try:
         for title, finding in chase.go():
             status.wipe()
-            new += finding.crash or finding.known is None
+            new += finding.private or finding.known is None
             _show(title, finding, as_json=as_json)
     except KeyboardInterrupt:
         status.wipe()
@@ -205,9 +205,9 @@ def hunt_command(
 
 
 def _show(title: str, finding: Finding, *, as_json: bool) -> None:
-    """Say that there is a finding; of a crash no more than where it is."""
-    if finding.crash:
-        click.echo(f"{title}: the dissector crashed; see the folder `private`", err=as_json)
+    """Say that there is a finding; of a private one no more than where it is."""
+    if finding.private:
+        click.echo(f"{title}: see the folder `private`", err=as_json)
         return
     if as_json:
         click.echo(json.dumps({"name": title, **finding.to_json()}, separators=(",", ":")))
@@ -220,6 +220,8 @@ def _show(title: str, finding: Finding, *, as_json: bool) -> None:
 
 def _summary(chase: Chase) -> list[str]:
     """What was found, in a few lines."""
+    from mptcp_oracle.hunt.log import PRIVATE
+
     log = chase.log
     records = log.records()
     known = sorted({each["known"] for each in records if each["known"]})
@@ -236,7 +238,8 @@ def _summary(chase: Chase) -> list[str]:
     if log.waiting:
         lines.append(f"{plural(len(log.waiting), 'kind')} were seen and not yet made small")
     if private:
-        lines.append(f"{plural(private, 'crash', 'crashes')} in {log.folder / 'private'}")
+        folder = log.folder / PRIVATE
+        lines.append(f"{plural(private, 'finding')} in {folder}: report it to the authors first")
     return lines
 
 

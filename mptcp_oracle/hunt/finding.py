@@ -24,7 +24,11 @@ HOW = {
     "missing": "says nothing",
     "invented": "says something, where there is nothing,",
     "other": "says something else",
+    "crash": "crashes",
+    "hang": "does not end",
+    "fails": "fails",
 }
+"""What a dissector does, by kinds of differences and of breaking down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,8 @@ class Finding:
 
     Attributes:
         kind: What was made small. kinds: All that the guilty frame shows.
-        frame: The guilty frame of the small capture; 0 for a crash. frames: How many it has.
+        frame: The guilty frame of the small capture; 0 if the dissector broke down.
+        frames: How many frames it has.
         theirs, ours: What the dissector says, and the oracle.
         section: Of RFC 8684, or of another one. fact: Where the oracle's value stands in facts.
         options: The guilty segment's MPTCP options in hexadecimal digits.
@@ -63,9 +68,14 @@ class Finding:
     octets: bytes
 
     @property
-    def crash(self) -> bool:
-        """Whether the dissector broke down, so that it may be a security problem."""
-        return self.kind.how == "crash"
+    def broken(self) -> bool:
+        """Whether the dissector broke down, and said nothing of a frame that could be compared."""
+        return not self.kind.field
+
+    @property
+    def private(self) -> bool:
+        """Whether it may be a security problem: a crash, or a run without an end."""
+        return self.kind.how in ("crash", "hang")
 
     @property
     def name(self) -> str:
@@ -75,8 +85,8 @@ class Finding:
     @property
     def sentence(self) -> str:
         """What is wrong, in one sentence."""
-        if self.crash:
-            return f"{self.dissector} {self.version} breaks down: {self.kind.around}"
+        if self.broken:
+            return f"{self.dissector} {self.version} {HOW[self.kind.how]}: {self.kind.around}"
         return (
             f"{self.kind.field}: {self.dissector} {self.version} says {_told(self.theirs)}, "
             f"the oracle {_told(self.ours)}"
@@ -151,7 +161,7 @@ class Finding:
         yield ""
         yield "## What it says"
         yield ""
-        if self.crash:
+        if self.broken:
             yield "```"
             yield from str(self.theirs[0]).splitlines()
             yield "```"
@@ -172,8 +182,8 @@ class Finding:
                     yield f"- `{each.field}`: {self.dissector} {HOW[each.how].rstrip(',')}"
 
     def _title(self) -> str:
-        if self.crash:
-            return f"{self.dissector} breaks down: {self.kind.around}"
+        if self.broken:
+            return f"{self.dissector} {HOW[self.kind.how]}: {self.kind.around}"
         return f"{self.dissector} {HOW[self.kind.how]} of {self.kind.field} ({self.kind.around})"
 
     def _argument(self) -> Iterator[str]:

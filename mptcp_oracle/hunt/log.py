@@ -160,7 +160,7 @@ class Log:
         name = f"{len(self.names) + 1:03}-{finding.name}"
         self.names[name] = finding.outline
         self._show(finding.kinds, name)
-        finding.write(self.place(name, private=finding.crash))
+        finding.write(self.place(name, private=finding.private))
         return name
 
     def place(self, name: str, *, private: bool) -> Path:

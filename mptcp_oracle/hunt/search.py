@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,8 +25,8 @@ from mptcp_oracle.report.rewriting import commented
 __all__ = ["Compared", "Search", "Sighting"]
 
 PCAPNG = b"\x0a\x0d\x0d\x0a"
-ATTEMPTS = 160
-"""Parts of a capture that are tried to make one difference small."""
+ATTEMPTS, SLOW = 160, 12
+"""Parts of a capture that are tried to make one difference small, or what takes too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,22 +131,27 @@ class Search:
     def _alone(
         self, numbers: Sequence[int], captures: Sequence[bytes]
     ) -> tuple[list[Sighting], list[Finding]]:
+        """The same, with one run for each capture.
+
+        Raises:
+            AdapterError: The dissector fails on every one of them.
+        """
         seen: dict[Kind, Sighting] = {}
-        broken = []
+        broken: list[tuple[int, bytes, AdapterError]] = []
         for number, octets in zip(numbers, captures, strict=True):
             try:
                 one = self.compared(octets)
             except AdapterError as error:
-                if error.data.get("status") is None and "took too long" not in error.message:
-                    raise
-                broken.append(self.broken(octets, number, error))
+                broken.append((number, octets, error))
                 continue
             if one.crash is not None:
-                broken.append(self.broken(octets, number, one.crash))
+                broken.append((number, octets, one.crash))
             for _, case, known in one.differences:
                 if known is None:
                     _add(seen, Sighting(kind=Kind.of(case), number=number, depth=case.frame))
-        return list(seen.values()), broken
+        if len(broken) == len(captures) > 1 and all(_how(each[2]) == "fails" for each in broken):
+            raise broken[0][2]
+        return list(seen.values()), [self.broken(*each) for each in broken]
 
     def compared(self, octets: bytes) -> Compared:
         """Compare one capture.
@@ -243,22 +249,26 @@ class Search:
             octets=octets,
         )
 
-    def broken(self, octets: bytes, number: int, error: AdapterError) -> Finding:
-        """The fewest frames that break the dissector down in the same way."""
-        status = error.data.get("status")
+    def broken(self, number: int, octets: bytes, error: AdapterError) -> Finding:
+        """The fewest frames on which the dissector breaks down in the same way."""
+        how = _how(error)
 
         def breaks(frames: Sequence[int]) -> bool:
             try:
-                crash = self.compared(cut(octets, frames)).crash
+                crash: AdapterError | None = self.compared(cut(octets, frames)).crash
             except AdapterError as other:
-                return status is None and other.message == error.message
-            return crash is not None and crash.data.get("status") == status
+                crash = other
+            return crash is not None and (_how(crash), crash.message, crash.data.get("status")) == (
+                how,
+                error.message,
+                error.data.get("status"),
+            )
 
         with analyze(octets) as trace:
             every = range(1, trace.capture.frames + 1)
-        frames = _smallest([every], breaks) or tuple(every)
+        frames = _smallest([every], breaks, SLOW if how == "hang" else ATTEMPTS) or tuple(every)
         said = str(error.data.get("said") or error.cause or "")
-        kind = Kind("", "crash", f"{error.cause or error.message}")
+        kind = Kind("", how, error.cause or error.message)
         return Finding(
             kind=kind,
             kinds=(kind,),
@@ -271,7 +281,7 @@ class Search:
             options=(),
             known=None,
             why="",
-            outline=f"crash {status}: {said.splitlines()[0] if said else ''}",
+            outline=f"{how} {_digest(error.message, *said.splitlines()[:1])}",
             dissector=self.dissector.name,
             version=self.version,
             reproduce=self.dissector.reproduce(MINIMAL, self.dissector.fields[0].name),
@@ -279,6 +289,18 @@ class Search:
             number=number,
             octets=cut(octets, frames),
         )
+
+
+def _how(error: AdapterError) -> str:
+    """How a dissector broke down: ``crash``, ``hang``, or it ``fails``."""
+    if isinstance(error, CrashError):
+        return "crash"
+    return "hang" if error.data.get("late") else "fails"
+
+
+def _digest(*words: str) -> str:
+    """What tells one breakdown from another, and nobody what it is."""
+    return sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 def cut(octets: bytes, frames: Sequence[int]) -> bytes:
@@ -305,12 +327,14 @@ def _candidates(whole: Compared, case: Case) -> Iterator[Sequence[int]]:
 
 
 def _smallest(
-    candidates: Iterable[Sequence[int]], shows: Callable[[tuple[int, ...]], bool]
+    candidates: Iterable[Sequence[int]],
+    shows: Callable[[tuple[int, ...]], bool],
+    attempts: int = ATTEMPTS,
 ) -> tuple[int, ...]:
     """The first candidate that shows something, made small; nothing if none does."""
     for each in candidates:
         if shows(tuple(each)):
-            return shrunk(each, shows, ATTEMPTS)
+            return shrunk(each, shows, attempts)
     return ()
 
 
