@@ -54,6 +54,7 @@ OUTSIDE = {
             "live.command",
             "generators.corpus_command",
             "generators.generate_command",
+            "hunt.command",
         },
         True,
     ),
@@ -64,6 +65,7 @@ OUTSIDE = {
     "intervaltree": ({"model", "generators"}, True),
     "numpy": ({"wire", "analysis", "rules", "oracle", "report", "live", "diff"}, False),
     "pytest": ({"pytest_plugin", "conformance"}, True),
+    "redis": ({"hunt.exchange"}, False),  # an extra: hunts that share findings through a server
     "scapy": ({"generators.emit"}, True),
 }
 
