@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.errors import AdapterError
 
-__all__ = ["CrashError", "Dissector", "Field", "Ours", "Read", "Value", "Words"]
+__all__ = ["CrashError", "Dissector", "Field", "Ours", "Quick", "Read", "Running", "Value", "Words"]
 
 Value: TypeAlias = int | str
 Words: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -101,4 +101,23 @@ class Dissector(Protocol):
         Raises:
             CrashError: It crashed; the frames before may have been given.
             AdapterError: It failed, took too long, or printed what the adapter cannot read.
+        """
+
+
+class Running(Dissector, Protocol):
+    """A dissector that goes on running between captures."""
+
+    def close(self) -> None:
+        """End what runs; the next capture starts it again."""
+
+
+@runtime_checkable
+class Quick(Protocol):
+    """A dissector of which there is a quicker form, whose words are a hint about its own."""
+
+    def quicker(self) -> Running | None:
+        """The quicker form, for many small captures; ``None`` if it is not installed.
+
+        Raises:
+            AdapterError: The dissector does not run.
         """

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mptcp_oracle.dissectors.dissector import Field, Words
 from mptcp_oracle.dissectors.program import PATIENCE, Program, located
+from mptcp_oracle.dissectors.sharkd import Sharkd
 from mptcp_oracle.dissectors.tshark_fields import FIELDS, WITNESSES
 from mptcp_oracle.errors import AdapterError
 
@@ -39,6 +40,8 @@ PREFERENCES = {
 BETWEEN = ";"
 #: What tshark says on stderr without meaning that anything went wrong.
 HARMLESS = re.compile(r'Running as user "root" and group "root"\. This could be dangerous\.')
+#: Fields whose values have names that a column shows.
+WORDED = ("tcp.options.mptcp.subtype", "tcp.options.mptcp.rst_reason")
 FOLDERS = ("XDG_CONFIG_HOME", "WIRESHARK_CONFIG_DIR")
 
 
@@ -137,6 +140,30 @@ class TShark:
                     if cell
                 },
             )
+
+    def quicker(self) -> Sharkd | None:
+        """The sharkd beside it, if there is one."""
+        path = Path(self.program.command[0]).with_name("sharkd")
+        if not path.is_file():
+            return None
+        words: dict[str, dict[str, str]] = {}
+        for line in self.program.lines("-G", "values"):
+            kind, *row = line.split("\t")
+            if kind == "V" and row[0] in WORDED and len(row) == 3:
+                words.setdefault(row[0], {})[row[2]] = str(int(row[1], 16))
+        names = [each.name for each in self.fields] + list(WITNESSES)
+        known = set(self._known)
+        return Sharkd(
+            path=str(path),
+            preferences=self.preferences,
+            words=words,
+            asked=tuple(name for name in dict.fromkeys(names) if name in known),
+            known=self.claims(),
+            patience=self.patience,
+            number=self.version(),
+            fields=self.fields,
+            folders=FOLDERS,
+        )
 
     def _options(self, capture: str) -> list[str]:
         """The arguments of every run on a capture."""

@@ -215,7 +215,10 @@ def _workers(orders: Orders, jobs: int) -> Iterator[Spread]:
                     if enough():
                         return
 
-            yield one
+            try:
+                yield one
+            finally:
+                alone.close()
             return
         context = get_context("spawn")
         with ProcessPoolExecutor(

@@ -50,7 +50,7 @@ usage; 3 the dissector does not run, or fails.
 """
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # only newer versions are generic
     """Seconds, or a number with s, m or h."""
 
     name = "duration"

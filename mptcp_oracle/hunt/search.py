@@ -12,7 +12,7 @@ from typing import Any, Self
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import asked, explain
 from mptcp_oracle.dissectors.case import Case
-from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field
+from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Quick, Running
 from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.shrinking import shrunk
 from mptcp_oracle.dissectors.view import View
@@ -96,6 +96,16 @@ class Search:
         """The dissector's version."""
         return self.dissector.version()
 
+    @cached_property
+    def quick(self) -> Running | None:
+        """The dissector's quicker form, which is asked first about parts of a capture."""
+        return self.dissector.quicker() if isinstance(self.dissector, Quick) else None
+
+    def close(self) -> None:
+        """End what runs beside."""
+        if "quick" in self.__dict__ and self.quick is not None:
+            self.quick.close()
+
     def run(self, numbers: Sequence[int]) -> tuple[list[Sighting], list[Finding]]:
         """Compare captures, all in one run of the dissector; alone, if that run breaks down.
 
@@ -153,8 +163,12 @@ class Search:
             raise broken[0][2]
         return list(seen.values()), [self.broken(*each) for each in broken]
 
-    def compared(self, octets: bytes) -> Compared:
+    def compared(self, octets: bytes, by: Dissector | None = None) -> Compared:
         """Compare one capture.
+
+        Args:
+            octets: The capture.
+            by: Who is asked instead of the dissector.
 
         Raises:
             AdapterError: The dissector does not run, fails, or takes too long.
@@ -165,7 +179,7 @@ class Search:
             view, frames = View(trace.facts()), trace.capture.frames
         differences: list[tuple[Field, Case, Known | None]] = []
         _, crash = asked(
-            self.dissector,
+            by or self.dissector,
             path,
             view,
             self.known,
@@ -190,10 +204,12 @@ class Search:
         if row is None or case is None:
             return None
 
-        def of(frames: Sequence[int]) -> tuple[Compared, Case] | None:
+        def of(
+            frames: Sequence[int], by: Dissector = self.dissector
+        ) -> tuple[Compared, Case] | None:
             """The part and the difference in it, if it is there."""
             try:
-                part = self.compared(cut(octets, frames))
+                part = self.compared(cut(octets, frames), by)
             except AdapterError:
                 return None
             for each, other, explained in part.differences:
@@ -207,8 +223,13 @@ class Search:
                     return part, other
             return None
 
-        frames = _smallest(_candidates(whole, case), lambda each: of(each) is not None)
+        frames: tuple[int, ...] = ()
+        if quick := self.quick:
+            frames = _smallest(_candidates(whole, case), lambda each: of(each, quick) is not None)
         left = of(frames) if frames else None
+        if left is None:
+            frames = _smallest(_candidates(whole, case), lambda each: of(each) is not None)
+            left = of(frames) if frames else None
         if left is None:
             return None
         return self.finding(row, left[1], left[0], cut(octets, frames), number, kind)
