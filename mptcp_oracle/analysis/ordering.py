@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mptcp_oracle.engine import loops
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-__all__ = ["BLOCK", "FAR", "Tops", "blocks", "grouped", "highest", "span"]
+__all__ = ["BLOCK", "FAR", "Tops", "blocks", "grouped", "highest", "span", "tally"]
 
 FAR = 1 << 40
 """No number of a group is as high: what is counts as this."""
@@ -53,6 +55,21 @@ def grouped(group: Array, groups: int) -> Array:
     return np.argsort(small, kind="stable")
 
 
+def tally(group: Array, groups: int) -> Array:
+    """By group: how many are of it.
+
+    Args:
+        group: The group of each; those of no group are below 0, or not below ``groups``.
+        groups: How many there may be.
+    """
+    import numpy as np
+
+    if groups <= FEW:
+        return np.array([np.count_nonzero(group == each) for each in range(groups)], np.int64)
+    known = (group >= 0) & (group < groups)
+    return np.bincount(group if known.all() else group[known], minlength=groups)
+
+
 def highest(group: Array, values: Array) -> Array:
     """The highest value so far in each group, itself included.
 
@@ -82,32 +99,20 @@ class Tops:
 
         self.top = np.zeros(groups, np.int64)
 
-    def before(self, group: Array, values: Array) -> Array:
+    def before(self, group: Array, values: Array, *, beside: bool = False) -> Array:
         """The highest value of its group before each, in the order given.
 
         Args:
             group: The group of each.
             values: Their values; below 0 counts as 0, and from :data:`FAR` on as that.
+            beside: Tell of the other group of a pair instead, which differs in the last bit: of
+                the other half of a subflow, the other direction of a connection.
         """
         import numpy as np
 
         found = np.empty(len(group), np.int64)
-        values = values.astype(np.int64, copy=False)
-        if len(self.top) <= FEW:
-            for each in np.flatnonzero(np.bincount(group, minlength=1)).tolist():
-                at = np.flatnonzero(group == each)
-                top = np.maximum.accumulate(np.clip(values[at], self.top[each], FAR))
-                found[at[0]], found[at[1:]] = self.top[each], top[:-1]
-                self.top[each] = top[-1]
-            return found
-        order = grouped(group, len(self.top))
-        groups = group[order]
-        top = highest(groups, np.maximum(values[order], self.top[groups]))
-        new = np.ones(len(groups), np.bool_)
-        new[1:] = groups[1:] != groups[:-1]
-        before = np.empty(len(groups), np.int64)
-        before[1:] = top[:-1]
-        before[new] = self.top[groups[new]]
-        found[order] = before
-        self.top[groups] = top
+        # The loop takes no array that cannot be written, as columns of the engine are.
+        groups = np.require(group, np.int32, "CW")
+        longs = np.require(values, np.int64, "CW")
+        loops().tops.before(len(group), groups, longs, beside, FAR, self.top, found)
         return found
