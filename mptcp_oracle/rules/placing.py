@@ -15,7 +15,6 @@ from mptcp_oracle.rules.senders import (
     few,
     grouped,
     hide,
-    in_use,
     keep,
     member,
     sender,
@@ -86,7 +85,7 @@ def changed(context: Context) -> None:
     ground, table = context.trace.ground, context.trace.mappings
     rows, half = ground.mapping("row"), ground.mapping("half")
     known = column(context.trace.plane.placed)[half] > 0
-    at = np.flatnonzero((table.octets > 0) & known & in_use(context, rows))
+    at = np.flatnonzero((table.octets > 0) & known & context.in_use[rows])
     before = _contradicted(context, at)
     delta = table.dsn - table.start
     skewed = np.isin(half[at], list(context.trace.plane.offered))
@@ -160,7 +159,7 @@ def relative(context: Context) -> None:
     rows, half = ground.mapping("row"), ground.mapping("half")
     length, sequence = ground.column("length")[rows], ground.column("sequence")[rows]
     asked = (table.octets > 0) & (table.dsn_size > 0) & (length > 0)
-    at = np.flatnonzero(asked & _shaken(context)[half] & in_use(context, rows))
+    at = np.flatnonzero(asked & _shaken(context)[half] & context.in_use[rows])
     start, end = table.start[at], table.start[at] + table.octets[at]
     here = (start < sequence[at] + length[at]) & (end > sequence[at])
     nowhere = np.flatnonzero(~here)
@@ -256,7 +255,7 @@ def _ill_applied(context: Context) -> tuple[Array, Array]:
     first, sure = versions(context) == 1, placed(context)
 
     def of_those(rows: Array, mapping: Array) -> tuple[Array, Array]:
-        mine = asked[mapping] & in_use(context, rows)
+        mine = asked[mapping] & context.in_use[rows]
         mine[mine] = first[ground.direction[rows[mine]]]
         return rows[mine], mapping[mine]
 
@@ -338,7 +337,7 @@ def urgent(context: Context) -> None:
     ground, table = context.trace.ground, context.trace.mappings
     own = ground.column("mapping")
     rows = np.flatnonzero((ground.column("flags") & URG > 0) & (own >= 0))
-    rows = rows[in_use(context, rows) & _shaken(context)[ground.column("half")[rows]]]
+    rows = rows[context.in_use[rows] & _shaken(context)[ground.column("half")[rows]]]
     rows = few(ground.direction[rows], rows, MOST)
     rows = rows[np.array([_inside(context, row) for row in rows.tolist()], np.bool_)]
     short = np.array([_cut_short(context, row) for row in rows.tolist()], np.bool_)
