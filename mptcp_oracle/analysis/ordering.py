@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from mptcp_oracle.engine import loops
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+    Mask = NDArray[np.bool_]
 
-__all__ = ["BLOCK", "FAR", "Tops", "blocks", "grouped", "highest", "span", "tally"]
+__all__ = ["BLOCK", "FAR", "Tops", "blocks", "firsts", "grouped", "highest", "span", "tally"]
 
 FAR = 1 << 40
 """No number of a group is as high: what is counts as this."""
@@ -55,6 +57,28 @@ def grouped(group: Array, groups: int) -> Array:
     return np.argsort(small, kind="stable")
 
 
+def firsts(group: Array, mine: Mask, last: Array) -> Array:
+    """By group: the first of some rows; beyond all rows without one.
+
+    Args:
+        group: The group of each row.
+        mine: Which rows are meant.
+        last: By group: its last row.
+    """
+    import numpy as np
+
+    never = len(group)
+    found = np.full(len(last), never, np.int64)
+    for block in blocks(never):
+        if not ((found == never) & (last >= block.start)).any():
+            break
+        rows = block.start + np.flatnonzero(mine[block])
+        rows = rows[found[group[rows]] == never][::-1]
+        # Of several rows of a group the last one assigned counts.
+        found[group[rows]] = rows
+    return found
+
+
 def tally(group: Array, groups: int) -> Array:
     """By group: how many are of it.
 
@@ -70,21 +94,28 @@ def tally(group: Array, groups: int) -> Array:
     return np.bincount(group if known.all() else group[known], minlength=groups)
 
 
-def highest(group: Array, values: Array) -> Array:
-    """The highest value so far in each group, itself included.
+def highest(group: Array, values: Array, groups: int, out: Array | None = None) -> Array:
+    """The highest value so far in each group, itself included, in the order given.
 
     Args:
-        group: Groups, sorted.
+        group: The group of each, from 0.
         values: Their values; below 0 counts as 0, and from :data:`FAR` on as that.
+        groups: How many there may be.
+        out: Where to put them; may be ``values``. By default a new array.
     """
     import numpy as np
 
-    shift = group.astype(np.int64) * (FAR + 1)
-    found = np.clip(values.astype(np.int64, copy=False), 0, FAR)
-    found += shift
-    np.maximum.accumulate(found, out=found)
-    found -= shift
+    found = np.empty(len(group), np.int64) if out is None else out
+    top = np.zeros(groups, np.int64)
+    loops().tops.so_far(len(group), *_read(group, values), FAR, top, found)
     return found
+
+
+def _read(group: Array, values: Array) -> tuple[Array, Array]:
+    """Groups and values as the loops take them: in one piece, and not such as cannot be written."""
+    import numpy as np
+
+    return np.require(group, np.int32, "CW"), np.require(values, np.int64, "CW")
 
 
 class Tops:
@@ -111,8 +142,5 @@ class Tops:
         import numpy as np
 
         found = np.empty(len(group), np.int64)
-        # The loop takes no array that cannot be written, as columns of the engine are.
-        groups = np.require(group, np.int32, "CW")
-        longs = np.require(values, np.int64, "CW")
-        loops().tops.before(len(group), groups, longs, beside, FAR, self.top, found)
+        loops().tops.before(len(group), *_read(group, values), beside, FAR, self.top, found)
         return found

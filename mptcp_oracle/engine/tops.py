@@ -1,5 +1,5 @@
 # cython: boundscheck=True, wraparound=False, cdivision=True, language_level=3
-"""Tops: what was highest in its group before each of many values."""
+"""Tops: what was highest in its group before each of many values, or with it."""
 
 import cython
 
@@ -35,3 +35,28 @@ def before(
             now = most
         if now > top[g]:
             top[g] = now
+
+
+def so_far(
+    rows: cython.Py_ssize_t,
+    group: cython.int[::1],
+    value: cython.longlong[::1],
+    most: cython.longlong,
+    top: cython.longlong[::1],
+    found: cython.longlong[::1],
+) -> None:
+    """Tell each place the highest value of its group so far, its own included.
+
+    The arguments are those of :func:`before`; ``found`` may be ``value``.
+    """
+    i: cython.Py_ssize_t
+    g: cython.Py_ssize_t
+    now: cython.longlong
+    for i in range(rows):
+        g = group[i]
+        now = value[i]
+        if now > most:
+            now = most
+        if now > top[g]:
+            top[g] = now
+        found[i] = top[g]

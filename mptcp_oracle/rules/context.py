@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.entities import Connection, Subflow
 from mptcp_oracle.analysis.integrity import Integrity
-from mptcp_oracle.analysis.ordering import blocks, grouped, tally
+from mptcp_oracle.analysis.ordering import blocks, firsts, grouped, tally
 from mptcp_oracle.analysis.parts import column
 from mptcp_oracle.analysis.trace import Trace
 from mptcp_oracle.errors import UsageError
@@ -143,19 +143,9 @@ class Context:
         Args:
             mine: By row: whether it is one of them.
         """
-        import numpy as np
-
-        wire, ground = self.trace.wire, self.trace.ground
-        half, last = ground.column("half"), column(wire.halves["last_row"])
-        found = np.full(wire.halves.rows, wire.segments.rows, np.int64)
-        for block in blocks(wire.segments.rows):
-            if not ((found == wire.segments.rows) & (last >= block.start)).any():
-                break
-            rows = block.start + np.flatnonzero(mine[block] & ~ground.duplicate[block])
-            rows = rows[found[half[rows]] == wire.segments.rows][::-1]
-            # Of several rows of a half the last one assigned counts.
-            found[half[rows]] = rows
-        return list(found.tolist())
+        ground = self.trace.ground
+        last = column(self.trace.wire.halves["last_row"])
+        return list(firsts(ground.column("half"), mine & ~ground.duplicate, last).tolist())
 
     def tap(self, subflow: Subflow) -> int | None:
         """The role at whose end the capture of a subflow was made, if that is known for certain.

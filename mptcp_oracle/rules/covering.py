@@ -152,11 +152,12 @@ def every_segment(context: Context) -> None:
     import numpy as np
 
     ground, version = context.trace.ground, versions(context)
-    half, dss = ground.column("half"), ground.column("dss")
-    length, flags = ground.column("length"), ground.column("flags")
+    half, dss, length, flags = (ground.column(name) for name in ("half", "dss", "length", "flags"))
     acked = np.array(context.first_of(context.in_use & (ground.column("data_ack") > 1)))
     confirmed = acked.reshape(-1, 2)[:, ::-1].reshape(-1)
-    rows = np.flatnonzero(context.in_use & (length > 0) & (flags & (SYN | RST) == 0))
+    before = slice(int(confirmed.max(initial=0)))
+    mine = context.in_use[before] & (length[before] > 0) & (flags[before] & (SYN | RST) == 0)
+    rows = np.flatnonzero(mine)
     rows = rows[rows < confirmed[half[rows]]]
     bad = dss[rows] & MAPPED == 0
     known = np.isin(column(context.trace.plane.isn_from)[half[rows]], FROM_START)

@@ -251,20 +251,17 @@ def _ill_applied(context: Context) -> tuple[Array, Array]:
     import numpy as np
 
     ground, table = context.trace.ground, context.trace.mappings
-    asked = (table.octets > 0) & (table.dsn_size > 0)
-    first, sure = versions(context) == 1, placed(context)
-
-    def of_those(rows: Array, mapping: Array) -> tuple[Array, Array]:
-        mine = asked[mapping] & context.in_use[rows]
-        mine[mine] = first[ground.direction[rows[mine]]]
-        return rows[mine], mapping[mine]
-
-    own = ground.column("mapping")
-    second = np.flatnonzero(own[ground.mapping("row")] != np.arange(len(table)))
-    odd = [of_those(ground.mapping("row")[second], second)]
+    own, row = ground.column("mapping"), ground.mapping("row")
+    asked = (table.octets > 0) & (table.dsn_size > 0) & context.in_use[row]
+    asked[asked] = (versions(context) == 1)[ground.direction[row[asked]]]
+    sure = placed(context)
+    second = np.flatnonzero(asked & (own[row] != np.arange(len(table))))
+    odd = [(row[second], second)]
     for block in blocks(len(own)):
-        rows = block.start + np.flatnonzero(own[block] >= 0)
-        rows, mapping = of_those(rows, own[rows])
+        rows = block.start + np.flatnonzero((own[block] >= 0) & context.in_use[block])
+        mapping = own[rows]
+        if not (mine := asked[mapping]).all():
+            rows, mapping = rows[mine], mapping[mine]
         fine = sure[ground.column("half")[rows]]
         fine &= _touches(context, rows, *_ranges(context, rows, mapping))
         keep(context, APPLIES, rows[fine])

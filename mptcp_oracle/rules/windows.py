@@ -60,6 +60,7 @@ def subflows(context: Context) -> None:
         ground.column(name) for name in ("half", "flags", "length", "sequence")
     )
     scale, limits = scales(trace), Tops(trace.wire.halves.rows)
+    vague = bool((scale < 0).any())
     weighing = Weighing(context, SUBFLOW, judge=_outside)
     every = used(context)
     for block in blocks(len(every)):
@@ -70,8 +71,8 @@ def subflows(context: Context) -> None:
         limit = limits.before(half[at], edge, beside=True)
         data = (length[at] > 0) & ~has_bit(flags[at], SYN)
         rows, limit = rows[data], limit[data]
-        unknown = scale[half[rows] ^ 1] < 0
-        if unknown.any() or not limit.all():
+        if vague or not limit.all():
+            unknown = scale[half[rows] ^ 1] < 0
             weighing.never(rows[unknown], NO_SCALE)
             weighing.never(rows[~unknown & (limit == 0)], NO_WINDOW)
             known = ~unknown & (limit > 0)
@@ -116,8 +117,8 @@ def connections(context: Context) -> None:
         limit[rows - block.start] = limits.before(ground.direction[at], edge, beside=True)
         limit = limit[data.row - block.start]
         row, high, limit = (each[limit >= 0] for each in (data.row, data.high, limit))
-        unknown = vague[ground.direction[row] ^ 1]
-        if unknown.any() or not limit.all():
+        if vague.any() or not limit.all():
+            unknown = vague[ground.direction[row] ^ 1]
             weighing.never(row[unknown], NO_SCALE)
             weighing.never(row[~unknown & (limit == 0)], NO_WINDOW)
             known = ~unknown & (limit > 0)

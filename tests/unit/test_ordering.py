@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mptcp_oracle.analysis import ordering
-from mptcp_oracle.analysis.ordering import FAR, Tops, blocks, grouped, highest, span, tally
+from mptcp_oracle.analysis.ordering import FAR, Tops, blocks, firsts, grouped, highest, span, tally
 
 PAIRS = st.lists(st.tuples(st.integers(0, 11), st.integers(-3, 9)), max_size=40)
 
@@ -44,21 +44,36 @@ def test_grouped_few(groups: int) -> None:
 
 @given(pairs=PAIRS)
 def test_highest(pairs: list[tuple[int, int]]) -> None:
-    """The highest value of a group so far, and never below 0, whatever the type."""
-    pairs.sort(key=lambda pair: pair[0])
+    """The highest value of a group so far, and never below 0, whatever the order and the type."""
     expected = [
         max(0, *(value for group, value in pairs[: at + 1] if group == pairs[at][0]))
         for at in range(len(pairs))
     ]
     for kind in (np.int64, np.int32):
-        assert highest(*columns(pairs, kind)).tolist() == expected
+        assert highest(*columns(pairs, kind), 12).tolist() == expected
+    group, values = columns(pairs)
+    assert highest(group, values, 12, out=values) is values
+    assert values.tolist() == expected
 
 
 def test_highest_of_all() -> None:
     """What is far away counts as the farthest, and takes nothing into the next group."""
     group = np.array([0, 0, 1, 3])
     values = np.array([FAR - 1, 1 << 60, 5, FAR])
-    assert highest(group, values).tolist() == [FAR - 1, FAR, 5, FAR]
+    assert highest(group, values, 4).tolist() == [FAR - 1, FAR, 5, FAR]
+
+
+@pytest.mark.parametrize("block", [1, 3, 100])
+@given(pairs=PAIRS)
+def test_firsts(block: int, pairs: list[tuple[int, int]]) -> None:
+    """The first of the rows that are meant is found in each group, in whichever block it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ordering, "BLOCK", block)
+        group, mine = columns(pairs)
+        own = [[at for at, pair in enumerate(pairs) if pair[0] == each] for each in range(12)]
+        last = np.array([max(each, default=-1) for each in own])
+        expected = [next((at for at in each if pairs[at][1] > 6), len(pairs)) for each in own]
+        assert firsts(group, mine > 6, last).tolist() == expected
 
 
 @pytest.mark.parametrize("few", [0, 20])
