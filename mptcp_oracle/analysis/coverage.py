@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mptcp_oracle.analysis.dataplane import CLASSES
 from mptcp_oracle.analysis.ground import Ground
-from mptcp_oracle.analysis.ordering import FAR, blocks, grouped, highest
+from mptcp_oracle.analysis.ordering import FAR, blocks, grouped, highest, tally
 from mptcp_oracle.analysis.parts import column, has_bit, probes
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Coverage:
 
         pieces = [*self.carried, self._fins(), self._unplaced()]
         runs = Runs(self.ground, pieces)
-        if len(broken := np.unique(runs.direction[runs.gap])):
+        if len(broken := np.flatnonzero(tally(runs.direction[runs.gap], self.directions))):
             pieces.append(self._others(broken))
             runs = Runs(self.ground, pieces)
         for vague in pieces[len(self.carried) + 1 :]:

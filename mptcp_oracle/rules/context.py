@@ -98,16 +98,20 @@ class Context:
 
         ground, bit = self.trace.ground, FLAG_BITS["options_cut"]
         rows = np.flatnonzero(ground.column("flags") & bit)
-        return frozenset(np.unique(ground.column("half")[rows] >> 1).tolist())
+        return self._streams(ground.column("half")[rows])
 
     @cached_property
     def doubled(self) -> frozenset[int]:
         """Streams of which the capture has segments twice: one may be there alone, and late."""
+        ground = self.trace.ground
+        return self._streams(ground.column("half")[ground.duplicate])
+
+    def _streams(self, halves: Array) -> frozenset[int]:
+        """The streams of these halves."""
         import numpy as np
 
-        ground = self.trace.ground
-        halves = ground.column("half")[ground.duplicate]
-        return frozenset(np.unique(halves >> 1).tolist())
+        found = tally(halves >> 1, self.trace.wire.halves.rows >> 1)
+        return frozenset(np.flatnonzero(found).tolist())
 
     def sent(self, half: int) -> Array:
         """Rows of what was sent on a half, in capture order, capture duplicates aside."""

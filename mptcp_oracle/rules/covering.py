@@ -71,7 +71,7 @@ def _cut(context: Context, rows: Array) -> Mask:
     import numpy as np
 
     streams = context.trace.ground.column("half")[rows] >> 1
-    return np.isin(streams, list(context.cut))
+    return np.isin(streams, np.array([*context.cut], np.int64))
 
 
 def _uncovered(context: Context, row: int, certain: bool) -> None:
@@ -204,7 +204,7 @@ def _given_up(context: Context, rows: Array) -> Mask:
     found: Mask = (plain >= 0) & (plain < rows)
     first = {
         stream: next((raw.row for raw in trace.signals.of(stream, Subtype.MP_FAIL)), never)
-        for stream in np.unique(half >> 1).tolist()
+        for stream in set((half >> 1).tolist())
     }
     failed = np.array([first[stream] for stream in (half >> 1).tolist()], np.int64)
     found |= failed < rows

@@ -88,7 +88,7 @@ def changed(context: Context) -> None:
     at = np.flatnonzero((table.octets > 0) & known & context.in_use[rows])
     before = _contradicted(context, at)
     delta = table.dsn - table.start
-    skewed = np.isin(half[at], list(context.trace.plane.offered))
+    skewed = np.isin(half[at], np.array([*context.trace.plane.offered], np.int64))
     sure, bad = anchored(context), before >= 0
     certain = ~skewed & sure[at] & sure[before]
     certain[bad] &= member(context, rows[at[bad]])
