@@ -155,12 +155,11 @@ class Ground:
         # Unsigned numbers of 32 bits: the difference is modulo 2**32.
         low = self.column("ack") - isn[half]
         low[~mine] = 0
+        result: Array = low.astype(np.int64)
+        result[~mine] = -1
         if not wraps(low):
-            result = low.astype(np.int64)
-            result[~mine] = -1
             return result
         rows = np.flatnonzero(mine)
-        result = np.full(len(half), -1, dtype=np.int64)
         # What a handshake shows lies near what is acknowledged first; mappings may lie far off.
         near = isn_from[half[rows]] != FROM_MAPPINGS
         result[rows] = unwrapped(half[rows], low[rows], near)

@@ -115,7 +115,7 @@ def _read(group: Array, values: Array) -> tuple[Array, Array]:
     """Groups and values as the loops take them: in one piece, and not such as cannot be written."""
     import numpy as np
 
-    return np.require(group, np.int32, "CW"), np.require(values, np.int64, "CW")
+    return np.require(group, np.int32, ["C", "W"]), np.require(values, np.int64, ["C", "W"])
 
 
 class Tops:
