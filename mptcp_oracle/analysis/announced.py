@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.integrity import MOST_SCALE, WINDOW_SCALE
-from mptcp_oracle.analysis.ordering import Tops, span
 from mptcp_oracle.analysis.parts import column, has_bit
 from mptcp_oracle.wire.columns import FLAG_BITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mptcp_oracle.analysis.ground import Ground
     from mptcp_oracle.analysis.trace import Trace
 
     Array = NDArray[Any]
 
-__all__ = ["Limits", "scales", "windows"]
+__all__ = ["scales", "windows"]
 
 SYN, ACK, DATA_ACK = 0x02, 0x10, 0x01
 #: The longest TCP options, and the kinds that are not followed by a length.
@@ -82,39 +82,20 @@ def _offered(trace: Trace, rows: Array) -> Array:
     return found
 
 
-def windows(trace: Trace, rows: Array, scale: Array) -> Array:
-    """The window that each of some segments announces, in octets; that of a SYN is not shifted."""
-    import numpy as np
-
-    ground, at = trace.ground, span(rows)
-    shift = np.maximum(scale[ground.column("half")[at]], 0)
-    shift[has_bit(ground.column("flags")[at], SYN)] = 0
-    found: Array = ground.column("window")[at].astype(np.int64) << shift
+def windows(trace: Trace) -> Array:
+    """By row: the window that a segment announces, in octets; that of a SYN is not shifted."""
+    found: Array | None = trace.ground.__dict__.get("_windows")
+    if found is None:
+        found = trace.ground.__dict__["_windows"] = _windows(trace.ground, scales(trace))
     return found
 
 
-class Limits:
-    """How far the peers let each host send, on subflows or of data, block by block."""
+def _windows(ground: Ground, scale: Array) -> Array:
+    import numpy as np
 
-    def __init__(self, groups: int) -> None:
-        """Begin.
-
-        Args:
-            groups: Number of halves, or of directions: the two of a pair differ in the last bit.
-        """
-        self._sides = Tops(groups >> 1), Tops(groups >> 1)
-
-    def before(self, side: Array, edge: Array) -> Array:
-        """The highest right edge that the other side had announced before each segment.
-
-        Args:
-            side: The half or direction of each segment.
-            edge: The right edge that it announces; 0 for none.
-        """
-        import numpy as np
-
-        second = (side & 1) == 1
-        first_edges = self._sides[0].before(side >> 1, np.where(second, 0, edge))
-        second_edges = self._sides[1].before(side >> 1, np.where(second, edge, 0))
-        found: Array = np.where(second, first_edges, second_edges)
-        return found
+    shift = np.maximum(scale, 0).astype(np.uint8)[ground.column("half")]
+    shift[has_bit(ground.column("flags"), SYN)] = 0
+    # A window of 16 bits, shifted by 14 at most, has 30.
+    found: Array = ground.column("window").astype(np.int32)
+    found <<= shift
+    return found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mptcp_oracle.analysis.dataplane import CLASSES
 from mptcp_oracle.analysis.ground import Ground
-from mptcp_oracle.analysis.ordering import FAR, blocks, grouped, highest
+from mptcp_oracle.analysis.ordering import FAR, blocks, grouped, highest, tally
 from mptcp_oracle.analysis.parts import column, has_bit, probes
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Coverage:
 
         pieces = [*self.carried, self._fins(), self._unplaced()]
         runs = Runs(self.ground, pieces)
-        if len(broken := np.unique(runs.direction[runs.gap])):
+        if len(broken := np.flatnonzero(tally(runs.direction[runs.gap], self.directions))):
             pieces.append(self._others(broken))
             runs = Runs(self.ground, pieces)
         for vague in pieces[len(self.carried) + 1 :]:
@@ -218,14 +218,14 @@ class Coverage:
             for each, value in enumerate(both):
                 mine = role == each
                 np.maximum.at(value, row[mine], some.high[mine])
-        if self.directions <= 2:
-            for value in both:
-                np.maximum.accumulate(value, out=value)
-            return both
-        group = self._connection[self._order]
         for value in both:
-            value[self._order] = highest(group, value[self._order])
+            highest(self._connection, value, self._groups, out=value)
         return both
+
+    @property
+    def _groups(self) -> int:
+        """How many connections there are, and one for what is outside MPTCP."""
+        return self.directions // 2 + 1
 
     @cached_property
     def _connection(self) -> Array:
@@ -236,7 +236,7 @@ class Coverage:
     @cached_property
     def _order(self) -> Array:
         """Rows by connection."""
-        return grouped(self._connection, self.directions // 2 + 1)
+        return grouped(self._connection, self._groups)
 
     def at(self, direction: Array, row: Array) -> Array:
         """How far everything of a direction was carried when a row had passed.
@@ -290,12 +290,13 @@ class Runs:
             np.concatenate(each) for each in zip(*ends, strict=True)
         )
         direction = ground.half_direction[half].astype(np.int64)
+        directions = len(ground.plane.base)
         self.place = np.argsort(direction * FAR + low, kind="stable")
         self.direction = direction = direction[self.place]
         self.low, self.high = low[self.place], high[self.place]
-        self.reached = highest(direction, self.high)
+        self.reached = highest(direction, self.high, directions)
         self.gap = self.low > _earlier(direction, self.reached, 1)
-        self.latest = _earlier(direction, highest(direction, row[self.place]), 0)
+        self.latest = _earlier(direction, highest(direction, row[self.place], directions), 0)
 
     def by_place(self, values: Array) -> Array:
         """What holds for the runs, by their places in order of pieces."""

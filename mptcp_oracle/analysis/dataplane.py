@@ -15,6 +15,7 @@ from typing import Any
 
 from mptcp_oracle.analysis import origins
 from mptcp_oracle.analysis.entities import Connection, Host, Mismatch
+from mptcp_oracle.analysis.ordering import firsts
 from mptcp_oracle.engine import loops
 from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.wire.columns import Columns
@@ -27,7 +28,6 @@ RANGE = 65536
 #: Kinds of triggers, by their numbers in the loop.
 KINDS = ("end", "regular", "backup")
 SPLITS = 1 << 16
-BLOCK = 1 << 20
 #: Bits of a segment's ``flags``: SYN, RST, captured twice.
 NO_DATA = 0x0206
 #: A first DSN farther than this from the IDSN was counted from another number.
@@ -118,14 +118,9 @@ class DataPlane:
             import numpy as np
 
             half, flags = (np.asarray(each) for each in self.wire.segments.of("half", "flags"))
-            found = np.full(self.wire.halves.rows, -1, np.int64)
-            rows = self.wire.segments.rows
-            for begin in range((rows - 1) // BLOCK * BLOCK, -1, -BLOCK):
-                block = slice(begin, min(begin + BLOCK, rows))
-                plain = np.flatnonzero(((flags[block] & NO_DATA) == 0) & (half[block] >= 0))[::-1]
-                # Of several rows of a half the last one assigned counts.
-                found[half[block][plain]] = begin + plain
-            self._first_rows = found.tolist()
+            plain = ((flags & NO_DATA) == 0) & (half >= 0)
+            found = firsts(half, plain, np.asarray(self.wire.halves["last_row"]))
+            self._first_rows = np.where(found == len(half), -1, found).tolist()
         return self._first_rows
 
 

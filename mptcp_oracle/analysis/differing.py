@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mptcp_oracle.analysis.coverage import Runs, coverage
 from mptcp_oracle.analysis.dataplane import CLASSES
 from mptcp_oracle.analysis.ground import Ground
-from mptcp_oracle.analysis.ordering import FAR
+from mptcp_oracle.analysis.ordering import FAR, tally
 from mptcp_oracle.analysis.parts import Parts, column, probes
 from mptcp_oracle.facts import COPIES
 
@@ -131,8 +131,8 @@ class _Sent:
 
         self._ground = ground
         self._fresh = column(ground.plane.fresh)
-        rows = [row for rows in ground.plane.gap_fillers().values() for row in rows]
-        parts = ground.parts_of(np.unique(np.array(rows, np.int64)))
+        rows = sorted({row for rows in ground.plane.gap_fillers().values() for row in rows})
+        parts = ground.parts_of(np.array(rows, np.int64))
         parts = parts.where((parts.kind >= 0) & (parts.kind != RESENT))
         key = ground.column("half")[parts.row].astype(np.int64) * FAR + parts.start
         order = np.argsort(key, kind="stable")
@@ -243,7 +243,7 @@ def _differ(data: Array, one: Array, other: Array, size: Array) -> Array:
 
     found = np.zeros(len(size), np.bool_)
     power = np.where(size > 0, np.frexp(size)[1] - 1, -1)
-    for exponent in np.unique(power[power >= 0]).tolist():
+    for exponent in np.flatnonzero(tally(power, 64)).tolist():
         width = 1 << exponent
         windows = np.lib.stride_tricks.sliding_window_view(data, width)
         word = np.uint64 if width >= 8 else np.uint8

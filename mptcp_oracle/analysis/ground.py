@@ -144,16 +144,31 @@ class Ground:
         """
         import numpy as np
 
-        half, flags = self.column("half"), self.column("flags")
-        known = column(self.plane.isn_from)[half ^ 1] > 0
-        rows = np.flatnonzero((self.direction >= 0) & has_bit(flags, ACK) & known)
-        isn = column(self.wire.halves["isn"]).astype(np.int64)[half[rows] ^ 1]
-        low = (self.column("ack")[rows].astype(np.int64) - isn) & 0xFFFFFFFF
-        result = np.full(len(half), -1, dtype=np.int64)
+        half = self.column("half")
+        isn_from, isn = (
+            column(each).reshape(-1, 2)[:, ::-1].reshape(-1)
+            for each in (self.plane.isn_from, self.wire.halves["isn"])
+        )
+        known = (isn_from > 0) & (self.half_direction >= 0)
+        mine = has_bit(self.column("flags"), ACK)
+        mine &= known[half]
+        # Unsigned numbers of 32 bits: the difference is modulo 2**32.
+        low = self.column("ack") - isn[half]
+        low[~mine] = 0
+        result: Array = low.astype(np.int64)
+        result[~mine] = -1
+        if not wraps(low):
+            return result
+        rows = np.flatnonzero(mine)
         # What a handshake shows lies near what is acknowledged first; mappings may lie far off.
-        near = column(self.plane.isn_from)[half[rows] ^ 1] != FROM_MAPPINGS
-        result[rows] = unwrapped(half[rows], low, near)
+        near = isn_from[half[rows]] != FROM_MAPPINGS
+        result[rows] = unwrapped(half[rows], low[rows], near)
         return result
+
+
+def wraps(low: Array) -> bool:
+    """Whether any of some 32-bit numbers may be so far apart that one wraps around."""
+    return int(low.max(initial=0)) >= 1 << 31
 
 
 def unwrapped(group: Array, low: Array, near: Array | None = None) -> Array:
@@ -167,8 +182,7 @@ def unwrapped(group: Array, low: Array, near: Array | None = None) -> Array:
     """
     import numpy as np
 
-    if not len(low) or int(low.max()) < 1 << 31:
-        # No two of them are so far apart that one could be nearer with another high half.
+    if not wraps(low):
         return low.astype(np.int64)
     order = grouped(group, int(group.max()) + 1)
     groups, lows = group[order], low[order].astype(np.int64)

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mptcp_oracle.engine import loops
+
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+    Mask = NDArray[np.bool_]
 
-__all__ = ["BLOCK", "FAR", "Tops", "blocks", "grouped", "highest", "span"]
+__all__ = ["BLOCK", "FAR", "Tops", "blocks", "firsts", "grouped", "highest", "span", "tally"]
 
 FAR = 1 << 40
 """No number of a group is as high: what is counts as this."""
@@ -53,21 +57,65 @@ def grouped(group: Array, groups: int) -> Array:
     return np.argsort(small, kind="stable")
 
 
-def highest(group: Array, values: Array) -> Array:
-    """The highest value so far in each group, itself included.
+def firsts(group: Array, mine: Mask, last: Array) -> Array:
+    """By group: the first of some rows; beyond all rows without one.
 
     Args:
-        group: Groups, sorted.
-        values: Their values; below 0 counts as 0, and from :data:`FAR` on as that.
+        group: The group of each row.
+        mine: Which rows are meant.
+        last: By group: its last row.
     """
     import numpy as np
 
-    shift = group.astype(np.int64) * (FAR + 1)
-    found = np.clip(values.astype(np.int64, copy=False), 0, FAR)
-    found += shift
-    np.maximum.accumulate(found, out=found)
-    found -= shift
+    never = len(group)
+    found = np.full(len(last), never, np.int64)
+    for block in blocks(never):
+        if not ((found == never) & (last >= block.start)).any():
+            break
+        rows = block.start + np.flatnonzero(mine[block])
+        rows = rows[found[group[rows]] == never][::-1]
+        # Of several rows of a group the last one assigned counts.
+        found[group[rows]] = rows
     return found
+
+
+def tally(group: Array, groups: int) -> Array:
+    """By group: how many are of it.
+
+    Args:
+        group: The group of each; those of no group are below 0, or not below ``groups``.
+        groups: How many there may be.
+    """
+    import numpy as np
+
+    if groups <= FEW:
+        return np.array([np.count_nonzero(group == each) for each in range(groups)], np.int64)
+    known = (group >= 0) & (group < groups)
+    return np.bincount(group if known.all() else group[known], minlength=groups)
+
+
+def highest(group: Array, values: Array, groups: int, out: Array | None = None) -> Array:
+    """The highest value so far in each group, itself included, in the order given.
+
+    Args:
+        group: The group of each, from 0.
+        values: Their values; below 0 counts as 0, and from :data:`FAR` on as that.
+        groups: How many there may be.
+        out: Where to put them; may be ``values``. By default a new array.
+    """
+    import numpy as np
+
+    found = np.empty(len(group), np.int64) if out is None else out
+    top = np.zeros(groups, np.int64)
+    loops().tops.so_far(len(group), *_read(group, values), FAR, top, found)
+    return found
+
+
+def _read(group: Array, values: Array) -> tuple[Array, Array]:
+    """Groups and values as the loops take them: in one piece, and not such as cannot be written."""
+    import numpy as np
+
+    return np.require(group, np.int32, ["C", "W"]), np.require(values, np.int64, ["C", "W"])
 
 
 class Tops:
@@ -82,32 +130,17 @@ class Tops:
 
         self.top = np.zeros(groups, np.int64)
 
-    def before(self, group: Array, values: Array) -> Array:
+    def before(self, group: Array, values: Array, *, beside: bool = False) -> Array:
         """The highest value of its group before each, in the order given.
 
         Args:
             group: The group of each.
             values: Their values; below 0 counts as 0, and from :data:`FAR` on as that.
+            beside: Tell of the other group of a pair instead, which differs in the last bit: of
+                the other half of a subflow, the other direction of a connection.
         """
         import numpy as np
 
         found = np.empty(len(group), np.int64)
-        values = values.astype(np.int64, copy=False)
-        if len(self.top) <= FEW:
-            for each in np.flatnonzero(np.bincount(group, minlength=1)).tolist():
-                at = np.flatnonzero(group == each)
-                top = np.maximum.accumulate(np.clip(values[at], self.top[each], FAR))
-                found[at[0]], found[at[1:]] = self.top[each], top[:-1]
-                self.top[each] = top[-1]
-            return found
-        order = grouped(group, len(self.top))
-        groups = group[order]
-        top = highest(groups, np.maximum(values[order], self.top[groups]))
-        new = np.ones(len(groups), np.bool_)
-        new[1:] = groups[1:] != groups[:-1]
-        before = np.empty(len(groups), np.int64)
-        before[1:] = top[:-1]
-        before[new] = self.top[groups[new]]
-        found[order] = before
-        self.top[groups] = top
+        loops().tops.before(len(group), *_read(group, values), beside, FAR, self.top, found)
         return found

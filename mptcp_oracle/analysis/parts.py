@@ -168,9 +168,12 @@ def cut_by_class(plane: DataPlane, parts: Parts) -> Parts:
     of_row, low, high, of_split = (
         column(values) for values in plane.splits.of("row", "start", "end", "kind")
     )
-    mine = np.isin(of_row, parts.row)
+    asked, noted = np.zeros(len(kinds), np.bool_), np.zeros(len(kinds), np.bool_)
+    asked[parts.row] = True
+    mine = asked[of_row]
     of_row, low, high, of_split = of_row[mine], low[mine], high[mine], of_split[mine]
-    split = np.isin(parts.row, of_row)
+    noted[of_row] = True
+    split = noted[parts.row]
     plain = parts.where(~split)
     plain = Parts(
         row=plain.row, start=plain.start, end=plain.end, mapping=plain.mapping, delta=plain.delta,

@@ -31,8 +31,9 @@ NAMES = (
     "mappings",
     "transmissions",
     "checksums",
+    "tops",
 )
-"""The loop modules, in the order in which a batch runs through them."""
+"""The loop modules, in the order in which a capture runs through them."""
 
 KINDS = ("compiled", "plain")
 """The two forms of the engine."""

@@ -46,8 +46,8 @@ def cumulative(context: Context) -> None:
     weighing = Weighing(context, UNMAPPED, CUMULATIVE, judge=_beyond)
     for rows in acknowledging(context):
         data = ground.direction[span(rows)] ^ 1
-        known = keyed[data]
-        if not known.all():
+        if not keyed.all():
+            known = keyed[data]
             weighing.never(rows[~known], NO_KEY)
             rows, data = rows[known], data[known]
         told, reached = number[span(rows)], coverage(ground).at(data, span(rows))

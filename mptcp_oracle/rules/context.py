@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.entities import Connection, Subflow
 from mptcp_oracle.analysis.integrity import Integrity
+from mptcp_oracle.analysis.ordering import blocks, firsts, grouped, tally
+from mptcp_oracle.analysis.parts import column
 from mptcp_oracle.analysis.trace import Trace
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.rules.ledger import Finding, Ledger
@@ -96,16 +98,20 @@ class Context:
 
         ground, bit = self.trace.ground, FLAG_BITS["options_cut"]
         rows = np.flatnonzero(ground.column("flags") & bit)
-        return frozenset(np.unique(ground.column("half")[rows] >> 1).tolist())
+        return self._streams(ground.column("half")[rows])
 
     @cached_property
     def doubled(self) -> frozenset[int]:
         """Streams of which the capture has segments twice: one may be there alone, and late."""
+        ground = self.trace.ground
+        return self._streams(ground.column("half")[ground.duplicate])
+
+    def _streams(self, halves: Array) -> frozenset[int]:
+        """The streams of these halves."""
         import numpy as np
 
-        ground = self.trace.ground
-        halves = ground.column("half")[ground.duplicate]
-        return frozenset(np.unique(halves >> 1).tolist())
+        found = tally(halves >> 1, self.trace.wire.halves.rows >> 1)
+        return frozenset(np.flatnonzero(found).tolist())
 
     def sent(self, half: int) -> Array:
         """Rows of what was sent on a half, in capture order, capture duplicates aside."""
@@ -120,8 +126,9 @@ class Context:
         ground = self.trace.ground
         rows = np.flatnonzero(~ground.duplicate)
         half = ground.column("half")[rows]
-        order = np.argsort(half, kind="stable")
-        bounds = half[order].searchsorted(np.arange(self.trace.wire.halves.rows + 1))
+        halves = self.trace.wire.halves.rows
+        order = grouped(half, halves)
+        bounds = half[order].searchsorted(np.arange(halves + 1))
         return rows[order], bounds
 
     @cached_property
@@ -131,15 +138,18 @@ class Context:
 
     @cached_property
     def first_dss(self) -> list[int]:
-        """By half: the row of its first DSS or MP_CAPABLE with data, or -1."""
-        import numpy as np
+        """By half: row of its first DSS or MP_CAPABLE with data; beyond all rows without one."""
+        return self.first_of(self.trace.ground.column("dss") != 0)
 
+    def first_of(self, mine: Mask) -> list[int]:
+        """By half: its first row of some, capture duplicates aside; beyond all rows without one.
+
+        Args:
+            mine: By row: whether it is one of them.
+        """
         ground = self.trace.ground
-        rows = np.flatnonzero((ground.column("dss") != 0) & ~ground.duplicate)[::-1]
-        found = np.full(self.trace.wire.halves.rows, -1, np.int64)
-        # Of several rows of a half the last one assigned counts.
-        found[ground.column("half")[rows]] = rows
-        return list(found.tolist())
+        last = column(self.trace.wire.halves["last_row"])
+        return list(firsts(ground.column("half"), mine & ~ground.duplicate, last).tolist())
 
     def tap(self, subflow: Subflow) -> int | None:
         """The role at whose end the capture of a subflow was made, if that is known for certain.
@@ -194,6 +204,18 @@ class Context:
         found[: len(self.plain_from)] = self.plain_from
         return found
 
+    @cached_property
+    def in_use(self) -> Mask:
+        """By row: whether its connection is judged and not yet plain TCP; not of duplicates."""
+        import numpy as np
+
+        ground = self.trace.ground
+        found: Mask = ~ground.duplicate
+        for block in blocks(len(found)):
+            until = self.judged_until[ground.direction[block]]
+            found[block] &= np.arange(block.start, block.stop) < until
+        return found
+
     def wrong(
         self,
         requirement: str,
@@ -243,10 +265,11 @@ class Context:
         """
         import numpy as np
 
+        judged = 2 * len(self.trace.connections)
         directions = self.trace.ground.direction[rows]
-        judged = (directions >= 0) & (directions < 2 * len(self.trace.connections))
-        broken = np.flatnonzero(judged & bad)
-        good = np.bincount(directions[judged & ~bad] if len(broken) else directions[judged])
+        broken = np.flatnonzero(bad)
+        good = tally(directions[~bad] if len(broken) else directions, judged)
+        broken = broken[(directions[broken] >= 0) & (directions[broken] < judged)]
         for direction in np.flatnonzero(good).tolist():
             self.ledger.right(requirement, direction, int(good[direction]))
         taken: dict[int, int] = {}

@@ -16,9 +16,7 @@ from mptcp_oracle.rules.rule import Rule
 from mptcp_oracle.rules.senders import (
     at_sender,
     few,
-    first_of,
     hide,
-    in_use,
     keep,
     sender,
     versions,
@@ -55,11 +53,10 @@ def covered(context: Context) -> None:
 
     ground = context.trace.ground
     length, kind = ground.column("length"), ground.column("kind")
-    rows = np.flatnonzero((length > 0) & (ground.column("flags") & (SYN | RST) == 0))
-    rows = rows[in_use(context, rows)]
-    bare = kind[rows] & UNMAPPED > 0
-    keep(context, COVERED, rows[~bare])
-    rows = rows[bare]
+    used = context.in_use & (length > 0) & (ground.column("flags") & (SYN | RST) == 0)
+    bare = kind & UNMAPPED > 0
+    keep(context, COVERED, np.flatnonzero(used & ~bare))
+    rows = np.flatnonzero(used & bare)
     known = placed(context)[ground.column("half")[rows]] & ~_cut(context, rows)
     hide(context, COVERED, rows[~known], "mappings, or which octets they cover, are not all known")
     rows = rows[known]
@@ -74,7 +71,7 @@ def _cut(context: Context, rows: Array) -> Mask:
     import numpy as np
 
     streams = context.trace.ground.column("half")[rows] >> 1
-    return np.isin(streams, list(context.cut))
+    return np.isin(streams, np.array([*context.cut], np.int64))
 
 
 def _uncovered(context: Context, row: int, certain: bool) -> None:
@@ -155,14 +152,13 @@ def every_segment(context: Context) -> None:
     import numpy as np
 
     ground, version = context.trace.ground, versions(context)
-    half, dss = ground.column("half"), ground.column("dss")
-    length, flags = ground.column("length"), ground.column("flags")
-    acks = np.flatnonzero(ground.column("data_ack") > 1)
-    acked = np.array(first_of(context, acks[in_use(context, acks)]))
+    half, dss, length, flags = (ground.column(name) for name in ("half", "dss", "length", "flags"))
+    acked = np.array(context.first_of(context.in_use & (ground.column("data_ack") > 1)))
     confirmed = acked.reshape(-1, 2)[:, ::-1].reshape(-1)
-    rows = np.flatnonzero((length > 0) & (flags & (SYN | RST) == 0))
+    before = slice(int(confirmed.max(initial=0)))
+    mine = context.in_use[before] & (length[before] > 0) & (flags[before] & (SYN | RST) == 0)
+    rows = np.flatnonzero(mine)
     rows = rows[rows < confirmed[half[rows]]]
-    rows = rows[in_use(context, rows)]
     bad = dss[rows] & MAPPED == 0
     known = np.isin(column(context.trace.plane.isn_from)[half[rows]], FROM_START)
     # A probe of an idle connection repeats one octet, or has one that was never sent.
@@ -208,7 +204,7 @@ def _given_up(context: Context, rows: Array) -> Mask:
     found: Mask = (plain >= 0) & (plain < rows)
     first = {
         stream: next((raw.row for raw in trace.signals.of(stream, Subtype.MP_FAIL)), never)
-        for stream in np.unique(half >> 1).tolist()
+        for stream in set((half >> 1).tolist())
     }
     failed = np.array([first[stream] for stream in (half >> 1).tolist()], np.int64)
     found |= failed < rows

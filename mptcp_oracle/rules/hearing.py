@@ -19,7 +19,7 @@ def first_dss(case: Case, subflow: Subflow, role: int) -> int | None:
     """
     half = subflow.halves[role]
     row = case.context.first_dss[half]
-    found = [] if row < 0 else [row]
+    found = [] if row == case.columns.rows else [row]
     for raw in case.context.trace.signals.of(subflow.stream, Subtype.DSS):
         if raw.half == half:
             found.append(raw.row)

@@ -12,7 +12,7 @@ from mptcp_oracle.rules.case import Case, Signal
 from mptcp_oracle.rules.context import JITTER, Context
 from mptcp_oracle.rules.placing import anchored
 from mptcp_oracle.rules.rule import Rule
-from mptcp_oracle.rules.senders import at_sender, hide, in_use, keep, member, versions
+from mptcp_oracle.rules.senders import at_sender, counted, hide, keep, member
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,14 +72,15 @@ def infinite(case: Case) -> None:
 
 def plain_options(context: Context) -> None:
     """The reserved bits of a DSS that only carries data are 0: else it were one of the others."""
-    ground = context.trace.ground
+    import numpy as np
+
+    plain = np.ones(context.trace.wire.segments.rows, np.bool_)
+    plain[column(context.trace.wire.controls["row"])] = False
     rows = _dss_rows(context)
-    other = ground.duplicate.copy()
-    other[column(context.trace.wire.controls["row"])] = True
-    rows = rows[~other[rows]]
-    version = versions(context)[ground.direction[rows]]
-    for each, requirement in RESERVED.items():
-        keep(context, requirement, rows[version == each])
+    for direction, count in counted(context, rows[plain[rows]]):
+        version = context.connections[direction >> 1].version
+        if version in RESERVED:
+            context.ledger.right(RESERVED[version], direction, count)
 
 
 def _dss_rows(context: Context) -> Array:
@@ -87,8 +88,7 @@ def _dss_rows(context: Context) -> Array:
     import numpy as np
 
     dss = context.trace.ground.column("dss")
-    rows = np.flatnonzero((dss != 0) & (dss & BY_CAPABLE == 0))
-    return rows[in_use(context, rows)]
+    return np.flatnonzero((dss != 0) & (dss & BY_CAPABLE == 0) & context.in_use)
 
 
 def checksum_fields(context: Context) -> None:
@@ -101,7 +101,7 @@ def checksum_fields(context: Context) -> None:
 
     ground, table = context.trace.ground, context.trace.mappings
     rows = ground.mapping("row")
-    at = np.flatnonzero((table.dsn_size > 0) & ~table.infinite & in_use(context, rows))
+    at = np.flatnonzero((table.dsn_size > 0) & ~table.infinite & context.in_use[rows])
     agreed = _agreed(context)[ground.direction[rows[at]]]
     hide(context, AGREED, rows[at[agreed < 0]], UNKNOWN)
     at, agreed = at[agreed >= 0], agreed[agreed >= 0]
@@ -116,6 +116,9 @@ def checksum_fields(context: Context) -> None:
         return f"a mapping has {has} checksum, and the hosts {hosts}"
 
     context.swept(AGREED, rows[at], bad, why, certain=certain, missing=UNCERTAIN)
+    if not bad.any():
+        keep(context, LENGTH, _dss_rows(context))
+        return
     wrong = np.full(len(table), -1, np.int64)
     wrong[at[bad]] = np.flatnonzero(bad)
     _lengths(context, wrong, why, certain)
@@ -178,13 +181,13 @@ def after_data_fin(context: Context) -> None:
     rows = ground.mapping("row")
     ends = table.data_fin & (table.length > 0)
     direction = ground.half_direction[ground.mapping("half")]
-    fins = np.flatnonzero(ends & in_use(context, rows))[::-1]
+    fins = np.flatnonzero(ends & context.in_use[rows])[::-1]
     if not len(fins):
         return
     # Of the DATA_FINs of a direction the first one is assigned last.
     first = np.full(len(context.plain_from), -1, np.int64)
     first[direction[fins]] = fins
-    at = np.flatnonzero(in_use(context, rows) & ~table.infinite)
+    at = np.flatnonzero(context.in_use[rows] & ~table.infinite)
     at = at[at >= first[direction[at]]]
     at = at[first[direction[at]] >= 0]
     fin = first[direction[at]]

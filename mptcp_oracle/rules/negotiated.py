@@ -14,9 +14,11 @@ from mptcp_oracle.rules.context import Context
 from mptcp_oracle.rules.rule import Rule
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+    Mask = NDArray[np.bool_]
 
 __all__ = ["RULES"]
 
@@ -97,8 +99,9 @@ def numbers(context: Context) -> None:
     if not keyed.any():
         return
     data_ack, below = ground.column("data_ack"), "the SYN has the IDSN"
-    rows = np.flatnonzero((ground.column("dss") & 1) & ~ground.duplicate)
-    rows = rows[_counted(context, rows, keyed, 1, data_ack[rows])]
+    rows = np.flatnonzero((ground.column("dss") & 1) & context.in_use)
+    peers = keyed.reshape(-1, 2)[:, ::-1].reshape(-1)
+    rows = rows[_counted(context, rows, peers, data_ack[rows])]
     context.swept(
         SYN_COUNTS,
         rows,
@@ -110,7 +113,7 @@ def numbers(context: Context) -> None:
     )
     dsn, row = ground.mapping("dsn"), ground.mapping("row")
     maps = np.flatnonzero(ground.mapping("length") > 0)
-    maps = maps[_counted(context, row[maps], keyed, 0, dsn[maps])]
+    maps = maps[_counted(context, row[maps], keyed, dsn[maps])]
     probe = (ground.column("kind")[row[maps]] & PROBE) != 0
     maps = maps[~((dsn[maps] == 0) & probe)]
     context.swept(
@@ -124,12 +127,19 @@ def numbers(context: Context) -> None:
     )
 
 
-def _counted(context: Context, rows: Array, keyed: Array, other: int, value: Array) -> Array:
-    """Which numbers count from the IDSN of a known key, in a connection not yet plain TCP."""
-    direction = context.trace.ground.direction[rows]
-    found = (direction >= 0) & (direction < len(keyed)) & (value > -NEAR)
-    found[found] = keyed[direction[found] ^ other]
-    found[found] = rows[found] < context.plain_from[direction[found]]
+def _counted(context: Context, rows: Array, keyed: Mask, value: Array) -> Mask:
+    """Which numbers count from the IDSN of a known key, in a connection not yet plain TCP.
+
+    Args:
+        context: The context.
+        rows: Rows of the segments with the numbers.
+        keyed: By direction of their senders: whether that key is known.
+        value: The numbers.
+    """
+    until = context.judged_until.copy()
+    until[: len(keyed)][~keyed] = 0
+    found: Mask = rows < until[context.trace.ground.direction[rows]]
+    found &= value > -NEAR
     return found
 
 

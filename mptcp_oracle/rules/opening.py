@@ -11,7 +11,7 @@ from mptcp_oracle.rules.case import INCOMPLETE
 from mptcp_oracle.rules.context import Context
 from mptcp_oracle.rules.ledger import Finding
 from mptcp_oracle.rules.rule import Rule
-from mptcp_oracle.rules.senders import at_sender, first_of, sender
+from mptcp_oracle.rules.senders import at_sender, sender
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,10 +168,8 @@ def early_reply(context: Context) -> None:
     """
     import numpy as np
 
-    ground = context.trace.ground
-    dss = ground.column("dss")
-    acks = first_of(context, np.flatnonzero(dss & ACKED > 0))
-    begins = first_of(context, np.flatnonzero(dss > 0))
+    dss = context.trace.ground.column("dss")
+    acks, begins = context.first_of(dss & ACKED > 0), context.first_dss
     for number, connection in enumerate(context.connections):
         initial = connection.initial if connection.version == 1 else None
         if initial is None or begins[initial.halves[1]] == context.trace.wire.segments.rows:

@@ -15,7 +15,6 @@ from mptcp_oracle.rules.senders import (
     few,
     grouped,
     hide,
-    in_use,
     keep,
     member,
     sender,
@@ -86,10 +85,10 @@ def changed(context: Context) -> None:
     ground, table = context.trace.ground, context.trace.mappings
     rows, half = ground.mapping("row"), ground.mapping("half")
     known = column(context.trace.plane.placed)[half] > 0
-    at = np.flatnonzero((table.octets > 0) & known & in_use(context, rows))
+    at = np.flatnonzero((table.octets > 0) & known & context.in_use[rows])
     before = _contradicted(context, at)
     delta = table.dsn - table.start
-    skewed = np.isin(half[at], list(context.trace.plane.offered))
+    skewed = np.isin(half[at], np.array([*context.trace.plane.offered], np.int64))
     sure, bad = anchored(context), before >= 0
     certain = ~skewed & sure[at] & sure[before]
     certain[bad] &= member(context, rows[at[bad]])
@@ -160,7 +159,7 @@ def relative(context: Context) -> None:
     rows, half = ground.mapping("row"), ground.mapping("half")
     length, sequence = ground.column("length")[rows], ground.column("sequence")[rows]
     asked = (table.octets > 0) & (table.dsn_size > 0) & (length > 0)
-    at = np.flatnonzero(asked & _shaken(context)[half] & in_use(context, rows))
+    at = np.flatnonzero(asked & _shaken(context)[half] & context.in_use[rows])
     start, end = table.start[at], table.start[at] + table.octets[at]
     here = (start < sequence[at] + length[at]) & (end > sequence[at])
     nowhere = np.flatnonzero(~here)
@@ -252,20 +251,17 @@ def _ill_applied(context: Context) -> tuple[Array, Array]:
     import numpy as np
 
     ground, table = context.trace.ground, context.trace.mappings
-    asked = (table.octets > 0) & (table.dsn_size > 0)
-    first, sure = versions(context) == 1, placed(context)
-
-    def of_those(rows: Array, mapping: Array) -> tuple[Array, Array]:
-        mine = asked[mapping] & in_use(context, rows)
-        mine[mine] = first[ground.direction[rows[mine]]]
-        return rows[mine], mapping[mine]
-
-    own = ground.column("mapping")
-    second = np.flatnonzero(own[ground.mapping("row")] != np.arange(len(table)))
-    odd = [of_those(ground.mapping("row")[second], second)]
+    own, row = ground.column("mapping"), ground.mapping("row")
+    asked = (table.octets > 0) & (table.dsn_size > 0) & context.in_use[row]
+    asked[asked] = (versions(context) == 1)[ground.direction[row[asked]]]
+    sure = placed(context)
+    second = np.flatnonzero(asked & (own[row] != np.arange(len(table))))
+    odd = [(row[second], second)]
     for block in blocks(len(own)):
-        rows = block.start + np.flatnonzero(own[block] >= 0)
-        rows, mapping = of_those(rows, own[rows])
+        rows = block.start + np.flatnonzero((own[block] >= 0) & context.in_use[block])
+        mapping = own[rows]
+        if not (mine := asked[mapping]).all():
+            rows, mapping = rows[mine], mapping[mine]
         fine = sure[ground.column("half")[rows]]
         fine &= _touches(context, rows, *_ranges(context, rows, mapping))
         keep(context, APPLIES, rows[fine])
@@ -338,7 +334,7 @@ def urgent(context: Context) -> None:
     ground, table = context.trace.ground, context.trace.mappings
     own = ground.column("mapping")
     rows = np.flatnonzero((ground.column("flags") & URG > 0) & (own >= 0))
-    rows = rows[in_use(context, rows) & _shaken(context)[ground.column("half")[rows]]]
+    rows = rows[context.in_use[rows] & _shaken(context)[ground.column("half")[rows]]]
     rows = few(ground.direction[rows], rows, MOST)
     rows = rows[np.array([_inside(context, row) for row in rows.tolist()], np.bool_)]
     short = np.array([_cut_short(context, row) for row in rows.tolist()], np.bool_)

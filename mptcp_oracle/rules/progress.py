@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mptcp_oracle.analysis.coverage import coverage
-from mptcp_oracle.analysis.ordering import grouped
+from mptcp_oracle.analysis.ordering import grouped, highest
 from mptcp_oracle.analysis.parts import has_bit
 
 if TYPE_CHECKING:
@@ -127,10 +127,8 @@ class Progress:
         mine = has_bit(ground.column("dss"), 1) & (ground.direction >= 0) & ~ground.duplicate
         mine &= (number > -FAR) & (number < FAR)
         rows = np.flatnonzero(mine)
-        number = number[rows]
-        direction = ground.direction[rows] ^ 1
-        order = grouped(direction, self.directions)
-        return _lane(direction[order], rows[order], number[order], self.directions)
+        rows = rows[grouped(ground.direction[rows] ^ 1, self.directions)]
+        return _lane(ground.direction[rows] ^ 1, rows, number[rows], self.directions)
 
     def acked(self, direction: int, row: int) -> int:
         """The highest DATA_ACK for a direction before a row; 1 if there was none."""
@@ -197,20 +195,7 @@ def _lane(group: Array, row: Array, value: Array, groups: int) -> _Lane:
     import numpy as np
 
     first = np.searchsorted(group, np.arange(groups + 1)).astype(np.int64)
-    views = (first, row.astype(np.int64), value.astype(np.int64), _running(group, value))
-    return _Lane(*(_view(each) for each in views))
-
-
-def _running(group: Array, value: Array) -> Array:
-    """The highest value so far in each group; groups are in order."""
-    import numpy as np
-
-    shift = group.astype(np.int64)
-    shift *= 2 * FAR
-    found: Array = value + shift
-    np.maximum.accumulate(found, out=found)
-    found -= shift
-    return found
+    return _Lane(*(_view(each) for each in (first, row, value, highest(group, value, groups))))
 
 
 def _view(values: Array) -> memoryview:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.rules.context import Context
 from mptcp_oracle.rules.rule import Rule
-from mptcp_oracle.rules.senders import in_use
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +49,7 @@ def long_numbers(context: Context) -> None:
 
     ground, table = context.trace.ground, context.trace.mappings
     rows = ground.mapping("row")
-    at = np.flatnonzero((table.octets > 0) & in_use(context, rows))
+    at = np.flatnonzero((table.octets > 0) & context.in_use[rows])
     directions = ground.direction[rows[at]]
     much = np.bincount(directions, weights=table.octets[at], minlength=1) > MOST
     for direction in np.flatnonzero(much).tolist():

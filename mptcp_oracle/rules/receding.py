@@ -54,11 +54,11 @@ def receding(
 
     ground = context.trace.ground
     half, kind = ground.column("half"), ground.column("kind")
-    tops = Tops(context.trace.wire.halves.rows)
+    tops, untold = Tops(context.trace.wire.halves.rows), bool((slack < 0).any())
     climbs: dict[int, tuple[Array, Array]] = {}
 
     def judge(case: Case, role: int, row: int, number: int) -> None:
-        own = int(half[row])
+        own, number = int(half[row]), min(max(number, 0), FAR)
         if own not in climbs:
             climbs[own] = _climb(context, own, value)
         rows, top = climbs[own]
@@ -78,13 +78,15 @@ def receding(
     weighing = Weighing(context, requirement, judge=judge)
     for rows in acknowledging(context):
         own = half[span(rows)]
-        allowed = slack[own]
-        if (allowed < 0).any():
-            known = allowed >= 0
+        if untold:
+            known = slack[own] >= 0
             weighing.never(rows[~known], NO_SCALE)
-            rows, own, allowed = rows[known], own[known], allowed[known]
-        values = np.clip(value(rows), 0, FAR)
-        low = values + allowed < tops.before(own, values)
+            rows, own = rows[known], own[known]
+        values = value(rows)
+        top = tops.before(own, values)
+        low = values < top
+        # Few are lower than before at all, and worth a closer look.
+        low[low] = np.clip(values[low], 0, FAR) + slack[own[low]] < top[low]
         low[low] = ~has_bit(kind[rows[low]], RESENT)
         weighing.add(rows, low, values)
     weighing.end()

@@ -89,7 +89,7 @@ def _resent(half: Array, parts: Parts, own: Array, number: Array) -> Array:
     key = group * FAR + mine.start
     order = np.argsort(key, kind="stable")
     key, group, end = key[order], group[order], mine.end[order]
-    top = highest(group, end)
+    top = highest(group, end, int(group[-1]) + 1)
     at = np.searchsorted(key, own.astype(np.int64) * FAR + number, side="right") - 1
     found: Array = (at >= 0) & (group[at] == own) & (top[at] > number)
     return found

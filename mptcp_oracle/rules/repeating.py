@@ -11,7 +11,7 @@ from mptcp_oracle.rules.context import Context
 from mptcp_oracle.rules.ending import FROM_HANDSHAKE
 from mptcp_oracle.rules.reinjecting import ORIGINAL, original
 from mptcp_oracle.rules.rule import Rule
-from mptcp_oracle.rules.senders import in_use, sender
+from mptcp_oracle.rules.senders import sender
 from mptcp_oracle.rules.weighing import Weighing, missing
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ REWRITTEN = "the payload was probably rewritten after the capture"
 def same(context: Context) -> None:
     """What is sent again has the octets that it had the first time."""
     parts = sent_again(context.trace.ground)
-    parts = parts.where(in_use(context, parts.row))
+    parts = parts.where(context.in_use[parts.row])
     if len(parts):
         _same(context, SAME_SSN, by_sequence(context.trace.ground, parts))
         copies = by_dsn(context.trace.ground, parts)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.entities import Subflow
-from mptcp_oracle.analysis.ordering import blocks
+from mptcp_oracle.analysis.ordering import tally
 from mptcp_oracle.rules.context import Context
 
 if TYPE_CHECKING:
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "at_sender",
+    "counted",
     "few",
-    "first_of",
     "grouped",
     "hide",
-    "in_use",
     "keep",
     "member",
     "sender",
@@ -79,28 +78,6 @@ def member(context: Context, rows: Array) -> Mask:
     return found
 
 
-def in_use(context: Context, rows: Array) -> Mask:
-    """Which segments are of a connection that is judged, not yet plain TCP, and captured once."""
-    ground = context.trace.ground
-    found: Mask = rows < context.judged_until[ground.direction[rows]]
-    found &= ~ground.duplicate[rows]
-    return found
-
-
-def first_of(context: Context, rows: Array) -> list[int]:
-    """By half: the first of these rows, capture duplicates aside; beyond all rows without one."""
-    import numpy as np
-
-    half, duplicate = context.trace.ground.column("half"), context.trace.ground.duplicate
-    found = np.full(context.trace.wire.halves.rows, context.trace.wire.segments.rows, np.int64)
-    for block in reversed(list(blocks(len(rows)))):
-        mine = rows[block]
-        mine = mine[~duplicate[mine]][::-1]
-        # Of several rows of a half the last one assigned counts.
-        found[half[mine]] = mine
-    return found.tolist()
-
-
 def few(directions: Array, values: Array, most: int) -> Array:
     """The first ``most`` of these values in each direction, in order."""
     import numpy as np
@@ -124,21 +101,21 @@ def grouped(values: Array) -> Iterator[tuple[int, Array]]:
 
 def keep(context: Context, requirement: str, rows: Array) -> None:
     """Senders of segments kept a requirement, once for each of these rows."""
-    for direction, count in _counts(context, rows):
+    for direction, count in counted(context, rows):
         context.ledger.right(requirement, direction, count)
 
 
 def hide(context: Context, requirement: str, rows: Array, why: str) -> None:
     """A requirement could not be looked at, once for each of these rows."""
-    for direction, count in _counts(context, rows):
+    for direction, count in counted(context, rows):
         context.ledger.unseen(requirement, direction, why, count)
 
 
-def _counts(context: Context, rows: Array) -> Iterator[tuple[int, int]]:
+def counted(context: Context, rows: Array) -> Iterator[tuple[int, int]]:
     """How many of these rows each direction has that has any."""
     import numpy as np
 
-    counts = np.bincount(context.trace.ground.direction[rows], minlength=1)
+    counts = tally(context.trace.ground.direction[rows], len(context.trace.plane.base))
     for direction in np.flatnonzero(counts).tolist():
         yield direction, int(counts[direction])
 

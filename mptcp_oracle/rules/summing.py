@@ -10,7 +10,7 @@ from mptcp_oracle.rules.context import Context
 from mptcp_oracle.rules.ledger import Finding
 from mptcp_oracle.rules.placing import anchored, placed
 from mptcp_oracle.rules.rule import Rule
-from mptcp_oracle.rules.senders import few, hide, in_use, keep, member, sender
+from mptcp_oracle.rules.senders import few, hide, keep, member, sender
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,7 @@ def checksums(context: Context) -> None:
     ground, table = context.trace.ground, context.trace.mappings
     rows, check = ground.mapping("row"), table.check
     used = np.array([each.checksum is not False for each in context.connections], np.bool_)
-    at = np.flatnonzero(table.has_checksum & ~table.infinite & in_use(context, rows))
+    at = np.flatnonzero(table.has_checksum & ~table.infinite & context.in_use[rows])
     at = at[used[ground.direction[rows[at]] >> 1]]
     lone = table.data_fin & (table.octets == 0)
     right, wrong = at[check[at] == RIGHT], at[check[at] == WRONG]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.coverage import coverage
-from mptcp_oracle.analysis.ordering import blocks, span
-from mptcp_oracle.analysis.parts import DUPLICATE, has_bit
+from mptcp_oracle.analysis.ordering import blocks, span, tally
+from mptcp_oracle.analysis.parts import has_bit
 from mptcp_oracle.analysis.signals import RST
 from mptcp_oracle.rules.case import INCOMPLETE, Case
 from mptcp_oracle.rules.context import Context
@@ -43,12 +43,8 @@ def used(context: Context) -> Array:
 
     found: Array | None = context.__dict__.get("_used")
     if found is None:
-        ground, until = context.trace.ground, context.plain_from
-        judged = (ground.direction >= 0) & (ground.direction < len(until))
-        judged &= ~has_bit(ground.column("flags"), DUPLICATE | RST)
-        found = np.flatnonzero(judged)
-        if len(until) and until.min() < context.trace.wire.segments.rows:
-            found = found[found < until[ground.direction[found]]]
+        flags = context.trace.ground.column("flags")
+        found = np.flatnonzero(context.in_use & ~has_bit(flags, RST))
         context.__dict__["_used"] = found
     return found
 
@@ -99,11 +95,9 @@ class Weighing:
         import numpy as np
 
         directions = self.context.trace.ground.direction[rows]
-        if not bad.any():
-            self._good += np.bincount(directions, minlength=len(self._good))
-            return
-        self._good += np.bincount(directions[~bad], minlength=len(self._good))
-        for at in np.flatnonzero(bad).tolist():
+        wrong = np.flatnonzero(bad)
+        self._good += tally(directions[~bad] if len(wrong) else directions, len(self._good))
+        for at in wrong.tolist():
             direction = int(directions[at])
             number, role = divmod(direction, 2)
             self._taken[direction] = self._taken.get(direction, 0) + 1
@@ -121,8 +115,7 @@ class Weighing:
 
         if len(rows):
             count = self._unseen.setdefault(why, np.zeros_like(self._good))
-            directions = self.context.trace.ground.direction[rows]
-            count += np.bincount(directions, minlength=len(count))
+            count += tally(self.context.trace.ground.direction[rows], len(count))
 
     def end(self) -> None:
         """Enter what was counted."""

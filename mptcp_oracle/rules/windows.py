@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mptcp_oracle.analysis.announced import Limits, scales, windows
+from mptcp_oracle.analysis.announced import scales, windows
 from mptcp_oracle.analysis.coverage import coverage
-from mptcp_oracle.analysis.ordering import blocks, span
+from mptcp_oracle.analysis.ordering import Tops, blocks, span
 from mptcp_oracle.analysis.parts import has_bit
 from mptcp_oracle.analysis.signals import SYN
 from mptcp_oracle.rules.case import INCOMPLETE, Case
@@ -39,7 +39,7 @@ def shrinking(context: Context) -> None:
     scale, number = scales(trace), trace.ground.column("data_ack")
 
     def edge(rows: Array) -> Array:
-        found: Array = number[span(rows)] + windows(trace, rows, scale)
+        found: Array = number[span(rows)] + windows(trace)[span(rows)]
         return found
 
     def why(half: int, before: int, now: int) -> str:
@@ -59,19 +59,20 @@ def subflows(context: Context) -> None:
     half, flags, length, sequence = (
         ground.column(name) for name in ("half", "flags", "length", "sequence")
     )
-    scale, limits = scales(trace), Limits(trace.wire.halves.rows)
+    scale, limits = scales(trace), Tops(trace.wire.halves.rows)
+    vague = bool((scale < 0).any())
     weighing = Weighing(context, SUBFLOW, judge=_outside)
     every = used(context)
     for block in blocks(len(every)):
         rows = every[block]
         at = span(rows)
         ack = ground.relative_ack[at]
-        edge = np.where(ack >= 0, ack + windows(trace, rows, scale), 0)
-        limit = limits.before(half[at], edge)
+        edge = np.where(ack >= 0, ack + windows(trace)[at], 0)
+        limit = limits.before(half[at], edge, beside=True)
         data = (length[at] > 0) & ~has_bit(flags[at], SYN)
         rows, limit = rows[data], limit[data]
-        unknown = scale[half[rows] ^ 1] < 0
-        if unknown.any() or not limit.all():
+        if vague or not limit.all():
+            unknown = scale[half[rows] ^ 1] < 0
             weighing.never(rows[unknown], NO_SCALE)
             weighing.never(rows[~unknown & (limit == 0)], NO_WINDOW)
             known = ~unknown & (limit > 0)
@@ -101,7 +102,7 @@ def connections(context: Context) -> None:
 
     trace, ground = context.trace, context.trace.ground
     dss, number, length = (ground.column(name) for name in ("dss", "data_ack", "length"))
-    scale, limits = scales(trace), Limits(len(trace.plane.base))
+    scale, limits = scales(trace), Tops(len(trace.plane.base))
     vague = _vague(context, scale)
     reach = coverage(ground)
     weighing = Weighing(context, CONNECTION, judge=_past)
@@ -111,13 +112,13 @@ def connections(context: Context) -> None:
         # Before its first DATA_ACK, a host's windows count from the first octet of data.
         at = span(rows)
         ack = np.where(has_bit(dss[at], DATA_ACK), number[at], 1)
-        edge = ack + windows(trace, rows, scale)
+        edge = ack + windows(trace)[at]
         limit = np.full(block.stop - block.start, -1, np.int64)
-        limit[rows - block.start] = limits.before(ground.direction[at], edge)
+        limit[rows - block.start] = limits.before(ground.direction[at], edge, beside=True)
         limit = limit[data.row - block.start]
         row, high, limit = (each[limit >= 0] for each in (data.row, data.high, limit))
-        unknown = vague[ground.direction[row] ^ 1]
-        if unknown.any() or not limit.all():
+        if vague.any() or not limit.all():
+            unknown = vague[ground.direction[row] ^ 1]
             weighing.never(row[unknown], NO_SCALE)
             weighing.never(row[~unknown & (limit == 0)], NO_WINDOW)
             known = ~unknown & (limit > 0)
@@ -164,7 +165,7 @@ def _soon(case: Case, role: int, row: int, high: int) -> bool:
         rows = rows[rows.searchsorted(row) :]
         rows = rows[ground.column("time")[rows] <= case.time(row) + JITTER]
         rows = rows[has_bit(ground.column("dss")[rows], DATA_ACK)]
-        edge = ground.column("data_ack")[rows] + windows(trace, rows, scales(trace))
+        edge = ground.column("data_ack")[rows] + windows(trace)[rows]
         if (edge >= high).any():
             return True
     return False

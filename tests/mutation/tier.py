@@ -36,6 +36,7 @@ _FACTS = (
     "tests/unit/test_streams_account.py",
     "tests/unit/test_rows_account.py",
     "tests/unit/test_origins_loop.py",
+    "tests/unit/test_tops_loop.py",
     "tests/unit/test_mapping_loops.py",
     "tests/unit/test_checksums_loop.py",
     "tests/unit/test_intervals.py",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mptcp_oracle.analysis.announced import Limits, scales, windows
+from mptcp_oracle.analysis.announced import scales, windows
 from mptcp_oracle.analysis.integrity import Integrity
 from mptcp_oracle.analysis.trace import analyze
 from tests.common.conversation import Conversation
@@ -85,26 +82,23 @@ def test_first_syn_counts():
         found = scales(trace)
         assert sorted(found.tolist()) == [5, 6]
         assert scales(trace) is found
-        rows = np.arange(4)
-        assert windows(trace, rows, found).tolist() == [502, 502, 3, 3 << 5]
-        assert windows(trace, rows[[1, 3]], found).tolist() == [502, 3 << 5]
-        assert windows(trace, rows, found * 0 - 1).tolist() == [502, 502, 3, 3]
+        assert windows(trace).tolist() == [502, 502, 3, 3 << 5]
+        assert windows(trace) is windows(trace)
 
 
-@given(
-    several=st.lists(
-        st.lists(st.tuples(st.integers(0, 19), st.integers(0, 9)), max_size=20), max_size=3
-    )
-)
-def test_limits(several: list[list[tuple[int, int]]]) -> None:
-    """Before each segment counts the highest edge that the other side had announced."""
-    for groups in (20, 4):
-        limits, edges = Limits(groups), [0] * groups
-        for pairs in several:
-            mine = [(side % groups, edge) for side, edge in pairs]
-            expected = []
-            for side, edge in mine:
-                expected.append(edges[side ^ 1])
-                edges[side] = max(edges[side], edge)
-            side, edge = (np.array([pair[at] for pair in mine], np.int64) for at in (0, 1))
-            assert limits.before(side, edge).tolist() == expected
+def test_windows_of_unknown_scale():
+    """Without both SYNs a window is what the field says."""
+    talk = shaken(b"\x01\x03\x03\x05", b"\x01\x03\x03\x06", missing="synack")
+    with analyze(talk.tape.pcap()) as trace:
+        assert windows(trace).tolist() == trace.ground.column("window").tolist()
+
+
+def test_windows_of_the_largest_scale():
+    """The largest window with the largest scale has room in the column."""
+    talk = Conversation()
+    flow = talk.flow()
+    flow.segment(0, 0x02, flow.capable("syn"), b"\x01\x03\x03\x0e", seq=0)
+    flow.segment(1, 0x12, flow.capable("synack"), b"\x01\x03\x03\x0f", seq=0)
+    flow.segment(0, 0x10, flow.capable("ack"), window=65_535)
+    with analyze(talk.tape.pcap()) as trace:
+        assert windows(trace).tolist()[-1] == 65_535 << 14

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mptcp_oracle.analysis import dataplane
+from mptcp_oracle.analysis import dataplane, ordering
 from mptcp_oracle.analysis.dataplane import DataPlane, Trigger, signed64
 from tests.common.columns import MAPS, table, wire
 
@@ -58,7 +58,7 @@ def test_a_plane_knows_nothing_at_first() -> None:
 @pytest.mark.parametrize("block", [1, 2, 3, 4, 5, 7, 100])
 def test_the_first_plain_row_of_each_half(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the first that is neither SYN nor RST nor captured twice, however it is looked for."""
-    monkeypatch.setattr(dataplane, "BLOCK", block)
+    monkeypatch.setattr(ordering, "BLOCK", block)
     ack, syn, rst, fin, twice = 0x010, 0x012, 0x014, 0x011, 0x210
     rows = [
         (3, ack), (0, syn), (1, syn), (0, rst), (0, fin), (0, ack), (2, rst), (1, twice),
@@ -66,7 +66,11 @@ def test_the_first_plain_row_of_each_half(block: int, monkeypatch: pytest.Monkey
     ]  # fmt: skip
     plane = DataPlane(
         wire(
-            halves=6, rows=len(rows), half=[row[0] for row in rows], flags=[row[1] for row in rows]
+            halves=6,
+            rows=len(rows),
+            half=[row[0] for row in rows],
+            flags=[row[1] for row in rows],
+            half_last_row=[5, 11, 10, 0, -1, 9],
         ),
         0,
     )
