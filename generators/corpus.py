@@ -1,9 +1,9 @@
 """The corpus: recorded and made captures with their provenance, written only by this tool.
 
 Layout: ``<corpus>/<family>/<slug>.<pcap|pcapng>`` with its sidecar beside it (``<slug>.json``, for
-generated captures ``<slug>.truth.jsonl``), ``index.toml`` with one entry a capture, sorted by
-family and slug, and ``schema.json`` for the sidecars of recordings. :func:`check` accepts nothing
-that :func:`add` could not have written.
+generated captures ``<slug>.truth.jsonl``, for known differences ``<slug>.finding.json``),
+``index.toml`` with one entry a capture, sorted by family and slug, and ``schema.json`` for the
+sidecars of recordings. :func:`check` accepts nothing that :func:`add` could not have written.
 """
 
 from __future__ import annotations

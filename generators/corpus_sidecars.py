@@ -2,7 +2,7 @@
 
 A recording of the kernel has its provenance there, by the schema of the corpus; a generated
 capture its truth, in the vocabulary of :mod:`mptcp_oracle.facts`, whose header says where it
-comes from.
+comes from; a capture that shows a dissector's known difference the record of the hunt's finding.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mptcp_oracle.errors import TruthError, UsageError
 __all__ = ["LICENCE", "TRUTH", "Sidecar", "linktypes", "parsed", "sidecar_of"]
 
 LICENCE = "CC0-1.0"
-TRUTH = ".truth.jsonl"
+TRUTH, FOUND = ".truth.jsonl", ".finding.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +147,40 @@ def _truth_told(about: bytes, path: Path) -> Mapping[str, object]:
     return _generated(_document(about, path).header)
 
 
+def _found_problems(
+    about: bytes, path: Path, octets: bytes, scan: CaptureScan, _: Mapping[str, object]
+) -> list[str]:
+    """Where the record of a finding is none, or is about another difference or capture."""
+    body = parsed(about, path)
+    if not isinstance(body, dict) or not isinstance(body.get("dissector"), dict):
+        return ["it is no record of a finding"]
+    slug = f"{body['dissector'].get('name')}-{body.get('known')}"
+    expected = {
+        "the name of dissector and known difference": (slug, path.name.removesuffix(FOUND)),
+        "sha256": (body.get("sha256"), hashlib.sha256(octets).hexdigest()),
+        "frames": (body.get("frames"), scan.frames),
+    }
+    return [
+        f"{name} is {said!r}, not {right!r}"
+        for name, (said, right) in expected.items()
+        if said != right
+    ]
+
+
+def _found_provenance(about: bytes, path: Path) -> str:
+    body: Any = parsed(about, path)
+    dissector = body["dissector"]
+    return (
+        f"{body['tool']} hunt --seed {body['seed']}, capture {body['number']}; "
+        f"{dissector['name']} {dissector['version']}"
+    )
+
+
+def _found_told(about: bytes, path: Path) -> Mapping[str, object]:
+    body: Any = parsed(about, path)
+    return {"name": f"{body['dissector']['name']}-{body['known']}"}
+
+
 RECORDED = Sidecar(
     ending=".json",
     problems=_recorded_problems,
@@ -160,6 +194,12 @@ KINDS: Mapping[str, Sidecar] = {
         problems=_truth_problems,
         provenance=_truth_provenance,
         told=_truth_told,
+    ),
+    "dissectors": Sidecar(
+        ending=FOUND,
+        problems=_found_problems,
+        provenance=_found_provenance,
+        told=_found_told,
     ),
 }
 """Kinds by family; every other one has recordings."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -124,6 +125,7 @@ class Finding:
             "reproduce": self.reproduce,
             "seed": self.seed,
             "number": self.number,
+            "sha256": sha256(self.commented).hexdigest(),
             "tool": f"mptcp-oracle {__version__}",
         }
 
