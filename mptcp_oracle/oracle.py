@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mptcp_oracle.analysis.entities import ROLES, Connection
 from mptcp_oracle.analysis.trace import Trace, analyze, at_full_speed
+from mptcp_oracle.errors import UsageError
 from mptcp_oracle.rules.judging import judge as apply
 from mptcp_oracle.rules.judging import passed, unexercised, verdicts
 from mptcp_oracle.rules.ledger import Ledger
@@ -212,8 +214,10 @@ def judge(
 
     Raises:
         CaptureError: The source is no capture that can be read.
-        UsageError: The arguments contradict each other.
+        UsageError: The arguments contradict each other, or ``host`` names none.
     """
+    if host is not None and host not in ROLES:
+        _address(host)
     trace = analyze(source, linktype=linktype, name=name, progress=progress)
     try:
         with at_full_speed():
@@ -222,3 +226,12 @@ def judge(
     except BaseException:
         trace.close()
         raise
+
+
+def _address(host: str) -> None:
+    """Refuse what is no address."""
+    try:
+        ip_address(host)
+    except ValueError as error:
+        hint = f"choose {', '.join(ROLES)}, or an address"
+        raise UsageError(f"{host!r} is no host", hint=hint) from error

@@ -49,6 +49,7 @@ def annotate_command(
     whole: bool | None,
     waivers: tuple[str, ...],
     target: tuple[str, ...],
+    host: str | None,
     progress: bool | None,
 ) -> None:
     """Write a capture again, with a comment on each frame that shows a failure.
@@ -66,7 +67,8 @@ def annotate_command(
             raise UsageError("the capture would be overwritten", hint="choose another -o")
     known = waivers_for(waivers, target)
     for name in inputs([file]):
-        with judged(name, progress, local=local, whole=whole, waivers=known) as judgement:
+        settings = {"local": local, "whole": whole, "waivers": known, "host": host}
+        with judged(name, progress, **settings) as judgement:
             if judgement is None:
                 sys.exit(UNREADABLE)
             verdicts = list(judgement.verdicts(passes=False))

@@ -76,6 +76,11 @@ def JUDGING(command: Command) -> Command:  # noqa: N802 - a constant list of opt
                 multiple=True,
                 help="Which hosts the waivers are for.",
             ),
+            click.option(
+                "--host",
+                metavar="initiator|listener|ADDRESS",
+                help="Judge this end only; the other may be somebody else's stack or a test tool.",
+            ),
         )
     ):
         command = option(command)
@@ -85,11 +90,6 @@ def JUDGING(command: Command) -> Command:  # noqa: N802 - a constant list of opt
 @click.command("check", epilog=EXAMPLES)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @JUDGING
-@click.option(
-    "--host",
-    metavar="initiator|listener|ADDRESS",
-    help="Judge this end only; the other may be somebody else's stack or a test tool.",
-)
 @click.option(
     "--only", metavar="PREFIX", multiple=True, help="Requirements whose id begins so; repeatable."
 )
@@ -140,8 +140,6 @@ def check_command(
         raise UsageError("--bisect needs --only ID", hint="or any failure would decide")
     _known(only)
     known = waivers_for(waivers, target)
-    if host is not None:
-        _host(host)
     run = _Run(
         names=inputs(files),
         settings={"local": local, "whole": whole, "waivers": known, "host": host},
@@ -206,21 +204,6 @@ def _known(only: Sequence[str]) -> None:
     for prefix in only:
         if next(matching(prefix), None) is None:
             by_id(prefix)
-
-
-def _host(host: str) -> None:
-    """Refuse what names no host."""
-    from ipaddress import ip_address
-
-    from mptcp_oracle.analysis.entities import ROLES
-
-    if host in ROLES:
-        return
-    try:
-        ip_address(host)
-    except ValueError as error:
-        hint = f"choose {', '.join(ROLES)}, or an address"
-        raise UsageError(f"{host!r} is no host", hint=hint) from error
 
 
 def _old(baseline: str) -> list[dict[str, Any]]:

@@ -63,6 +63,7 @@ def explain_command(
     whole: bool | None,
     waivers: tuple[str, ...],
     target: tuple[str, ...],
+    host: str | None,
     number: int | None,
     mail: bool,
     progress: bool | None,
@@ -82,7 +83,8 @@ def explain_command(
     known = waivers_for(waivers, target)
     where = Page(width=MAIL_WIDTH) if mail else page(sys.stdout)
     for name in inputs([file]):
-        with judged(name, progress, local=local, whole=whole, waivers=known) as judgement:
+        settings = {"local": local, "whole": whole, "waivers": known, "host": host}
+        with judged(name, progress, **settings) as judgement:
             if judgement is None:
                 sys.exit(UNREADABLE)
             if number is not None:
