@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from mptcp_oracle.analysis.mappings import MappingTable
     from mptcp_oracle.analysis.tables import SegmentTable
     from mptcp_oracle.analysis.transmissions import TransmissionTable
-    from mptcp_oracle.oracle import Judgement, NonconformingError, judge
+    from mptcp_oracle.oracle import Judgement, NonconformingError, Waivers, judge
     from mptcp_oracle.verdict import Outcome, Verdict
 
 __all__ = [
@@ -81,6 +81,7 @@ __all__ = [
     "TruthError",
     "UsageError",
     "Verdict",
+    "Waivers",
     "__version__",
     "analyze",
     "judge",
@@ -95,7 +96,7 @@ _LAZY = {
     "mptcp_oracle.analysis.mappings": ("MappingTable",),
     "mptcp_oracle.analysis.tables": ("SegmentTable",),
     "mptcp_oracle.analysis.transmissions": ("TransmissionTable",),
-    "mptcp_oracle.oracle": ("Judgement", "NonconformingError", "judge"),
+    "mptcp_oracle.oracle": ("Judgement", "NonconformingError", "Waivers", "judge"),
     "mptcp_oracle.verdict": ("Outcome", "Verdict"),
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Judgement", "NonconformingError", "judge"]
+__all__ = ["Judgement", "NonconformingError", "Waivers", "judge"]
 
 
 class NonconformingError(AssertionError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mptcp_oracle.errors import UsageError
-from mptcp_oracle.report.check import JUDGING, judged, waivers_for
+from mptcp_oracle.report.check import JUDGING, judged
 from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def annotate_command(
     display filter `frame.comment` shows the frames. FILE is a capture, or - for standard input.
     """
     from mptcp_oracle.report.rewriting import commented
+    from mptcp_oracle.rules.waivers import Waivers
 
     if os.path.isdir(file):
         raise UsageError("one capture is annotated, not a folder", file=file)
@@ -65,7 +66,7 @@ def annotate_command(
         same = os.path.samefile(output, file)
         if same:
             raise UsageError("the capture would be overwritten", hint="choose another -o")
-    known = waivers_for(waivers, target)
+    known = Waivers.read(waivers, target)
     for name in inputs([file]):
         settings = {"local": local, "whole": whole, "waivers": known, "host": host}
         with judged(name, progress, **settings) as judgement:

@@ -18,10 +18,9 @@ from mptcp_oracle.report.complaints import say
 
 if TYPE_CHECKING:
     from mptcp_oracle.oracle import Judgement
-    from mptcp_oracle.rules.waivers import Target, Waivers
     from mptcp_oracle.verdict import Verdict
 
-__all__ = ["JUDGING", "check_command", "judged", "waivers_for"]
+__all__ = ["JUDGING", "check_command", "judged"]
 
 FAILED, UNDECIDED, SKIP_COMMIT = 1, 4, 125
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -132,6 +131,7 @@ def check_command(
     (packet types, directions, interface statistics), or --local and --whole do.
     """
     from mptcp_oracle.report.verdicts import grave
+    from mptcp_oracle.rules.waivers import Waivers
 
     if ktap and (as_json or baseline is not None):
         other = "--json" if as_json else "--baseline"
@@ -139,7 +139,7 @@ def check_command(
     if bisect and not only:
         raise UsageError("--bisect needs --only ID", hint="or any failure would decide")
     _known(only)
-    known = waivers_for(waivers, target)
+    known = Waivers.read(waivers, target)
     run = _Run(
         names=inputs(files),
         settings={"local": local, "whole": whole, "waivers": known, "host": host},
@@ -221,31 +221,6 @@ def _print(checked: Checked, *, first: bool) -> None:
     for line in lines(*checked, page(sys.stdout)):
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def waivers_for(files: Sequence[str], targets: Sequence[str]) -> Waivers:
-    """The waivers of the command line.
-
-    Raises:
-        UsageError: There are waivers and no target, or the other way round.
-    """
-    from mptcp_oracle.rules.waivers import Waivers, read_waivers, target_of
-
-    known: tuple[Target, ...] = tuple(map(target_of, targets))
-    waivers = read_waivers(files)
-    names = {each.target for each in waivers}
-    if waivers and not known:
-        raise UsageError(
-            "waivers apply only to hosts that are said to be their target",
-            hint=f"for example --target {sorted(names)[0]}=10.1.1.1",
-        )
-    for each in known:
-        if each.name not in names:
-            raise UsageError(
-                f"there are no waivers for {each.name!r}",
-                hint=f"the files have: {', '.join(sorted(names)) or 'none'}",
-            )
-    return Waivers(waivers=waivers, targets=known)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mptcp_oracle.errors import UsageError
-from mptcp_oracle.report.check import JUDGING, judged, waivers_for
+from mptcp_oracle.report.check import JUDGING, judged
 from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs
 
 if TYPE_CHECKING:
@@ -74,13 +74,14 @@ def explain_command(
     or - for standard input.
     """
     from mptcp_oracle.report.layout import Page, page
+    from mptcp_oracle.rules.waivers import Waivers
     from mptcp_oracle.spec import by_id, matching
 
     if os.path.isdir(file):
         raise UsageError("one capture is explained, not a folder", file=file)
     if next(matching(requirement), None) is None:
         by_id(requirement)
-    known = waivers_for(waivers, target)
+    known = Waivers.read(waivers, target)
     where = Page(width=MAIL_WIDTH) if mail else page(sys.stdout)
     for name in inputs([file]):
         settings = {"local": local, "whole": whole, "waivers": known, "host": host}

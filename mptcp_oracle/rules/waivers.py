@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
+from typing import Self
 
 from mptcp_oracle.errors import UsageError
 from mptcp_oracle.spec import by_id
@@ -94,6 +95,34 @@ class Waivers:
     waivers: tuple[Waiver, ...] = ()
     targets: tuple[Target, ...] = ()
     used: set[Waiver] = field(default_factory=set)
+
+    @classmethod
+    def read(cls, files: Sequence[str | os.PathLike[str]], targets: Sequence[str]) -> Self:
+        """The waivers of some files, for some hosts.
+
+        Args:
+            files: Paths of waiver files, see docs/waivers.md.
+            targets: ``NAME[@VERSION][=ADDRESS,...]``, such as ``linux@6.12=10.1.1.1``.
+
+        Raises:
+            UsageError: A file is not as it should be, or waivers have no target or the other way
+                round.
+        """
+        known = tuple(map(target_of, targets))
+        waivers = read_waivers(files)
+        names = {each.target for each in waivers}
+        if waivers and not known:
+            raise UsageError(
+                "waivers apply only to hosts that are said to be their target",
+                hint=f"for example --target {sorted(names)[0]}=10.1.1.1",
+            )
+        for each in known:
+            if each.name not in names:
+                raise UsageError(
+                    f"there are no waivers for {each.name!r}",
+                    hint=f"the files have: {', '.join(sorted(names)) or 'none'}",
+                )
+        return cls(waivers=waivers, targets=known)
 
     def applied(self, verdict: Verdict, addresses: Iterable[str]) -> Verdict:
         """A verdict, waived if it is a failure that is expected of its host.
