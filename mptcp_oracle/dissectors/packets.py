@@ -15,7 +15,7 @@ from mptcp_oracle.wire.capture import BATCH, open_capture
 from mptcp_oracle.wire.formats import reader_for
 from mptcp_oracle.wire.tally import Tally
 
-__all__ = ["Packet", "packets"]
+__all__ = ["COOKED", "COOKED_V2", "Packet", "packets"]
 
 ETHERNET, COOKED, COOKED_V2 = 1, 113, 276
 LOOPBACK, RAW = (0, 108), (12, 14, 101, 228, 229)
