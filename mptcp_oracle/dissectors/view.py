@@ -94,7 +94,7 @@ class View:
 
         Args:
             facts: All of them.
-            capture: The file that they are of, for :attr:`layers`.
+            capture: The file that they are of, for :attr:`layers` and :attr:`headers`.
         """
         self.connections: dict[int, Fact] = {}
         self.subflows: dict[int, Fact] = {}
@@ -142,6 +142,17 @@ class View:
         if self._capture is None:
             return {}
         return {each.frame: (each.link, each.layers) for each in packets(self._capture)}
+
+    @cached_property
+    def headers(self) -> Mapping[int, bytes]:
+        """The TCP header of each frame, as far as it was captured; none without a capture.
+
+        Raises:
+            CaptureError: It cannot be read.
+        """
+        if self._capture is None:
+            return {}
+        return {each.frame: each.header for each in packets(self._capture)}
 
     def same_direction(self, one: Segment, other: Segment) -> bool:
         """Whether two segments carry data of the same host of the same connection."""
