@@ -137,19 +137,31 @@ class TcpDump:
 
     def _said(self, capture: Path) -> Iterator[Words]:
         """What it says of each packet of a file that it reads: it does not number other frames."""
-        last = 0
-        for line in self.program.lines("-nn", "-S", "-t", "-#", "-r", str(capture)):
+        for number, line in enumerate(self._lines(capture), start=1):
             match = LINE.fullmatch(line)
             if match is None:
-                if line.startswith("\t") or not line:
-                    continue
                 raise AdapterError("tcpdump printed no numbered line", cause=repr(line[:200]))
-            if int(match[1]) != last + 1:
+            if int(match[1]) != number:
+                cause = repr(line[:200])
                 raise AdapterError(
-                    f"tcpdump numbers a frame {match[1]} after frame {last}", cause=repr(line[:200])
+                    f"tcpdump numbers a frame {match[1]} after frame {number - 1}", cause=cause
                 )
-            last += 1
             yield words(match[2])
+
+    def _lines(self, capture: Path) -> Iterator[str]:
+        """Its lines without octets; a frame in a frame (VXLAN) has one of its own, without number."""
+        last = ""
+        for line in self.program.lines("-nn", "-S", "-t", "-#", "-r", str(capture)):
+            if line.startswith("\t") or not line:
+                continue
+            if LINE.fullmatch(line) or not last:
+                if last:
+                    yield last
+                last = line
+            else:
+                last = f"{last} {line}"
+        if last:
+            yield last
 
 
 def _pcap(link: int, own: Sequence[Packet]) -> Iterator[bytes]:

@@ -147,6 +147,18 @@ def test_a_known_difference_is_where_it_has_to_be(name: str, tmp_path: Path) -> 
     assert score.predicted == score.right == score.actual
 
 
+def test_a_frame_in_a_frame_is_read(tmp_path: Path) -> None:
+    """VXLAN from any other port: the segment stands on a line of its own, and nothing differs."""
+    tool("tcpdump")
+    path = tmp_path / "vxlan.pcap"
+    path.write_bytes(made(frame=from_port(49153)))
+    said = dict(TcpDump().frames(path))
+    assert said[4]["mptcp.ack"] == ("42",)
+    found = tally.compare(TcpDump(), said, view_of(path), catalogue("tcpdump"), "a capture")
+    assert not found.new
+    assert not any(each.predicted for each in found.places.values())
+
+
 def test_every_known_difference_is_shown() -> None:
     """There is a capture for each entry of the catalogue, so that one that is mended is noticed."""
     assert SHOWN.keys() == {each.id for each in catalogue("tcpdump")}
