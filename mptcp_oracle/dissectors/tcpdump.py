@@ -149,7 +149,7 @@ class TcpDump:
             yield words(match[2])
 
     def _lines(self, capture: Path) -> Iterator[str]:
-        """Its lines without octets; a frame in a frame (VXLAN) has one of its own, without number."""
+        """Its lines without octets; a frame in a frame (VXLAN) has one of its own."""
         last = ""
         for line in self.program.lines("-nn", "-S", "-t", "-#", "-r", str(capture)):
             if line.startswith("\t") or not line:
