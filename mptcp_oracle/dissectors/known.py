@@ -21,9 +21,11 @@ from typing import Any
 
 from mptcp_oracle.dissectors import (
     tcpdump_conditions,
+    tcpdump_triggers,
     tshark_conditions,
     tshark_triggers,
     with_dpkt_conditions,
+    with_dpkt_triggers,
 )
 from mptcp_oracle.dissectors.case import KINDS, Case, Place
 from mptcp_oracle.errors import UsageError
@@ -40,7 +42,11 @@ CONDITIONS = {
 }
 """Where the conditions of a dissector's catalogue are."""
 
-TRIGGERS = {"tshark": tshark_triggers}
+TRIGGERS = {
+    "tshark": tshark_triggers,
+    "tcpdump": tcpdump_triggers,
+    "dpkt": with_dpkt_triggers,
+}
 """Where the triggers of a dissector's catalogue are, if it has any."""
 
 PASSES = {"1": frozenset({1}), "2": frozenset({2}), "1, 2": frozenset({1, 2})}

@@ -15,7 +15,7 @@ from mptcp_oracle.wire.capture import BATCH, open_capture
 from mptcp_oracle.wire.formats import reader_for
 from mptcp_oracle.wire.tally import Tally
 
-__all__ = ["Packet", "packets"]
+__all__ = ["COOKED", "COOKED_V2", "Packet", "packets"]
 
 ETHERNET, COOKED, COOKED_V2 = 1, 113, 276
 LOOPBACK, RAW = (0, 108), (12, 14, 101, 228, 229)
@@ -23,7 +23,7 @@ LOOPBACK, RAW = (0, 108), (12, 14, 101, 228, 229)
 TYPED = {ETHERNET: (14, 12), COOKED: (16, 14), COOKED_V2: (20, 0)}
 IPV4, IPV6 = 0x0800, 0x86DD
 TAGS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}
-GRE, UDP, IP_IN_IP, IPV6_IN_IP = 47, 17, 4, 41
+GRE, TCP, UDP, IP_IN_IP, IPV6_IN_IP = 47, 6, 17, 4, 41
 VXLAN = 4789
 
 
@@ -48,7 +48,14 @@ class Packet:
         VLAN tags are ``802.1Q`` and ``802.1ad``; tunnels ``gre``, ``ipip`` and ``vxlan``, the
         last with the source port of its datagram behind a colon.
         """
-        return tuple(_layers(self.octets, self.link))
+        return _walk(self.octets, self.link)[0]
+
+    @property
+    def header(self) -> bytes:
+        """The TCP header, as far as it was captured; nothing if IP carries something else."""
+        at = _walk(self.octets, self.link)[1]
+        size = 4 * (_number(self.octets, at + 12, 1) >> 4)
+        return b"" if at < 0 else self.octets[at : at + size]
 
 
 def packets(source: str | PathLike[str]) -> Iterator[Packet]:
@@ -75,8 +82,8 @@ def packets(source: str | PathLike[str]) -> Iterator[Packet]:
                 )
 
 
-def _layers(data: bytes, link: int) -> Iterator[str]:
-    """The layers, as far as the octets go."""
+def _walk(data: bytes, link: int) -> tuple[tuple[str, ...], int]:
+    """The layers, as far as the octets go, and where a TCP header begins, or -1."""
     at, kind = 0, 0
     if link in TYPED:
         at, where = TYPED[link]
@@ -84,9 +91,10 @@ def _layers(data: bytes, link: int) -> Iterator[str]:
     elif link in LOOPBACK or link in RAW:
         at = 4 if link in LOOPBACK else 0
         kind = _version(data, at)
+    layers: list[str] = []
     while True:
         while kind in TAGS:
-            yield TAGS[kind]
+            layers.append(TAGS[kind])
             kind, at = _number(data, at + 2), at + 4
         if kind == IPV4:
             size = max(20, 4 * (_number(data, at, 1) & 0x0F))
@@ -94,20 +102,20 @@ def _layers(data: bytes, link: int) -> Iterator[str]:
         elif kind == IPV6:
             protocol, at = _number(data, at + 6, 1), at + 40
         else:
-            return
+            return tuple(layers), -1
         if protocol == GRE:
-            yield "gre"
+            layers.append("gre")
             # Checksum, key and sequence number have four octets each.
             extra = (_number(data, at) & 0xB000).bit_count()
             kind, at = _number(data, at + 2), at + 4 + 4 * extra
         elif protocol in (IP_IN_IP, IPV6_IN_IP):
-            yield "ipip"
+            layers.append("ipip")
             kind = IPV4 if protocol == IP_IN_IP else IPV6
         elif protocol == UDP and _number(data, at + 2) == VXLAN:
-            yield f"vxlan:{_number(data, at)}"
+            layers.append(f"vxlan:{_number(data, at)}")
             kind, at = _number(data, at + 16 + 12), at + 16 + 14
         else:
-            return
+            return tuple(layers), at if protocol == TCP else -1
 
 
 def _version(data: bytes, at: int) -> int:

@@ -41,6 +41,7 @@ class Program:
         settings: Environment variables beside the caller's own.
         harmless: Lines on standard error that mean nothing.
         folders: Names of environment variables that name an empty folder while it runs.
+        called: What errors call it; by default the name of its file.
     """
 
     command: tuple[str, ...]
@@ -48,11 +49,12 @@ class Program:
     settings: Mapping[str, str] = field(default_factory=dict)
     harmless: re.Pattern[str] = re.compile(r"(?!)")
     folders: tuple[str, ...] = ()
+    called: str = ""
 
     @property
     def name(self) -> str:
         """The program's name."""
-        return os.path.basename(self.command[0])
+        return self.called or os.path.basename(self.command[0])
 
     def lines(self, *arguments: str, input_file: str | None = None) -> Iterator[str]:
         """Run it and give its output line by line, without their ends.

@@ -32,8 +32,8 @@ REFUSED = "different from the type of the first interface"
 #: Its lines, with the numbers of their frames.
 LINE = re.compile(r" *(\d+)  ?(.*)")
 ARGUMENTS = ("-nn", "-S", "-t", "-#", "-r")
-#: A TCP header; of packets in packets the last one is meant.
-TCP = re.compile(r".*: Flags \[([^\]]*)\]")
+#: A TCP header, also in packets in packets.
+TCP = re.compile(r".*?: Flags \[([^\]]*)\]")
 NUMBERS = {
     "tcp.seq": re.compile(r", seq (\d+)"),
     "tcp.ack": re.compile(r", ack (\d+)"),
@@ -41,7 +41,7 @@ NUMBERS = {
     "tcp.length": re.compile(r", length (\d+)"),
 }
 #: The options: up to the length of the payload, or up to where tcpdump gave up.
-OPTIONS = re.compile(r", options \[(.*?)(?=\], length \d|$)")
+OPTIONS = re.compile(r"(?:, (?:seq|ack|win|urg) [\d:]+)*(, options \[(.*?)(?=\], length \d|$))")
 #: An MPTCP option from its length up to the next option or the end.
 OPTION = re.compile(r"mptcp (\d+) ([a-z-]+|\S+?)(?=[ ,\[]|$)((?:\{[^}]*\}|\[[^\]]*\]|[^,\[{])*)")
 WORDS: dict[str, re.Pattern[str]] = {
@@ -117,8 +117,9 @@ class TcpDump:
         themselves.
         """
         last = 0
+        frames = (each.frame for each in packets(capture) if each.link >= 0)
         try:
-            for last, told in self._said(capture):
+            for told, last in zip(self._said(capture), frames, strict=False):
                 yield last, told
         except AdapterError as error:
             if REFUSED not in (error.cause or ""):
@@ -133,26 +134,41 @@ class TcpDump:
         found: dict[int, Words] = {}
         with TemporaryDirectory(prefix="mptcp-oracle-") as folder:
             for link, own in links.items():
+                if link < 0:
+                    continue
                 part = Path(folder, f"{link}.pcap")
                 part.write_bytes(b"".join(_pcap(link, own)))
-                found |= {own[number - 1].frame: told for number, told in self._said(part)}
+                frames = (each.frame for each in own)
+                found |= zip(frames, self._said(part), strict=False)
         yield from sorted(found.items())
 
-    def _said(self, capture: Path) -> Iterator[tuple[int, Words]]:
-        """What it says of each frame of a file that it reads."""
-        last = 0
-        for line in self.program.lines(*ARGUMENTS, str(capture)):
+    def _said(self, capture: Path) -> Iterator[Words]:
+        """What it says of each packet of a file that it reads: it does not number other frames."""
+        for number, line in enumerate(self._lines(capture), start=1):
             match = LINE.fullmatch(line)
             if match is None:
-                if line.startswith("\t") or not line:
-                    continue
                 raise AdapterError("tcpdump printed no numbered line", cause=repr(line[:200]))
-            if int(match[1]) != last + 1:
+            if int(match[1]) != number:
+                cause = repr(line[:200])
                 raise AdapterError(
-                    f"tcpdump numbers a frame {match[1]} after frame {last}", cause=repr(line[:200])
+                    f"tcpdump numbers a frame {match[1]} after frame {number - 1}", cause=cause
                 )
-            last += 1
-            yield last, words(match[2])
+            yield words(match[2])
+
+    def _lines(self, capture: Path) -> Iterator[str]:
+        """Its lines without octets; a frame in a frame (VXLAN) has one of its own."""
+        last = ""
+        for line in self.program.lines(*ARGUMENTS, str(capture)):
+            if line.startswith("\t") or not line:
+                continue
+            if LINE.fullmatch(line) or not last:
+                if last:
+                    yield last
+                last = line
+            else:
+                last = f"{last} {line}"
+        if last:
+            yield last
 
 
 def _pcap(link: int, own: Sequence[Packet]) -> Iterator[bytes]:
@@ -170,8 +186,8 @@ def words(text: str) -> Words:
         return {}
     rest = text[begin.end() :]
     found: dict[str, tuple[str, ...]] = {"tcp.flags": (begin[1],)}
-    told = OPTIONS.search(rest)
-    plain = rest if told is None else rest[: told.start()] + rest[told.end() :]
+    told = OPTIONS.match(rest)
+    plain = rest if told is None else rest[: told.start(1)] + rest[told.end() :]
     for name, pattern in NUMBERS.items():
         match = pattern.search(plain)
         if match:
@@ -179,13 +195,13 @@ def words(text: str) -> Words:
     if told is None:
         return found
     options: dict[str, list[str]] = {}
-    for length, name, more in OPTION.findall(told[1]):
+    for length, name, more in OPTION.findall(told[2]):
         options.setdefault("mptcp.option", []).append(name)
         options.setdefault("mptcp.length", []).append(length)
         for field, pattern in WORDS.items():
             match = pattern.search(more)
             if match:
                 options.setdefault(field, []).extend(match[1].split())
-    if bad := BAD.findall(told[1]):
+    if bad := BAD.findall(told[2]):
         options["mptcp.bad"] = bad
     return found | {name: tuple(each) for name, each in options.items()}

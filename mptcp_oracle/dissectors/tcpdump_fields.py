@@ -63,8 +63,9 @@ def _acknowledgment(_: View, segment: Segment) -> Iterable[Value]:
         yield segment.fact["ack_raw"]
 
 
-def _version(item: Fact) -> Value:
-    return int(item["version"])
+def _version(item: Fact) -> Value | None:
+    version: Value | None = item["version"]
+    return version
 
 
 def _hmac(item: Fact) -> Value | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from typing import Any, TypeVar
 
+from mptcp_oracle.dissectors.packets import packets
 from mptcp_oracle.facts import ROLES, Fact
 
 __all__ = ["Segment", "View"]
@@ -87,11 +89,18 @@ class View:
         connections, subflows: Their facts by id.
     """
 
-    def __init__(self, facts: Iterable[Fact]) -> None:
+    def __init__(self, facts: Iterable[Fact], capture: str | PathLike[str] | None = None) -> None:
+        """Take facts.
+
+        Args:
+            facts: All of them.
+            capture: The file that they are of, for :attr:`layers` and :attr:`headers`.
+        """
         self.connections: dict[int, Fact] = {}
         self.subflows: dict[int, Fact] = {}
         self.segments: dict[int, Segment] = {}
         self.sent: dict[int, list[Fact]] = {}
+        self._capture = capture
         self._derived: dict[str, Any] = {}
         for fact in facts:
             kind = fact["fact"]
@@ -122,6 +131,28 @@ class View:
             self._derived[name] = make()
         found: Derived = self._derived[name]
         return found
+
+    @cached_property
+    def layers(self) -> Mapping[int, tuple[int, tuple[str, ...]]]:
+        """Link type and layers before TCP of each frame; none without a capture.
+
+        Raises:
+            CaptureError: It cannot be read.
+        """
+        if self._capture is None:
+            return {}
+        return {each.frame: (each.link, each.layers) for each in packets(self._capture)}
+
+    @cached_property
+    def headers(self) -> Mapping[int, bytes]:
+        """The TCP header of each frame, as far as it was captured; none without a capture.
+
+        Raises:
+            CaptureError: It cannot be read.
+        """
+        if self._capture is None:
+            return {}
+        return {each.frame: each.header for each in packets(self._capture)}
 
     def same_direction(self, one: Segment, other: Segment) -> bool:
         """Whether two segments carry data of the same host of the same connection."""

@@ -28,8 +28,10 @@ from mptcp_oracle.errors import AdapterError
 __all__ = ["Dpkt", "said"]
 
 #: Link types by their numbers in files: those for which dpkt has a class, and raw IP.
-ETHERNET, COOKED, COOKED_V2 = 1, 113, 276
+ETHERNET, COOKED, COOKED_V2, NULL, LOOP = 1, 113, 276, 0, 108
 RAW, RAW_IPV4, RAW_IPV6 = (12, 14, 101), 228, 229
+#: What is said of every frame that dpkt reads.
+SAID = tuple(each.name for each in FIELDS if each.name != ERROR)
 #: Types of pcapng blocks that dpkt gives and of those that count as frames, as in Wireshark, and
 #: how a section in little-endian order begins.
 GIVEN, COUNTED, LITTLE = (2, 6), (2, 3, 6, 9, 0xBAD, 0x40000BAD), b"\x4d\x3c\x2b\x1a"
@@ -42,7 +44,7 @@ class Dpkt:
     Attributes:
         patience: Seconds until a run is given up.
         name: What the command line calls it. fields: What is compared.
-        silent: Whether its silence speaks. Of a segment that it reads every field is said, one of
+        silent: Whether its silence speaks. Of a frame that it reads every field is said, one of
             which there is none as empty; of other frames it says nothing.
     """
 
@@ -62,7 +64,7 @@ class Dpkt:
             raise AdapterError("dpkt is not there", hint="pip install dpkt")
         # -P: no module in the current folder takes dpkt's place.
         command = (sys.executable, "-P", "-W", "ignore", "-m", __name__)
-        return Program(command=command, patience=self.patience)
+        return Program(command=command, patience=self.patience, called="dpkt")
 
     def version(self) -> str:
         """Its version, such as ``1.9.8``."""
@@ -93,14 +95,16 @@ class Dpkt:
 def said(packet: bytes, link: int) -> Mapping[str, list[str]]:
     """What dpkt says of one frame; nothing, if it refuses it or knows no such link type.
 
+    A frame that it reads and has no segment in is said to have none.
     An exception that is not one of its own is what a user of the library gets instead.
     """
     import dpkt
 
     try:
-        ip, tcp = _segment(_link(packet, link))
+        frame = _link(packet, link)
+        ip, tcp = _segment(frame)
         if tcp is None:
-            return {}
+            return {} if frame is None else {each: [] for each in SAID}
         options = dpkt.tcp.parse_opts(tcp.opts)
     except dpkt.Error:
         return {}
@@ -132,6 +136,8 @@ def _link(packet: bytes, link: int) -> Any:
         ETHERNET: dpkt.ethernet.Ethernet,
         COOKED: dpkt.sll.SLL,
         COOKED_V2: dpkt.sll2.SLL2,
+        NULL: dpkt.loopback.Loopback,
+        LOOP: dpkt.loopback.Loopback,
         RAW_IPV4: dpkt.ip.IP,
         RAW_IPV6: dpkt.ip6.IP6,
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mptcp_oracle.dissectors.case import Case
-from mptcp_oracle.dissectors.with_dpkt_fields import MPTCP, OPTIONS
+from mptcp_oracle.dissectors.with_dpkt_triggers import as_read
 
-__all__ = ["option_cut", "payload_cut", "plain_tcp", "without_ack"]
+__all__ = ["cut_header", "payload_cut", "plain_tcp", "read_so", "without_ack"]
 
 ACK = 0x10
 
@@ -34,18 +34,11 @@ def payload_cut(case: Case) -> bool:
     return captured < payload and case.theirs == (captured,) and case.ours == (payload,)
 
 
-def option_cut(case: Case) -> bool:
-    """Its last option ends where the capture does, before its own Length is over."""
-    if case.segment is None or not case.segment.fact["options_cut"]:
-        return False
-    *whole, last = case.theirs or ("",)
-    octets = bytes.fromhex(case.said[case.frame][OPTIONS][0])
-    size = len(str(last)) // 2 + 2
-    begin = octets[-size:]
-    return (
-        tuple(whole) == case.ours
-        and len(begin) == size
-        and begin[0] == MPTCP
-        and begin[1] > size
-        and begin[2:].hex() == last
-    )
+def read_so(case: Case) -> bool:
+    """It gives what follows from how it splits the octets of the header, and nothing else."""
+    return case.theirs == as_read(case)
+
+
+def cut_header(case: Case) -> bool:
+    """The capture ends in the options."""
+    return case.segment is not None and bool(case.segment.fact["options_cut"]) and read_so(case)

@@ -175,7 +175,7 @@ def compared(
             Progress(name, sys.stderr, wanted=progress) as shown,
             analyze(path, name=name, progress=shown) as trace,
         ):
-            view, frames = View(trace.facts()), trace.capture.frames
+            view, frames = View(trace.facts(), path), trace.capture.frames
         result, crash = asked(dissector, path, view, known)
     return Checked(
         capture=name,

@@ -43,7 +43,7 @@ def minimal(
             """The difference in a part of the capture, if it is there."""
             part.write_bytes(b"".join(commented(data, {}, "", set(frames))))
             with analyze(part) as smaller:
-                view = View(smaller.facts())
+                view = View(smaller.facts(), part)
             try:
                 result, _ = asked(dissector, part, view, known)
             except AdapterError:

@@ -1,41 +1,45 @@
-"""The page about differences for people who know Wireshark, made from the tables.
+"""The pages about differences, made from the tables: one for each dissector with a catalogue.
 
-``python -m tests.adapters.page`` writes it.
+``python -m tests.adapters.page`` writes them.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from mptcp_oracle.dissectors.known import catalogue
-from mptcp_oracle.dissectors.tshark_fields import FIELDS, NEVER, NO_COUNTERPART
+from mptcp_oracle.dissectors import tcpdump_fields, tshark_fields, with_dpkt_fields
+from mptcp_oracle.dissectors.dissector import Field
+from mptcp_oracle.dissectors.known import Known, catalogue
 from tests.common.checkout import ROOT
 
-__all__ = ["PAGE", "render"]
-
-PAGE = ROOT / "docs" / "tshark-differences.md"
+__all__ = ["PAGES", "Page"]
 
 _TOP = """\
-# Where tshark and mptcp-oracle differ
+# Where {name} and mptcp-oracle differ
 
 <!-- Made by `python -m tests.adapters.page` from the tables in mptcp_oracle/dissectors. -->
 
-Every recorded capture of the corpus is read by tshark 4.0, in one pass with every MPTCP analysis
-switched on, and by this project; each value that both state is compared, frame by frame. They
-agree, but for the differences below. Each is an entry of a catalogue, with the condition under
-which it may occur: a difference that no entry explains fails the tests, and so does an entry that
-explains nothing. `mptcp-oracle diff FILE --with tshark` makes the same comparison of any capture.
-
+{made}
+{more}
 Sections are those of RFC 8684 where nothing else is said. *Facts* are the output of
 `mptcp-oracle facts`.
 
 ## The differences
 """
+_MADE = """
+Every recorded capture of the corpus is read by {read}, and by this project; each value that both
+state is compared, frame by frame. They agree, but for the differences below. Each is an entry of a
+catalogue, with the condition under which it may occur: a difference that no entry explains fails
+the tests, and so does an entry that explains nothing. `mptcp-oracle diff FILE --with {name}` makes
+the same comparison of any capture.
+"""
 _FIELDS = """\
 ## What is compared
 
-| Wireshark's field | fact | section |
+| {field} | fact | section |
 | --- | --- | --- |
 """
 _REST = """\
@@ -46,49 +50,112 @@ These fields of Wireshark's have no counterpart:
 _NEVER = """\
 These are compared, but no recorded capture has a value for them:
 """
+_TRIGGERED = """
+*Foreseen* is a difference that follows from facts and octets alone:
+`python -m tests.triggers --with {name}` looks for it in fresh generated captures wherever it has to
+be, and nowhere else.
+"""
+_VERDICTS = {"facts": "The facts are right.", "both": "Both are right."}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The page of one dissector.
+
+    Attributes:
+        name: The dissector. read: Its version, and how it reads captures.
+        fields: What is compared. field: What they are to its users.
+        common: What many fields begin with, and how the page calls these.
+        without: Fields of its own that are not compared, never: fields without a value, each with
+            the reason.
+    """
+
+    name: str
+    read: str
+    fields: Sequence[Field]
+    field: str
+    common: Mapping[tuple[str, ...], str]
+    without: Mapping[str, str] = field(default_factory=dict)
+    never: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return ROOT / "docs" / f"{self.name}-differences.md"
+
+    def render(self) -> str:
+        """Its text."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        rows = catalogue(self.name)
+        made = _wrapped(_MADE.format(name=self.name, read=self.read))
+        more = f"\n{_wrapped(_TRIGGERED.format(name=self.name))}\n"
+        yield _TOP.format(
+            name=self.name, made=made, more=more if any(row.trigger for row in rows) else ""
+        )
+        for row in rows:
+            yield f"### {row.title[0].upper()}{row.title[1:]}\n"
+            yield _wrapped(row.why) + "\n"
+            verdict = _VERDICTS[row.right] + (" Foreseen." if row.trigger else "")
+            yield _wrapped(f"{verdict} Section: {row.section}. Seen in: {self._where(row)}.") + "\n"
+            yield f"`{row.id}`\n"
+        yield _FIELDS.format(field=self.field) + "\n".join(
+            f"| `{each.name}` | {each.fact} | {each.section} |" for each in self.fields
+        )
+        for head, reasons in ((_REST, self.without), (_NEVER, self.never)):
+            if reasons:
+                yield "\n" + head
+            for name, why in reasons.items():
+                yield textwrap.indent(_wrapped(f"`{name}`: {why}."), "  ").replace("  ", "- ", 1)
+
+    def _where(self, row: Known) -> str:
+        """The fields that an entry is about."""
+        names = [each.name for each in self.fields if row.about(each.name)]
+        if len(names) == len(self.fields):
+            return "every field"
+        if len(names) <= 12:
+            return ", ".join(f"`{name}`" for name in names)
+        for prefixes, called in self.common.items():
+            if all(name.startswith(prefixes) for name in names):
+                return f"the fields {called}"
+        return f"{len(names)} fields"
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 99, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(text.strip(), 99, break_long_words=False, break_on_hyphens=False)
 
 
-def _lines() -> Iterator[str]:
-    yield _TOP
-    for row in catalogue("tshark"):
-        verdict = {"facts": "The facts are right.", "both": "Both are right."}[row.right]
-        names = [field.name for field in FIELDS if row.about(field.name)]
-        if len(names) == len(FIELDS):
-            where = "every field"
-        elif len(names) > 12:
-            where = "the fields " + _prefixes(names)
-        else:
-            where = ", ".join(f"`{name}`" for name in names)
-        yield f"### {row.title[0].upper()}{row.title[1:]}\n"
-        yield _wrapped(row.why) + "\n"
-        yield _wrapped(f"{verdict} Section: {row.section}. Seen in: {where}.") + "\n"
-        yield f"`{row.id}`\n"
-    yield _FIELDS + "\n".join(
-        f"| `{field.name}` | {field.fact} | {field.section} |" for field in FIELDS
-    )
-    yield "\n" + _REST
-    for name, why in NO_COUNTERPART.items():
-        yield textwrap.indent(_wrapped(f"`{name}`: {why}."), "  ").replace("  ", "- ", 1)
-    yield "\n" + _NEVER
-    for name, why in NEVER.items():
-        yield textwrap.indent(_wrapped(f"`{name}`: {why}."), "  ").replace("  ", "- ", 1)
-
-
-def _prefixes(names: list[str]) -> str:
-    """Many fields by what they have in common."""
-    if all(name.startswith("tcp.options.mptcp.") for name in names):
-        return "`tcp.options.mptcp.*`"
-    return "of TCP and IP in the table below"
-
-
-def render() -> str:
-    """The page's text."""
-    return "\n".join(_lines()) + "\n"
+PAGES = (
+    Page(
+        name="tshark",
+        read="tshark 4.0, in one pass with every MPTCP analysis switched on",
+        fields=tshark_fields.FIELDS,
+        field="Wireshark's field",
+        common={
+            ("tcp.options.mptcp.",): "`tcp.options.mptcp.*`",
+            ("",): "of TCP and IP in the table below",
+        },
+        without=tshark_fields.NO_COUNTERPART,
+        never=tshark_fields.NEVER,
+    ),
+    Page(
+        name="tcpdump",
+        read="tcpdump 4.99.3 (`-S`)",
+        fields=tcpdump_fields.FIELDS,
+        field="word of a line",
+        common={("mptcp.",): "`mptcp.*`"},
+    ),
+    Page(
+        name="dpkt",
+        read="dpkt 1.9.8",
+        fields=with_dpkt_fields.FIELDS,
+        field="attribute",
+        common={},
+    ),
+)
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render())
+    for page in PAGES:
+        page.path.write_text(page.render())

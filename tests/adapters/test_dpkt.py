@@ -13,15 +13,20 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.cli import cli
+from mptcp_oracle.diff import compare
 from mptcp_oracle.dissectors.dissector import CrashError, Words
 from mptcp_oracle.dissectors.known import catalogue
+from mptcp_oracle.dissectors.view import View
 from mptcp_oracle.dissectors.with_dpkt import Dpkt, said
+from mptcp_oracle.dissectors.with_dpkt_fields import FIELDS
 from mptcp_oracle.errors import AdapterError, UsageError
 from tests.common import captures as c
 from tests.common.checkout import ROOT
 from tests.common.explained import unexplained, used
 from tests.common.machine import unavailable
+from tests.triggers import tally
 
 CORPUS = ROOT / "corpus"
 SMALL = CORPUS / "kernel" / "close-without-data.pcapng"
@@ -75,15 +80,58 @@ def test_everything_that_dpkt_says_of_the_corpus_is_known() -> None:
 def test_every_known_difference_occurs() -> None:
     """A known difference that no capture shows any more is noticed: dpkt was fixed."""
     _, bodies = of_corpus()
-    assert used(bodies) == {each.id for each in catalogue("dpkt")}
+    recorded = {each.id for each in catalogue("dpkt") if each.capture}
+    assert used(bodies) == recorded
+    assert recorded | MADE.keys() == {each.id for each in catalogue("dpkt")}
 
 
-@pytest.mark.parametrize("entry", catalogue("dpkt"), ids=lambda entry: entry.id)
+@pytest.mark.parametrize("entry", [each for each in catalogue("dpkt") if each.capture])
 def test_a_known_difference_is_shown_by_its_capture(entry: Any) -> None:
     """The capture that an entry names has that difference."""
     _, bodies = of_corpus()
     (body,) = (each for each in bodies if f"/{entry.capture}.pcap" in each["capture"]["name"])
     assert entry.id in {each["known"] for each in body["differences"]}
+
+
+SYN = bytes.fromhex("1e040101")
+DSS = bytes.fromhex("1e0820010000002a")
+
+
+def made(frame: bytes, link: int, size: int = 1 << 16) -> bytes:
+    """A capture of one frame, of which so many octets were captured."""
+    return c.pcap([c.cut(*c.records(frame), size)], linktype=link)
+
+
+def segment(options: bytes) -> bytes:
+    """A SYN of an MPTCP connection with more options."""
+    return c.tcp(flags=2, options=SYN + options)
+
+
+#: By known difference a capture that has it, for those that no recording has.
+MADE = {
+    "tag-in-cooked-capture": made(c.cooked(b"\0\7\x08\0" + c.ipv4(segment(b"")), 0x8100), c.COOKED),
+    "vxlan-not-read": made(
+        c.ipv4(c.udp(c.vxlan(c.ethernet(c.ipv4(segment(b""))))), protocol=c.UDP), c.RAW
+    ),
+    "length-below-two-taken-for-two": made(c.ipv4(segment(bytes.fromhex("1e0120ff"))), c.RAW),
+    "whole-options-of-a-cut-header": made(
+        c.ipv4(segment(DSS + b"\x08\x0a" + bytes(8))), c.RAW, 20 + 20 + 4 + 8 + 2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_known_difference_is_where_it_has_to_be(name: str, tmp_path: Path) -> None:
+    """It is there, its trigger foresees it where it is, and nothing is new."""
+    path = tmp_path / "case.pcap"
+    path.write_bytes(MADE[name])
+    with analyze(path) as trace:
+        view = View(trace.facts(), path)
+    every, told = catalogue("dpkt"), dict(Dpkt().frames(path))
+    assert name in {cause for _, cause in compare(FIELDS, told, view, every, silent=False).groups}
+    found = tally.compare(Dpkt(), told, view, every, "a capture")
+    assert not found.new
+    assert not found.missed(every)
 
 
 # --- what is wrong is found --------------------------------------------------------------------
@@ -171,28 +219,33 @@ def test_an_exception_of_another_kind_is_what_dpkt_says(tmp_path: Path) -> None:
         (b"", c.RAW),
         (b"\x45", c.RAW),
         (c.ethernet(b"")[:9], c.ETHERNET),
-        (c.ethernet(c.ipv4(c.tcp()[:19])), c.ETHERNET),
-        (c.ethernet(c.ipv4(c.udp(b"x"), protocol=c.UDP)), c.ETHERNET),
-        (c.ipv4(UNREACHABLE + c.ipv4(c.tcp()), protocol=c.ICMP), c.RAW),
-        (c.ipv6(UNREACHABLE_6 + c.ipv6(c.tcp()), header=58), c.RAW),
-        (struct.pack("=I", 2) + c.ipv4(c.tcp()), c.NULL),
         (c.ipv4(c.tcp()), 147),
     ],
     ids=[
         "empty",
         "one octet",
         "link",
-        "TCP header",
-        "UDP",
-        "ICMP",
-        "ICMPv6",
-        "loopback",
         "unknown",
     ],
 )
 def test_of_what_it_cannot_read_it_says_nothing(frame: bytes, link: int) -> None:
-    """Cut headers, other protocols, quotations and link types that it is not asked about."""
+    """Cut headers, and link types that it is not asked about."""
     assert said(frame, link) == {}
+
+
+@pytest.mark.parametrize(
+    ("frame", "link"),
+    [
+        (c.ethernet(c.ipv4(c.tcp()[:19])), c.ETHERNET),
+        (c.ethernet(c.ipv4(c.udp(b"x"), protocol=c.UDP)), c.ETHERNET),
+        (c.ipv4(UNREACHABLE + c.ipv4(c.tcp()), protocol=c.ICMP), c.RAW),
+        (c.ipv6(UNREACHABLE_6 + c.ipv6(c.tcp()), header=58), c.RAW),
+    ],
+    ids=["TCP header", "UDP", "ICMP", "ICMPv6"],
+)
+def test_a_frame_without_a_segment_is_said_to_have_none(frame: bytes, link: int) -> None:
+    """Other protocols, quotations, and what is no TCP header for it."""
+    assert said(frame, link) == {each.name: [] for each in FIELDS if each.name != "dpkt.error"}
 
 
 # --- what dpkt reads ---------------------------------------------------------------------------
@@ -208,9 +261,15 @@ def tagged(packet: bytes, kind: int) -> bytes:
     return c.ethernet(packet, kind, tags=[(0x88A8, 7), (0x8100, 8)])
 
 
+def loopback(packet: bytes, kind: int) -> bytes:
+    """A header with the address family, 30 for IPv6."""
+    return struct.pack("=I", 2 if kind == 0x0800 else 30) + packet
+
+
 @pytest.mark.parametrize(
     ("head", "link"),
     [
+        (loopback, c.NULL),
         (c.ethernet, c.ETHERNET),
         (tagged, c.ETHERNET),
         (c.cooked, c.COOKED),
@@ -290,7 +349,7 @@ def test_a_file_that_dpkt_does_not_open(tmp_path: Path) -> None:
     path.write_bytes(c.gzipped(SMALL.read_bytes()))
     result = diff(path, SMALL)
     assert result.exit_code == 3
-    assert "dpkt does not open it: ValueError: unknown pcap format" in result.output
+    assert "dpkt failed (exit status 1; dpkt does not open it: ValueError" in result.output
     assert "11 frames" in result.output
 
 

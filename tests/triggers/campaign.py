@@ -66,7 +66,7 @@ def examined(name: str, passes: int, seed: int, number: int) -> Tally:
         until = None
         try:
             with analyze(path) as trace:
-                view = View(trace.facts())
+                view = View(trace.facts(), path)
             said.update(dissector.frames(path))
         except CrashError:
             until = max(said, default=0)

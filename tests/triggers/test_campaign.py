@@ -24,7 +24,7 @@ def measured(name: str) -> Tally:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tshark"])
+@pytest.mark.parametrize("name", ["tshark", "tcpdump"])
 def test_triggers_are_right(name: str) -> None:
     """Every trigger that occurs in these captures reaches what it has to."""
     found = measured(name)
