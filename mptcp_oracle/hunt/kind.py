@@ -30,8 +30,9 @@ class Kind:
 
     @classmethod
     def of(cls, case: Case) -> Self:
-        """The kind of a difference."""
-        return cls(case.field, case.kind, _around(case.segment))
+        """The kind of a difference; a frame of which nothing at all is said is like any other."""
+        around = _around(case.segment) if case.said.get(case.frame) else "nothing is said of it"
+        return cls(case.field, case.kind, around)
 
     def to_json(self) -> dict[str, str]:
         """The kind as JSON has it."""
@@ -103,24 +104,26 @@ def _number(value: Value, frames: Sequence[int]) -> Value:
     return value
 
 
-def outline(view: View, count: int, guilty: int) -> str:
+def outline(view: View, count: int, guilty: int, around: str) -> str:
     """What a capture looks like, whatever its numbers are: two of one outline show one thing.
 
     Args:
         view: Our facts.
         count: Frames of the capture.
         guilty: The frame that differs.
+        around: What its kind says of it.
     """
     subflows: dict[int, str] = {}
+    frames = ((_place(view.segments.get(frame), subflows), frame) for frame in range(1, count + 1))
     return "; ".join(
-        ("!" if frame == guilty else "") + _frame(view.segments.get(frame), subflows)
-        for frame in range(1, count + 1)
+        f"!{place} {around}" if frame == guilty else f"{place} {_around(view.segments.get(frame))}"
+        for place, frame in frames
     )
 
 
-def _frame(segment: Segment | None, subflows: dict[int, str]) -> str:
+def _place(segment: Segment | None, subflows: dict[int, str]) -> str:
+    """The subflow, numbered in the order in which they come, and the direction."""
     if segment is None:
-        return "other"
+        return "-"
     name = subflows.setdefault(segment.subflow["subflow"], f"s{len(subflows)}")
-    arrow = ">" if segment.fact["from"] == "source" else "<"
-    return " ".join([f"{name}{arrow}", _around(segment)])
+    return f"{name}{'>' if segment.fact['from'] == 'source' else '<'}"

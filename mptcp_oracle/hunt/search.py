@@ -261,7 +261,7 @@ class Search:
             options=_options(case),
             known=explained.id if explained else None,
             why=explained.why if explained else "",
-            outline=outline(part.view, part.frames, case.frame),
+            outline=outline(part.view, part.frames, case.frame, Kind.of(case).around),
             dissector=self.dissector.name,
             version=self.version,
             reproduce=self.dissector.reproduce(MINIMAL, row.name),
