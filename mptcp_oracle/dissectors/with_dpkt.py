@@ -44,6 +44,7 @@ class Dpkt:
     Attributes:
         patience: Seconds until a run is given up.
         name: What the command line calls it. fields: What is compared.
+        mixed: Whether it reads several link types in one file.
         silent: Whether its silence speaks. Of a frame that it reads every field is said, one of
             which there is none as empty; of other frames it says nothing.
     """
@@ -52,6 +53,7 @@ class Dpkt:
     name: str = "dpkt"
     fields: tuple[Field, ...] = FIELDS
     silent: bool = False
+    mixed: bool = False
 
     @cached_property
     def program(self) -> Program:

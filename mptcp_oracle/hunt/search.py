@@ -113,6 +113,8 @@ class Search:
             The kinds seen, and crashes, made small.
         """
         captures = [self.quarry.octets(number) for number in numbers]
+        if not getattr(self.dissector, "mixed", True):
+            return self._alone(numbers, captures)
         try:
             whole = self.compared(together(captures))
         except AdapterError:
@@ -176,7 +178,7 @@ class Search:
         path = self.folder / f"part.{'pcapng' if octets[:4] == PCAPNG else 'pcap'}"
         path.write_bytes(octets)
         with analyze(path) as trace:
-            view, frames = View(trace.facts()), trace.capture.frames
+            view, frames = View(trace.facts(), path), trace.capture.frames
         differences: list[tuple[Field, Case, Known | None]] = []
         _, crash = asked(
             by or self.dissector,

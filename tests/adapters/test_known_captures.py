@@ -23,7 +23,7 @@ def explanations(name: str, capture: Path) -> set[str]:
     """The known differences that a dissector shows in a capture."""
     dissector = chosen(name)
     with analyze(capture) as trace:
-        view = View(trace.facts())
+        view = View(trace.facts(), capture)
     result, crash = asked(dissector, capture, view, catalogue(name))
     assert crash is None
     return {group.known.id for group in result.explained if group.known is not None}
@@ -66,6 +66,6 @@ def test_a_mended_dissector_is_noticed(tmp_path: Path) -> None:
     if capture is None:
         pytest.skip("no capture yet")
     with analyze(capture) as trace:
-        view = View(trace.facts())
+        view = View(trace.facts(), capture)
     result, _ = asked(Fake(change=lambda fact: fact), capture, view, catalogue("tshark"))
     assert not result.groups
