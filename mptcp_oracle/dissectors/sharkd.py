@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mptcp_oracle.dissectors.dissector import CrashError, Field, Words
+from mptcp_oracle.dissectors.tshark_words import innermost
 from mptcp_oracle.errors import AdapterError
 
 __all__ = ["Sharkd"]
@@ -95,7 +96,8 @@ class Sharkd:
             if isinstance(error, AdapterError):
                 raise
             raise AdapterError("sharkd printed no table", cause=str(error)) from error
-        yield from sorted(found.items())
+        for frame, words in sorted(found.items()):
+            yield frame, innermost(words)
 
     def _plain(self, name: str, text: str) -> Iterator[str]:
         """The values of a column as ``tshark -T fields`` prints them."""

@@ -18,6 +18,7 @@ from mptcp_oracle.dissectors.dissector import Field, Words
 from mptcp_oracle.dissectors.program import PATIENCE, Program, located
 from mptcp_oracle.dissectors.sharkd import Sharkd
 from mptcp_oracle.dissectors.tshark_fields import FIELDS, WITNESSES
+from mptcp_oracle.dissectors.tshark_words import innermost
 from mptcp_oracle.errors import AdapterError
 
 __all__ = ["PREFERENCES", "TShark"]
@@ -38,10 +39,14 @@ PREFERENCES = {
 }
 #: Stands between the values of a field; no value of a field asked for here has it.
 BETWEEN = ";"
-#: What tshark says on stderr without meaning that anything went wrong.
-HARMLESS = re.compile(r'Running as user "root" and group "root"\. This could be dangerous\.')
 #: Fields whose values have names that a column shows.
 WORDED = ("tcp.options.mptcp.subtype", "tcp.options.mptcp.rst_reason")
+#: What tshark says on stderr though nothing went wrong with the run. A dissector that
+#: gives up on a frame says so in the frame's fields too.
+HARMLESS = re.compile(
+    r'Running as user "root" and group "root"\. This could be dangerous\.'
+    r"|\s*\*\* \(\S+\) [\d:.]+ \[Epan WARNING\] -- Dissector bug, protocol .*"
+)
 FOLDERS = ("XDG_CONFIG_HOME", "WIRESHARK_CONFIG_DIR")
 
 
@@ -105,10 +110,11 @@ class TShark:
         return shlex.join([*words, "-e", "frame.number", "-e", field])
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
-        """What it says of each frame."""
+        """What it says of each frame, of addresses in tunnels the innermost ones."""
         known = set(self._known)
         names = [each.name for each in self.fields] + list(WITNESSES)
-        return self.dissect(capture, [name for name in dict.fromkeys(names) if name in known])
+        asked = [name for name in dict.fromkeys(names) if name in known]
+        return ((frame, innermost(words)) for frame, words in self.dissect(capture, asked))
 
     def dissect(self, capture: Path, fields: Iterable[str]) -> Iterator[tuple[int, Words]]:
         """The fields of every frame of a capture.

@@ -105,12 +105,15 @@ def test_every_field_is_compared_or_listed() -> None:
 
 
 def test_every_explanation_explains_something() -> None:
-    """No explanation is stale: each explains a difference in some recording."""
+    """No explanation is stale: each explains a difference in some recording.
+
+    Those with a trigger have generated examples (tests/triggers).
+    """
     used: Counter[str] = Counter()
     for capture in CAPTURES:
         for group in compared(capture).explained:
             used[group.cause] += group.count
-    assert {row.id for row in EXPLAINED} == set(used)
+    assert {row.id for row in EXPLAINED if not row.trigger} <= set(used)
 
 
 def test_every_mptcp_field_of_tshark_is_known() -> None:
