@@ -9,9 +9,11 @@ from mptcp_oracle import crypto
 from mptcp_oracle.model.fault import Fault, Find
 from mptcp_oracle.model.faults_edit import Draft, Place, fits
 from mptcp_oracle.model.faults_flow import (
+    LATER,
     acknowledgment,
     checked,
     data_places,
+    early,
     fresh,
     living,
     next_sequence,
@@ -163,7 +165,10 @@ def _wrong_start(draft: Draft, place: Place) -> None:
 
 
 def _failed_once(trace: Trace) -> Iterator[Place]:
-    """MP_FAILs after which their sender may acknowledge what failed, and which had one copy."""
+    """MP_FAILs after which their sender may acknowledge what failed, and which had one copy.
+
+    After data on the SYN nothing would prove which data is acknowledged.
+    """
     for sent, failed in _first_fails(trace):
         connection = subflow_of(trace, sent).connection
         carriers = {
@@ -179,7 +184,7 @@ def _failed_once(trace: Trace) -> Iterator[Place]:
             )
         }
         open_ = living(trace, connection, sent.host, sent.number)
-        if carriers == {sent.subflow} and failed.octets and open_:
+        if carriers == {sent.subflow} and failed.octets and open_ and not early(trace, sent):
             where = sent.subflow if sent.subflow in open_ else open_[0]
             last = [
                 each.number
@@ -201,26 +206,29 @@ def _failed_acked(draft: Draft, place: Place) -> None:
 
 
 def _answers(trace: Trace) -> Iterator[Place]:
-    """The MP_FAILs of the host that got the first, which was not on a RST; it stays."""
+    """The MP_FAILs by which a host answers the first, which was not on a RST; the subflow stays."""
     for first, _ in _first_fails(trace):
         arrived = [each.time for each in trace.deliveries if each.segment.number == first.number]
         if first.flags & RST or not arrived:
             continue
-        flow = [
-            sent
-            for sent in trace.segments
-            if sent.subflow == first.subflow and sent.host != first.host
-        ]
-        found = tuple(sent.number for sent in flow if has(sent, MpFail))
-        late = [sent for sent in flow if sent.time > arrived[0] and not has(sent, MpFail)]
-        if found and late and not any(sent.flags & RST for sent in flow):
-            yield Place(host=1 - first.host, segments=found)
+        flow = [sent for sent in trace.segments if sent.subflow == first.subflow]
+        own = [sent for sent in flow if sent.host != first.host]
+        found = [sent for sent in own if has(sent, MpFail)]
+        ended = {sent.host for sent in flow if sent.flags & RST}
+        seen = ended <= {first.host} if any(_infinite(sent) for sent in own) else not ended
+        if found and found[0].time >= arrived[0] and seen:
+            yield Place(host=1 - first.host, segments=tuple(sent.number for sent in found))
 
 
 def _unanswered(draft: Draft, place: Place) -> None:
+    """No MP_FAIL at all, though its sender is there for long."""
     for key in place.segments:
         draft.options(key, lambda each: None if isinstance(each, MpFail) else each)
         draft.blame(key)
+    subflow = draft.sent(place.segments[0]).subflow
+    if not any(draft.sent(key).flags & RST for key in draft.order):
+        last = acknowledgment(draft, subflow, place.host)
+        draft.append(replace(last, options=(), data_ack=None), gap=10 * LATER)
 
 
 def _after_infinite(trace: Trace) -> Iterator[Place]:
@@ -399,6 +407,7 @@ FAULTS = (
         needs=("fail",),
         find=_answers,
         edit=_unanswered,
+        arranges=True,
     ),
     Fault(
         name="data-ack-after-infinite-mapping",
