@@ -158,7 +158,7 @@ def _without(option: Option) -> Option | None:
 def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
     """The first RST that answers the first MP_FASTCLOSE, on its subflow or (``reset``) another.
 
-    Whether TCP accepts a RST is not certain if there was data on the SYN.
+    A RST that TCP may not have accepted proves nothing.
     """
     arrived = {each.segment.number: each.time for each in reversed(trace.deliveries)}
     for fast in _first(trace):
@@ -167,7 +167,7 @@ def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
         for sent in trace.segments[fast.number :]:
             if (
                 sent.host != fast.host
-                and not (reset and early(trace, fast))
+                and not (reset and _uncertain(trace, fast))
                 and sent.flags & (RST | ACK) == RST | ACK
                 and sent.time >= arrived[fast.number]
                 and (sent.subflow != fast.subflow) == reset
@@ -177,6 +177,15 @@ def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
             ):
                 yield Place(host=sent.host, segments=(sent.number,))
                 break
+
+
+def _uncertain(trace: Trace, reset: Sent) -> bool:
+    """Whether data on the SYN, or a FIN before it, leaves open that TCP accepts a RST."""
+    before = trace.segments[: reset.number]
+    half = reset.subflow, reset.host
+    return early(trace, reset) or any(
+        sent.flags & FIN and (sent.subflow, sent.host) == half for sent in before
+    )
 
 
 def _in_order(trace: Trace, sent: Sent, arrived: dict[int, int]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault
-from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_edit import STEP, Draft, Place
 from mptcp_oracle.model.faults_flow import acknowledgment
 from mptcp_oracle.model.faults_places import (
     ack_only,
@@ -116,7 +116,7 @@ def _refusals(trace: Trace) -> Iterator[Place]:
             default=None,
         )  # fmt: skip
         for sent in trace.segments[refused[0].number :]:
-            if renewed is not None and sent.time >= renewed:
+            if renewed is not None and sent.time + STEP >= renewed:
                 break
             if (
                 sent.host == truth.opener
@@ -193,7 +193,7 @@ def _removals(trace: Trace) -> Iterator[Place]:
             fins |= {each.host} if _ends_data(each) else set()
             if each.flags & (FIN | RST) or len(fins) == 2:
                 break
-            if renewed is not None and each.time >= renewed:
+            if renewed is not None and each.time + STEP >= renewed:
                 break
             if (
                 each.host != sent.host
@@ -219,25 +219,34 @@ def _renews(trace: Trace, removal: Sent, later: Sent) -> bool:
 
 
 def _removed(trace: Trace, sent: Sent, option: RemoveAddr) -> Endpoint | None:
-    """An end that a REMOVE_ADDR takes back: one of an established subflow, or an announced one."""
+    """An end that a REMOVE_ADDR takes back: one of an established subflow, or an announced one.
+
+    Its receiver had heard of it by then, from the handshake or by an ADD_ADDR.
+    """
     connection = trace.subflows[sent.subflow].connection
     first = _first(trace, connection).ends[sent.host]
+    arrived = arrivals(trace)
+    heard = [
+        each
+        for each in trace.segments[: sent.number]
+        if each.host == sent.host
+        and trace.subflows[each.subflow].connection == connection
+        and arrived.get(each.number, arrived[sent.number]) < arrived[sent.number]
+    ]
     for truth in trace.subflows:
         if (
-            truth.connection == connection
-            and not truth.initial
+            not truth.initial
             and truth.outcome == "established"
+            and any(each.subflow == truth.number for each in heard)
             and truth.address_ids[sent.host] in option.address_ids
             and truth.ends[sent.host].address != first.address
         ):
             return replace(truth.ends[sent.host], port=first.port)
-    for each in trace.segments[: sent.number]:
+    for each in heard:
         said = option_of(each, AddAddr)
         if (
             said is not None
             and not said.echo
-            and each.host == sent.host
-            and trace.subflows[each.subflow].connection == connection
             and said.address_id in option.address_ids
             and said.address != first.address
         ):
