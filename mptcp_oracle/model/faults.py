@@ -17,6 +17,7 @@ from mptcp_oracle.model import (
     faults_capable,
     faults_checksums,
     faults_closing,
+    faults_failing,
     faults_falling,
     faults_features,
     faults_finishing,
@@ -66,7 +67,7 @@ AREAS: dict[str, tuple[Fault, ...]] = {
     "finishing": faults_finishing.FAULTS,
     "priority": faults_priority.FAULTS,
     "aborting": faults_aborting.FAULTS,
-    "falling": faults_falling.FAULTS,
+    "falling": (*faults_failing.FAULTS, *faults_falling.FAULTS),
     "rejoining": faults_rejoining.FAULTS,
     "features": faults_features.FAULTS,
 }

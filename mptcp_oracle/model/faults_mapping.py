@@ -24,7 +24,7 @@ from mptcp_oracle.model.faults_places import (
 from mptcp_oracle.model.trace import ACK, Sent, Trace
 from mptcp_oracle.options import Dss
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "announced"]
 
 WIDE, NARROW = (1 << 64) - 1, (1 << 32) - 1
 FARTHEST = 1 << 30
@@ -128,7 +128,7 @@ def _late_data(trace: Trace) -> Iterator[Place]:
     """Data that arrived, on a subflow whose earlier data was DATA_ACKed on it."""
     for place in _arrived_data(trace):
         first = trace.segments[place.segments[0]]
-        covered = _announced(trace, first)
+        covered = announced(trace, first)
         if (
             _heard(trace, first)
             and _in_order(trace, first)
@@ -149,7 +149,7 @@ def _heard(trace: Trace, sent: Sent) -> bool:
     )
 
 
-def _announced(trace: Trace, sent: Sent) -> bool:
+def announced(trace: Trace, sent: Sent) -> bool:
     """Whether an earlier segment of its half announced the mapping of a segment's data."""
     return any(
         each.mapping is not None
