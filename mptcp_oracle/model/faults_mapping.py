@@ -213,14 +213,17 @@ def _unmapped(*, waits: bool) -> Edit:
 
 
 def _shared_mapping(trace: Trace) -> Iterator[Place]:
-    """Segments that repeat a mapping which an earlier one announced, none being DATA_ACKed."""
+    """Segments that repeat a mapping which an earlier one announced, none being DATA_ACKed.
+
+    Their own DATA_ACK shows that their sender is not plain TCP by then.
+    """
     seen: dict[tuple[int, int], list[Sent]] = {}
     for sent in trace.segments:
         half = seen.setdefault((sent.subflow, sent.host), [])
         if (
             sent.payload
             and sent.mapping is not None
-            and option_of(sent, Dss) is not None
+            and sent.data_ack is not None
             and mptcp_only(trace, sent)
             and not _confirmed(trace, sent)
             and all(part.cause == "new" for part in sent.ranges)
