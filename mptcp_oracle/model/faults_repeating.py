@@ -159,10 +159,10 @@ def _second_copies(trace: Trace) -> Iterator[Place]:
 
 
 def _resent(trace: Trace) -> Iterator[Place]:
-    """TCP's retransmissions of mapped data."""
+    """TCP's retransmissions of mapped data; a single octet may be a probe, whose value is free."""
     for sent in trace.segments:
         if (
-            sent.payload
+            len(sent.payload) > 1
             and mptcp_only(trace, sent)
             and not early(trace, sent)
             and sent.ranges
