@@ -21,6 +21,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "refused_join_reset": {"accepts": 2},
         "join_initial": {"c_flag": (False, False)},
         "fallback_synack": {"answers": None},
+        "fallback_third": {"lowest": 2},
         "window": {"buffers": (5_600, 5_600)},
     }
 )
@@ -44,11 +45,12 @@ LIKINGS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "backup": {"Prioritise": 15, "Join": 60},
         "window": {"Stall": 15, "Read": 15, "Send": 90},
         "tcprst": {"Reset": 12, "Join": 60},
+        "unannounced": {"Announce": 0, "Withdraw": 0},
         "reinjection": {"Copy": 30, "Join": 60},
         "retransmission": {"Retransmit": 20},
     }
 )
-"""What hosts have to like more than usual for a need to be met, by classes of events."""
+"""What hosts have to like more than usual, or less, for a need to be met, by classes of events."""
 
 
 ENDS: Mapping[str, str] = MappingProxyType(

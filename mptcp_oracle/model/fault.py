@@ -37,6 +37,7 @@ NEEDS = {
     "two_joins": "two joined subflows",
     "join_data": "data on a joined subflow from the host that opened it",
     "open": "subflows that nobody ends",
+    "unannounced": "neither ADD_ADDR nor REMOVE_ADDR",
     "silent": "neither ADD_ADDR, REMOVE_ADDR, MP_PRIO nor MP_FASTCLOSE",
     "refused_syn": "a join that is answered by a RST",
     "refused_ack": "a join whose third packet is answered by a RST",

@@ -13,6 +13,7 @@ from mptcp_oracle.model.faults_flow import (
     LATER,
     acknowledgment,
     dss_heard,
+    early,
     free,
     fresh,
     living,
@@ -27,7 +28,7 @@ from mptcp_oracle.model.faults_places import (
     subflow_of,
 )
 from mptcp_oracle.model.settings import Deviations, Settings
-from mptcp_oracle.model.trace import ACK, FIN, RST, Delivery, Sent, Trace
+from mptcp_oracle.model.trace import ACK, FIN, RST, SYN, Delivery, Sent, Trace
 from mptcp_oracle.options import AddAddr, Dss, MpFastclose, MpTcprst, Option
 
 __all__ = ["FAULTS"]
@@ -110,11 +111,12 @@ def _alone(draft: Draft, place: Place) -> None:
     other = draft.choices.pick(_others(draft.trace, sent))
     draft.cut(key)
     draft.lose(key)
-    draft.blame(key, draft.append(acknowledgment(draft, other, sent.host), gap=LATER))
+    draft.blame(key, draft.append(acknowledgment(draft, other, sent.host), gap=5 * LATER))
 
 
 def _resets(trace: Trace) -> Iterator[Place]:
-    """RSTs on several subflows, all with MP_FASTCLOSE, of one host."""
+    """RSTs on several subflows, all with MP_FASTCLOSE, of one host, and a second one that works."""
+    arrived = {each.segment.number: each.time for each in reversed(trace.deliveries)}
     for first in _first(trace):
         found = [
             sent
@@ -124,7 +126,19 @@ def _resets(trace: Trace) -> Iterator[Place]:
             and connection_of(trace, sent) is connection_of(trace, first)
             and _right(trace, sent)
         ]
-        if first in found and len({sent.subflow for sent in found}) > 1:
+        working = {
+            sent.subflow
+            for sent in found
+            if _works(trace, sent, arrived)
+            and any(
+                each.time < first.time
+                and each.segment.subflow == sent.subflow
+                and each.segment.host != sent.host
+                and not each.segment.flags & SYN
+                for each in trace.deliveries
+            )
+        }
+        if first in found and working - {first.subflow}:
             yield Place(host=first.host, segments=tuple(sent.number for sent in found))
 
 
@@ -142,7 +156,10 @@ def _without(option: Option) -> Option | None:
 
 
 def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
-    """The first RST that answers the first MP_FASTCLOSE, on its subflow or (``reset``) another."""
+    """The first RST that answers the first MP_FASTCLOSE, on its subflow or (``reset``) another.
+
+    A RST that TCP may not have accepted proves nothing.
+    """
     arrived = {each.segment.number: each.time for each in reversed(trace.deliveries)}
     for fast in _first(trace):
         if bool(fast.flags & RST) != reset or fast.number not in arrived:
@@ -150,6 +167,7 @@ def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
         for sent in trace.segments[fast.number :]:
             if (
                 sent.host != fast.host
+                and not (reset and _uncertain(trace, fast))
                 and sent.flags & (RST | ACK) == RST | ACK
                 and sent.time >= arrived[fast.number]
                 and (sent.subflow != fast.subflow) == reset
@@ -159,6 +177,15 @@ def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
             ):
                 yield Place(host=sent.host, segments=(sent.number,))
                 break
+
+
+def _uncertain(trace: Trace, reset: Sent) -> bool:
+    """Whether data on the SYN, or a FIN before it, leaves open that TCP accepts a RST."""
+    before = trace.segments[: reset.number]
+    half = reset.subflow, reset.host
+    return early(trace, reset) or any(
+        sent.flags & FIN and (sent.subflow, sent.host) == half for sent in before
+    )
 
 
 def _in_order(trace: Trace, sent: Sent, arrived: dict[int, int]) -> bool:
@@ -242,6 +269,8 @@ def _given_up(trace: Trace) -> Iterator[Place]:
             continue
         if truth.outcome != "established" or _joined_again(trace, delivery, peer):
             continue
+        if _failed_before(trace, delivery, peer):
+            continue
         for sent in trace.segments:
             if connection_of(trace, sent) is not connection or sent.time <= delivery.time:
                 continue
@@ -269,6 +298,26 @@ def _joined_again(trace: Trace, reset: Delivery, host: int) -> bool:
         and is_syn(sent)
         and each.connection == truth.connection
         and [end.address for end in each.ends] == addresses
+        for sent in trace.segments
+        for each in (subflow_of(trace, sent),)
+    )
+
+
+def _failed_before(trace: Trace, reset: Delivery, host: int) -> bool:
+    """Whether a host had itself reset the subflow, or a join of it to the address was refused."""
+    truth = subflow_of(trace, reset.segment)
+    return any(
+        sent.flags & RST
+        and sent.time <= reset.time
+        and (
+            (sent.subflow == truth.number and sent.number != reset.segment.number)
+            or (
+                each.connection == truth.connection
+                and each.opener == host
+                and each.outcome != "established"
+                and each.ends[1 - host].address == truth.ends[1 - host].address
+            )
+        )
         for sent in trace.segments
         for each in (subflow_of(trace, sent),)
     )
@@ -342,7 +391,7 @@ FAULTS = (
         meaning="After an MP_FASTCLOSE on an ACK the other subflows are not reset.",
         v1=("8684-3.5-02",),
         v0=("6824-3.5-01",),
-        needs=("fastclose", "join"),
+        needs=("fastclose", "join", "unannounced"),
         find=_on_ack_of_several,
         edit=_alone,
         at_sender=True,

@@ -244,11 +244,15 @@ def _alone(where: Callable[[Trace, Sent], bool]) -> Find:
 
 
 def _not_joined(trace: Trace, sent: Sent) -> bool:
-    """Whether a segment announces an address under an Address ID that no join of its host has."""
+    """Whether a segment announces an address under an Address ID that its host uses for no more.
+
+    No join has that ID, and no REMOVE_ADDR takes it back, of which nobody could tell on another
+    subflow whether it came before.
+    """
     option, of = option_of(sent, AddAddr), connection_of(trace, sent)
     flows = [truth for truth in trace.subflows if truth.connection == of.number]
     joined = {truth.address_ids[sent.host] for truth in flows}
-    if option is None or option.echo or option.address_id in joined:
+    if option is None or option.echo or option.address_id in joined | _withdrawn(trace, sent):
         return False
     # In version 0 an address should be told on all subflows, and not again.
     told = [
@@ -260,6 +264,18 @@ def _not_joined(trace: Trace, sent: Sent) -> bool:
     ]
     alone = len(flows) == 1 and len(set(told)) == len(told) and lacks(trace, sent, RemoveAddr)
     return of.version == 1 or alone
+
+
+def _withdrawn(trace: Trace, sent: Sent) -> set[int]:
+    """The Address IDs that the sender of a segment ever takes back in its connection."""
+    return {
+        name
+        for each in trace.segments
+        if each.host == sent.host and connection_of(trace, each) is connection_of(trace, sent)
+        for option in each.options
+        if isinstance(option, RemoveAddr)
+        for name in option.address_ids
+    }
 
 
 def _other_address(draft: Draft, place: Place) -> None:

@@ -12,6 +12,7 @@ from mptcp_oracle.constants import (
 )
 from mptcp_oracle.model.fault import Fault
 from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_flow import early
 from mptcp_oracle.model.faults_places import (
     alongside,
     connection_of,
@@ -153,13 +154,14 @@ def _unoffered(draft: Draft, place: Place) -> None:
 
 
 def _listener_later(trace: Trace) -> Iterator[Place]:
-    """Segments of a listener that fell back because of the third packet."""
+    """Segments of a listener that fell back because of the third packet; no data was on the SYN."""
     for place in plain("third_packet", "third")(trace):
         third = trace.segments[place.segments[0]]
         arrived = [each.time for each in trace.deliveries if each.segment.number == third.number]
         for sent in trace.segments:
             if (
                 arrived
+                and not early(trace, third)
                 and sent.subflow == third.subflow
                 and sent.host == 1
                 and sent.time > arrived[0]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault, Find
+from mptcp_oracle.model.faults_announcements import told_until
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     LATER,
@@ -24,6 +25,7 @@ from mptcp_oracle.model.faults_flow import (
 from mptcp_oracle.model.faults_places import (
     Test,
     anything,
+    arrivals,
     connection_of,
     lacks,
     subflow_of,
@@ -64,6 +66,7 @@ def _after_rest(trace: Trace, sent: Sent) -> bool:
     """Whether a DATA_FIN stands alone, and its sender knew that all its data had arrived.
 
     What waits for an acknowledgment, or a full window, may keep other data back until after it.
+    After data on the SYN nothing would prove where the data ends.
     """
     connection = subflow_of(trace, sent).connection
     ends: dict[int, int] = {}
@@ -83,7 +86,7 @@ def _after_rest(trace: Trace, sent: Sent) -> bool:
             heard[each.subflow] = max(heard.get(each.subflow, 0), each.ack or 0)
             window = each.window
     arrived = all(end <= heard.get(number, 0) for number, end in ends.items())
-    return arrived and window >= FAR and _alone(trace, sent)
+    return arrived and window >= FAR and _alone(trace, sent) and not early(trace, sent)
 
 
 def _alone_checked(trace: Trace, sent: Sent) -> bool:
@@ -275,13 +278,30 @@ def _nothing_missing(trace: Trace) -> Iterator[Place]:
         if (
             fin.number in arrived
             and lacks(trace, fin, RemoveAddr)
+            and told_until(trace, fin)
             and said
-            and said[-1].window > 0
+            and all(sent.window for sent in _last_of_each(said))
+            and _in_order(trace, fin)
             and mapping is not None
             and max((sent.data_ack or 1 for sent in said), default=1) == mapping.dsn
             and fin.subflow in living(trace, connection, 1 - fin.host, fin.number)
         ):
             yield Place(host=1 - fin.host, segments=(fin.number,))
+
+
+def _last_of_each(segments: list[Sent]) -> Iterable[Sent]:
+    """The last segment of each subflow."""
+    return {sent.subflow: sent for sent in segments}.values()
+
+
+def _in_order(trace: Trace, fin: Sent) -> bool:
+    """Whether all data that a host had sent on a subflow before a segment arrived before it."""
+    arrived = arrivals(trace)
+    return all(
+        sent.number in arrived and arrived[sent.number] <= arrived[fin.number]
+        for sent in trace.segments[: fin.number]
+        if (sent.subflow, sent.host) == (fin.subflow, fin.host) and sent.payload
+    )
 
 
 def _never_acked(draft: Draft, place: Place) -> None:
@@ -365,7 +385,7 @@ FAULTS = (
         meaning="A DATA_FIN that completes the data gets no DATA_ACK.",
         v1=("8684-3.3.3-06",),
         v0=("6824-3.3.3-15",),
-        needs=("data_fin",),
+        needs=("data_fin", "unannounced"),
         find=_nothing_missing,
         edit=_never_acked,
         arranges=True,

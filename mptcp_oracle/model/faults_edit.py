@@ -25,7 +25,7 @@ from mptcp_oracle.model.trace import (
 )
 from mptcp_oracle.options import Dss, Option
 
-__all__ = ["Draft", "Place", "fits"]
+__all__ = ["STEP", "Draft", "Place", "fits"]
 
 STEP = 1_000
 """Nanoseconds between a segment and one inserted after it, if nothing comes between."""

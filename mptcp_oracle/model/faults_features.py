@@ -10,10 +10,12 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     checked,
     data_places,
+    free,
     mptcp_only,
     remapped,
     whole,
 )
+from mptcp_oracle.model.faults_mapping import announced
 from mptcp_oracle.model.faults_places import (
     connection_of,
     option_of,
@@ -34,8 +36,14 @@ __all__ = ["FAULTS"]
 URG = 0x20
 
 
-def _interruptible(_trace: Trace, sent: Sent) -> bool:
-    return len(sent.payload) > 2 and sent.flags & URG == 0
+def _interruptible(trace: Trace, sent: Sent) -> bool:
+    """Whether there is room for one octet more in data whose checksum nobody has told before."""
+    return (
+        len(sent.payload) > 2
+        and sent.flags & URG == 0
+        and free(trace, sent, 1)
+        and not announced(trace, sent)
+    )
 
 
 def _interrupted(draft: Draft, place: Place) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault
+from mptcp_oracle.model.faults_announcements import all_told
 from mptcp_oracle.model.faults_closing import fin_dsn
 from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     LATER,
     acknowledgment,
     data_places,
+    early,
     fin_alone,
     living,
     next_dsn,
@@ -22,19 +24,22 @@ from mptcp_oracle.model.faults_places import (
     new_join,
     subflow_of,
 )
-from mptcp_oracle.model.trace import ACK, FIN, RST, ConnectionTruth, Sent, Trace
+from mptcp_oracle.model.trace import ACK, FIN, RST, SYN, ConnectionTruth, Sent, Trace
 from mptcp_oracle.model.world import added
 
 __all__ = ["FAULTS", "settled"]
 
 
 def _only_path(trace: Trace, sent: Sent) -> bool:
-    """Whether no other subflow of the connection has been begun that may still work."""
+    """Whether no other subflow of the connection has been begun that may still work.
+
+    After data on the SYN nothing would prove which data is outstanding.
+    """
     connection = subflow_of(trace, sent).connection
     before = trace.segments[: sent.number]
     begun = {each.subflow for each in before if subflow_of(trace, each).connection == connection}
     over = {each.subflow for each in before if each.flags & RST}
-    return begun - over == {sent.subflow}
+    return begun - over == {sent.subflow} and not early(trace, sent)
 
 
 def _ends_early(draft: Draft, place: Place) -> None:
@@ -114,6 +119,26 @@ def settled(trace: Trace, connection: ConnectionTruth) -> int | None:
     return late[0] if late else None
 
 
+def _in_use(trace: Trace, connection: ConnectionTruth) -> set[int]:
+    """Subflows on which both hosts were heard before the later of their DATA_FINs' DATA_ACKs."""
+    told = [
+        min(
+            sent.time
+            for sent in trace.segments
+            if sent.host != host
+            and (sent.data_ack or 0) > (fin_dsn(trace, connection.number, host) or 0)
+            and connection_of(trace, sent) is connection
+        )
+        for host in (0, 1)
+    ]
+    heard = {
+        (each.segment.subflow, each.segment.host)
+        for each in trace.deliveries
+        if each.time < max(told) and not each.segment.flags & SYN
+    }
+    return {number for number, host in heard if host and (number, 0) in heard}
+
+
 def _last_fins(trace: Trace, *, crossing: bool = False) -> Iterator[tuple[Sent, list[Sent]]]:
     """First FINs of a host on a subflow after the connection was closed, and all of it after.
 
@@ -122,8 +147,9 @@ def _last_fins(trace: Trace, *, crossing: bool = False) -> Iterator[tuple[Sent, 
     arrived = {each.segment.number for each in trace.deliveries}
     for connection in trace.connections:
         start = settled(trace, connection)
-        for subflow in trace.subflows if start is not None else ():
-            if subflow.connection != connection.number or subflow.outcome != "established":
+        used = _in_use(trace, connection) if start is not None else ()
+        for subflow in trace.subflows:
+            if subflow.number not in used or subflow.connection != connection.number:
                 continue
             flow = [sent for sent in trace.segments if sent.subflow == subflow.number]
             if any(sent.flags & (FIN | RST) and sent.number < (start or 0) for sent in flow):
@@ -143,32 +169,39 @@ def _last_fins(trace: Trace, *, crossing: bool = False) -> Iterator[tuple[Sent, 
 def _first_of_both(trace: Trace) -> Iterator[Place]:
     """The first FIN of a subflow that either host sends after the connection was closed."""
     for fin, rest in _last_fins(trace):
-        if not any(
+        numbers = tuple(sent.number for sent in rest)
+        left = (sent for sent in trace.segments if sent.number not in numbers)
+        if all_told(trace, left) and not any(
             sent.subflow == fin.subflow and sent.flags & FIN
             for sent in trace.segments[: fin.number]
         ):
-            yield Place(host=fin.host, segments=tuple(sent.number for sent in rest))
+            yield Place(host=fin.host, segments=numbers)
 
 
 def _with_nothing_left(trace: Trace) -> Iterator[Place]:
     """Those before which all data of their sender on the subflow had been acknowledged to it.
 
-    What has data left may be reset.
+    What has data left may be reset, and so may a subflow on which data was acknowledged without any
+    DATA_ACK; after data on the SYN nothing would prove what is left.
     """
     for place in _first_of_both(trace):
         fin = trace.segments[place.segments[0]]
-        acks = [
-            each.segment.ack or 0
+        if early(trace, fin):
+            continue
+        heard = [
+            each.segment
             for each in trace.deliveries
             if each.time < fin.time
             and (each.segment.subflow, each.segment.host) == (fin.subflow, 1 - fin.host)
         ]
+        acks = [sent.ack or 0 for sent in heard]
         ends = [
             sent.sequence + len(sent.payload)
             for sent in trace.segments[: fin.number]
             if (sent.subflow, sent.host) == (fin.subflow, fin.host) and sent.payload
         ]
-        if max(ends, default=0) <= max(acks, default=0):
+        spoken = not ends or any(sent.data_ack for sent in heard)
+        if spoken and max(ends, default=0) <= max(acks, default=0):
             yield place
 
 
@@ -192,7 +225,10 @@ def _left_open(draft: Draft, place: Place) -> None:
 def _crossing_fins(trace: Trace) -> Iterator[Place]:
     for fin, rest in _last_fins(trace, crossing=True):
         theirs = [sent for sent in rest if sent.host == fin.host or (sent.ack or 0) > fin.sequence]
-        yield Place(host=fin.host, segments=tuple(sent.number for sent in theirs))
+        numbers = tuple(sent.number for sent in theirs)
+        left = (sent for sent in trace.segments if sent.number not in numbers)
+        if all_told(trace, left):
+            yield Place(host=fin.host, segments=numbers)
 
 
 def _half_open(draft: Draft, place: Place) -> None:
@@ -262,7 +298,7 @@ FAULTS = (
         meaning="A subflow of a closed connection ends by RST.",
         v1=("8684-3.3.3-09",),
         v0=("6824-3.3.3-18",),
-        needs=("closed",),
+        needs=("closed", "unannounced"),
         find=_with_nothing_left,
         edit=_reset_instead,
         arranges=True,
@@ -272,7 +308,7 @@ FAULTS = (
         meaning="A subflow of a closed connection gets no FIN from either host.",
         v1=("8684-3.3.3-09", "8684-3.3.3-10"),
         v0=("6824-3.3.3-18", "6824-3.3.3-19"),
-        needs=("closed",),
+        needs=("closed", "unannounced"),
         find=_first_of_both,
         edit=_left_open,
         arranges=True,
@@ -282,7 +318,7 @@ FAULTS = (
         meaning="A host of a closed connection never ends its half of a subflow.",
         v1=("8684-3.3.3-10",),
         v0=("6824-3.3.3-19",),
-        needs=("closed",),
+        needs=("closed", "unannounced"),
         find=_crossing_fins,
         edit=_half_open,
         arranges=True,

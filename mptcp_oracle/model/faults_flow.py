@@ -188,10 +188,12 @@ def room_after(trace: Trace, number: int, lost: frozenset[int] = frozenset()) ->
 def free(trace: Trace, sent: Sent, octets: int) -> bool:
     """Whether so much new data may follow a segment on its subflow, as far as nothing is over.
 
-    There is room in the windows, no mapping was announced in advance, nor was there data on the
-    SYN, and the peer did not ask for other subflows.
+    There is room in the windows that its sender has heard of, no mapping was announced in advance,
+    nor was there data on the SYN, and the peer did not ask for other subflows.
     """
-    room = room_after(trace, sent.number)
+    told = {each.segment.number for each in trace.deliveries if each.time <= sent.time}
+    unheard = frozenset(range(len(trace.segments))) - told
+    room = room_after(trace, sent.number, unheard)
     asked = any(
         standing(trace, each.number)
         for each in trace.segments[: sent.number]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Edit, Fault
+from mptcp_oracle.model.faults_announcements import told_until
 from mptcp_oracle.model.faults_edit import Draft, Place
-from mptcp_oracle.model.faults_flow import room_after
+from mptcp_oracle.model.faults_flow import LATER, room_after
 from mptcp_oracle.model.faults_places import (
     gathered,
     has,
@@ -225,20 +226,20 @@ def _answered_joins(trace: Trace) -> Iterator[Place]:
             )
             for each in trace.subflows
         )
-        if not under_way:
+        if not under_way and told_until(trace, flow[2]):
             segments = (flow[2].number, flow[1].number)
             yield Place(host=truth.opener, segments=segments)
 
 
 def _goes_on_plain(draft: Draft, place: Place) -> None:
-    """The SYN/ACK has no MP_JOIN; the joiner answers with a plain ACK, and seconds pass."""
+    """The SYN/ACK has no MP_JOIN; the joiner answers with a plain ACK, and time passes."""
     third, synack = place.segments
     subflow = draft.sent(third).subflow
     draft.cut(third)
     draft.set(synack, options=())
     draft.set(third, options=())
     draft.subflow(subflow, outcome="refused")
-    later = draft.insert(third, draft.sent(third), gap=3_000_000_000)
+    later = draft.insert(third, draft.sent(third), gap=10 * LATER)
     draft.blame(third, later)
 
 

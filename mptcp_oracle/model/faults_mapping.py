@@ -2,126 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
-from mptcp_oracle import crypto
 from mptcp_oracle.model.fault import Edit, Fault
-from mptcp_oracle.model.faults_edit import Draft, Place, fits
+from mptcp_oracle.model.faults_announcements import told_until
+from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import (
     LATER,
     acknowledgment,
     data_places,
+    early,
     mptcp_only,
     plain_dss,
     remapped,
 )
 from mptcp_oracle.model.faults_places import (
-    carriers,
-    connection_of,
-    mapped,
     option_of,
     subflow_of,
 )
-from mptcp_oracle.model.settings import Deviations, Settings
-from mptcp_oracle.model.trace import ACK, Mapping, Sent, Trace
+from mptcp_oracle.model.trace import ACK, Sent, Trace
 from mptcp_oracle.options import Dss
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "announced"]
 
 WIDE, NARROW = (1 << 64) - 1, (1 << 32) - 1
 FARTHEST = 1 << 30
 """Relative numbers of mappings below this can be told from those that wrapped."""
 
-Total = Callable[[Draft, Sent, Mapping, Dss], int]
-
-
-def _has_checksum(_trace: Trace, sent: Sent) -> bool:
-    dss = option_of(sent, Dss)
-    return dss is not None and dss.checksum is not None
-
-
-def _no_checksum(trace: Trace, sent: Sent) -> bool:
-    dss = option_of(sent, Dss)
-    bare = dss is not None and dss.dsn is not None and dss.checksum is None
-    return bare and dss is not None and fits(sent, replace(dss, checksum=0))
-
-
-def _sum(draft: Draft, sent: Sent, mapping: Mapping, dss: Dss) -> int:
-    """The right checksum."""
-    own = draft.connections[draft.subflows[sent.subflow].connection].hosts[sent.host]
-    dsn, dll = (own.base + mapping.dsn) & WIDE, mapping.octets + mapping.fin
-    return crypto.dss_checksum(dsn, dss.ssn or 0, dll, mapped(draft.trace, sent) or b"")
-
-
-def _summed(total: Total | None, *, right: bool = False) -> Edit:
-    """Give the mapping of a segment another checksum, or none; with it the trace ends."""
-
-    def edit(draft: Draft, place: Place) -> None:
-        key = place.segments[0]
-        sent = draft.sent(key)
-        mapping = sent.mapping
-        assert mapping is not None
-
-        def change(option: Dss) -> Dss:
-            value = None if total is None else total(draft, sent, mapping, option)
-            return replace(option, checksum=value)
-
-        draft.cut(key)
-        draft.options(key, plain_dss(change))
-        draft.set(key, mapping=replace(mapping, checksum=None if total is None else right))
-        draft.blame(key)
-
-    return edit
-
-
-def _off(draft: Draft, sent: Sent, mapping: Mapping, dss: Dss) -> int:
-    """A wrong checksum, as an error of the program or of the data makes it."""
-    own = draft.connections[draft.subflows[sent.subflow].connection].hosts[sent.host]
-    octets, dll = mapped(draft.trace, sent) or b"", mapping.octets + mapping.fin
-    dsn, ssn, right = (own.base + mapping.dsn) & WIDE, dss.ssn or 0, dss.checksum or 0
-    wrong = [
-        crypto.dss_checksum(0, 0, 0, octets),
-        right ^ 0xFFFF,
-        right ^ 1 << draft.choices.integer(0, 15),
-        (right & 0xFF) << 8 | right >> 8,
-        crypto.dss_checksum(dsn, ssn + draft.subflows[sent.subflow].isns[sent.host] & NARROW, dll,
-                            octets),
-        0,
-    ]  # fmt: skip
-    return draft.choices.pick([each for each in wrong if not _same(each, right)])
-
-
-def _same(one: int, other: int) -> bool:
-    """Whether two checksums are equal as ones' complement numbers: 0 and 0xFFFF are both 0."""
-    return one % 0xFFFF == other % 0xFFFF
-
-
-def _narrow(draft: Draft, sent: Sent, mapping: Mapping, dss: Dss) -> int:
-    """The checksum over a DSN of 4 octets."""
-    dll = mapping.octets + mapping.fin
-    octets = mapped(draft.trace, sent) or b""
-    return crypto.dss_checksum(dss.dsn or 0, dss.ssn or 0, dll, octets)
-
-
-def _narrow_differs(trace: Trace, sent: Sent) -> bool:
-    """Whether the upper half of a mapping's DSN counts, and is not on the wire."""
-    dss, mapping = option_of(sent, Dss), sent.mapping
-    if dss is None or mapping is None or dss.checksum is None or dss.dsn_size != 4:
-        return False
-    base = connection_of(trace, sent).hosts[sent.host].base
-    return not _same((base + mapping.dsn & WIDE) >> 32, 0) and mapped(trace, sent) is not None
-
-
-def _wrong_possible(trace: Trace, sent: Sent) -> bool:
-    return _has_checksum(trace, sent) and mapped(trace, sent) is not None
-
 
 def _arrived_data(trace: Trace) -> Iterator[Place]:
-    """Data that arrived, and whose mapping could have been another one."""
+    """Data that arrived, and whose mapping could have been another one.
+
+    After data on the SYN nothing would prove which octets the mappings cover.
+    """
     arrived = {each.segment.number for each in trace.deliveries}
     for place in data_places()(trace):
-        if place.segments[0] in arrived:
+        number = place.segments[0]
+        if number in arrived and not early(trace, trace.segments[number]):
             yield place
 
 
@@ -210,7 +128,13 @@ def _late_data(trace: Trace) -> Iterator[Place]:
     """Data that arrived, on a subflow whose earlier data was DATA_ACKed on it."""
     for place in _arrived_data(trace):
         first = trace.segments[place.segments[0]]
-        if _heard(trace, first) and _in_order(trace, first) and not _announced(trace, first):
+        covered = announced(trace, first)
+        if (
+            _heard(trace, first)
+            and _in_order(trace, first)
+            and not covered
+            and told_until(trace, first)
+        ):
             yield place
 
 
@@ -225,7 +149,7 @@ def _heard(trace: Trace, sent: Sent) -> bool:
     )
 
 
-def _announced(trace: Trace, sent: Sent) -> bool:
+def announced(trace: Trace, sent: Sent) -> bool:
     """Whether an earlier segment of its half announced the mapping of a segment's data."""
     return any(
         each.mapping is not None
@@ -289,14 +213,17 @@ def _unmapped(*, waits: bool) -> Edit:
 
 
 def _shared_mapping(trace: Trace) -> Iterator[Place]:
-    """Segments that repeat a mapping which an earlier one announced, none being DATA_ACKed."""
+    """Segments that repeat a mapping which an earlier one announced, none being DATA_ACKed.
+
+    Their own DATA_ACK shows that their sender is not plain TCP by then.
+    """
     seen: dict[tuple[int, int], list[Sent]] = {}
     for sent in trace.segments:
         half = seen.setdefault((sent.subflow, sent.host), [])
         if (
             sent.payload
             and sent.mapping is not None
-            and option_of(sent, Dss) is not None
+            and sent.data_ack is not None
             and mptcp_only(trace, sent)
             and not _confirmed(trace, sent)
             and all(part.cause == "new" for part in sent.ranges)
@@ -324,91 +251,7 @@ def _unrepeated(draft: Draft, place: Place) -> None:
     draft.blame(key)
 
 
-def _infinite(_trace: Trace, sent: Sent) -> bool:
-    dss = option_of(sent, Dss)
-    infinite = sent.mapping is not None and sent.mapping.infinite
-    return infinite and dss is not None and dss.checksum is not None
-
-
-def _infinite_sum(draft: Draft, place: Place) -> None:
-    value = draft.choices.integer(1, 0xFFFE)
-    for key in place.segments:
-        mapping = draft.sent(key).mapping
-        assert mapping is not None
-        draft.options(key, plain_dss(lambda each: replace(each, checksum=value)))
-        draft.set(key, mapping=replace(mapping, checksum=False))
-        draft.blame(key)
-
-
-def _never_right(_settings: Settings, _host: int) -> Deviations:
-    return Deviations(checksum_flip=0x2F81)
-
-
-def _first_wrong(trace: Trace) -> Iterator[Place]:
-    """The first mapping of a host whose checksum it got wrong, alone on its segment.
-
-    Hosts that send a DATA_FIN without data get its checksum wrong, too: that is another fault.
-    """
-    seen = {
-        (subflow_of(trace, sent).connection, sent.host)
-        for sent in trace.segments
-        if sent.mapping is not None and sent.mapping.fin and not sent.mapping.octets
-    }
-    for sent in trace.segments:
-        key = subflow_of(trace, sent).connection, sent.host
-        mapping = sent.mapping
-        if mapping is not None and mapping.checksum is False and not mapping.infinite:
-            if key not in seen and mapped(trace, sent) is not None:
-                yield Place(host=sent.host, segments=(sent.number,))
-            seen.add(key)
-
-
 FAULTS = (
-    Fault(
-        name="checksum-missing",
-        meaning="A mapping has no checksum although the hosts agreed on checksums.",
-        v1=("8684-3.3-06", "8684-3.1-35", "8684-3.3-01"),
-        v0=("6824-3.3-12", "6824-3.1-13", "6824-3.3-10"),
-        needs=("data", "checksum"),
-        find=data_places(_has_checksum),
-        edit=_summed(None),
-    ),
-    Fault(
-        name="mapping-with-unasked-checksum",
-        meaning="A mapping has a checksum although the hosts agreed on none.",
-        v1=("8684-3.3-06", "8684-3.3-01"),
-        v0=("6824-3.3-12", "6824-3.3-10"),
-        needs=("data", "no_checksum"),
-        find=data_places(_no_checksum),
-        edit=_summed(_sum, right=True),
-    ),
-    Fault(
-        name="checksum-wrong",
-        meaning="The checksum of a mapping is wrong.",
-        v1=("8684-3.3.1-05",),
-        v0=("6824-3.3.1-13",),
-        needs=("data", "checksum"),
-        find=data_places(_wrong_possible),
-        edit=_summed(_off),
-    ),
-    Fault(
-        name="checksum-never-right",
-        meaning="All checksums of a host are wrong.",
-        v1=("8684-3.3.1-05",),
-        v0=("6824-3.3.1-13",),
-        needs=("data", "checksum"),
-        find=_first_wrong,
-        deviate=_never_right,
-    ),
-    Fault(
-        name="checksum-of-short-number",
-        meaning="The checksum of a mapping covers only the lower half of its DSN.",
-        v1=("8684-3.3.1-06", "8684-3.3.1-05"),
-        v0=("6824-3.3.1-14", "6824-3.3.1-13"),
-        needs=("data", "checksum", "short_dsn"),
-        find=data_places(_narrow_differs),
-        edit=_summed(_narrow),
-    ),
     Fault(
         name="mapping-changed",
         meaning="Octets that had a mapping are sent again on their subflow with another one.",
@@ -462,14 +305,5 @@ FAULTS = (
         needs=("shared_mapping",),
         find=_shared_mapping,
         edit=_unrepeated,
-    ),
-    Fault(
-        name="infinite-mapping-with-checksum",
-        meaning="An infinite mapping has a checksum that is not 0.",
-        v1=("8684-3.3.1-22",),
-        v0=("6824-3.3.1-25",),
-        needs=("infinite", "checksum"),
-        find=carriers(Dss, where=_infinite),
-        edit=_infinite_sum,
     ),
 )

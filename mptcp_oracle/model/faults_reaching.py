@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mptcp_oracle.model.fault import Fault
-from mptcp_oracle.model.faults_edit import Draft, Place
+from mptcp_oracle.model.faults_edit import STEP, Draft, Place
 from mptcp_oracle.model.faults_flow import acknowledgment
 from mptcp_oracle.model.faults_places import (
     ack_only,
@@ -94,6 +94,8 @@ def _refusals(trace: Trace) -> Iterator[Place]:
     for truth in trace.subflows:
         if truth.initial or truth.outcome != "refused" or not _announced(trace, truth):
             continue
+        if _insists(trace, truth.connection, truth.opener):
+            continue
         flow = [sent for sent in trace.segments if sent.subflow == truth.number]
         refused = [
             sent
@@ -103,22 +105,47 @@ def _refusals(trace: Trace) -> Iterator[Place]:
         if not refused or not has(flow[0], MpJoinSyn):
             continue
         reason = option_of(refused[0], MpTcprst)
-        if reason is not None and reason.transient:
+        lasting = reason is not None and not reason.transient
+        if trace.connections[truth.connection].version and not lasting:
             continue
-        renewed = [
-            sent.number for sent, _ in _announced(trace, truth) if sent.time > refused[0].time
-        ]
+        over = arrived[refused[0].number]
+        announced = {sent.number for sent, _ in _announced(trace, truth)}
+        renewed = min(
+            (each.time for each in trace.deliveries
+             if each.time >= over and each.segment.number in announced),
+            default=None,
+        )  # fmt: skip
         for sent in trace.segments[refused[0].number :]:
-            if sent.number in renewed:
+            if renewed is not None and sent.time + STEP >= renewed:
                 break
             if (
                 sent.host == truth.opener
-                and sent.time > arrived[refused[0].number]
+                and sent.time > over
                 and trace.subflows[sent.subflow].connection == truth.connection
                 and sent.number in arrived
             ):
                 yield Place(host=truth.opener, segments=(sent.number, flow[0].number))
                 break
+
+
+def _insists(trace: Trace, connection: int, host: int) -> bool:
+    """Whether a host joins an address, anyway, at which a subflow of it was reset before."""
+    joins = [
+        (sent.time, subflow_of(trace, sent).ends[1 - host].address)
+        for sent in trace.segments
+        if sent.host == host
+        and has(sent, MpJoinSyn)
+        and subflow_of(trace, sent).connection == connection
+    ]
+    return any(
+        each.segment.flags & RST
+        and each.segment.host != host
+        and subflow_of(trace, each.segment).connection == connection
+        and each.time <= time
+        and subflow_of(trace, each.segment).ends[1 - host].address == address
+        for each in trace.deliveries
+        for time, address in joins
+    )
 
 
 def _again_refused(draft: Draft, place: Place) -> None:
@@ -156,10 +183,17 @@ def _removals(trace: Trace) -> Iterator[Place]:
             continue
         if not _sources(trace.subflows, connection.number, 1 - sent.host, target):
             continue
+        renewed = min(
+            (each.time for each in trace.deliveries
+             if each.time >= sent.time and _renews(trace, sent, each.segment)),
+            default=None,
+        )  # fmt: skip
         fins = {each.host for each in trace.segments[: sent.number] if _ends_data(each)}
         for each in trace.segments[sent.number :]:
             fins |= {each.host} if _ends_data(each) else set()
-            if _renews(trace, sent, each) or each.flags & (FIN | RST) or len(fins) == 2:
+            if each.flags & (FIN | RST) or len(fins) == 2:
+                break
+            if renewed is not None and each.time + STEP >= renewed:
                 break
             if (
                 each.host != sent.host
@@ -185,25 +219,34 @@ def _renews(trace: Trace, removal: Sent, later: Sent) -> bool:
 
 
 def _removed(trace: Trace, sent: Sent, option: RemoveAddr) -> Endpoint | None:
-    """An end that a REMOVE_ADDR takes back: one of an established subflow, or an announced one."""
+    """An end that a REMOVE_ADDR takes back: one of an established subflow, or an announced one.
+
+    Its receiver had heard of it by then, from the handshake or by an ADD_ADDR.
+    """
     connection = trace.subflows[sent.subflow].connection
     first = _first(trace, connection).ends[sent.host]
+    arrived = arrivals(trace)
+    heard = [
+        each
+        for each in trace.segments[: sent.number]
+        if each.host == sent.host
+        and trace.subflows[each.subflow].connection == connection
+        and arrived.get(each.number, arrived[sent.number]) < arrived[sent.number]
+    ]
     for truth in trace.subflows:
         if (
-            truth.connection == connection
-            and not truth.initial
+            not truth.initial
             and truth.outcome == "established"
+            and any(each.subflow == truth.number for each in heard)
             and truth.address_ids[sent.host] in option.address_ids
             and truth.ends[sent.host].address != first.address
         ):
             return replace(truth.ends[sent.host], port=first.port)
-    for each in trace.segments[: sent.number]:
+    for each in heard:
         said = option_of(each, AddAddr)
         if (
             said is not None
             and not said.echo
-            and each.host == sent.host
-            and trace.subflows[each.subflow].connection == connection
             and said.address_id in option.address_ids
             and said.address != first.address
         ):

@@ -11,13 +11,16 @@ from mptcp_oracle.model.faults_edit import Draft, Place
 from mptcp_oracle.model.faults_flow import acknowledgment, dss, fresh, next_dsn, said
 from mptcp_oracle.model.faults_places import connection_of, has, new_join, option_of, subflow_of
 from mptcp_oracle.model.trace import ACK, RST, SYN, Sent, Trace
-from mptcp_oracle.options import Dss, MpFail, MpJoinAck, MpJoinSyn, MpJoinSynAck
+from mptcp_oracle.options import Dss, MpFail, MpFastclose, MpJoinAck, MpJoinSyn, MpJoinSynAck
 
 __all__ = ["FAULTS"]
 
 
 def _only_subflow_failed(trace: Trace) -> Iterator[Place]:
-    """RSTs with MP_FAIL that arrived, on subflows beside which no other had begun."""
+    """RSTs with MP_FAIL that arrived, on subflows beside which no other had begun.
+
+    Their receiver may join: a DSS of the peer had come before.
+    """
     arrived = {each.segment.number for each in trace.deliveries}
     for sent in trace.segments:
         connection = connection_of(trace, sent)
@@ -27,10 +30,19 @@ def _only_subflow_failed(trace: Trace) -> Iterator[Place]:
         mine = [each for each in before if connection_of(trace, each) is connection]
         over = {each.subflow for each in mine if each.flags & RST}
         begun = {each.subflow for each in mine} - over
-        closing = any(each.mapping is not None and each.mapping.fin for each in mine)
+        closing = any(
+            (each.mapping is not None and each.mapping.fin) or has(each, MpFastclose)
+            for each in mine
+        )
         if (
             begun == {sent.subflow}
             and subflow_of(trace, sent).initial
+            and any(
+                (each.segment.subflow, each.segment.host) == (sent.subflow, sent.host)
+                and has(each.segment, Dss)
+                and each.segment.number < sent.number
+                for each in trace.deliveries
+            )
             and not closing
             and connection.fallback is None
             and not connection.hosts[sent.host].c_flag

@@ -37,6 +37,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "checksum": {"checksum": (True, False)},
     "no_checksum": {"checksum": (False, False)},
     "fallback_synack": {"answers": None},
+    "fallback_third": {"lowest": 2},
     "syn_data": {"fast_open": 30, "ssn_after_fast_open": True},
     "join_initial": {"c_flag": (False, False)},
     "refused_syn": {"accepts": 2},
@@ -58,12 +59,15 @@ ROADS: dict[str, dict[str, Any]] = {
 }
 """What all paths of the network are like, likewise."""
 
-_JOINING = {**_STIRRED, "Join": 60, "Announce": 0, "Withdraw": 0}
+_UNTOLD = {**_STIRRED, "Announce": 0, "Withdraw": 0}
+_JOINING = {**_UNTOLD, "Join": 60}
 
 HABITS: dict[str, dict[str, Any]] = {
     "two_joins": {"data": _JOINING, "subflows": (4,)},
     "open": {"ends": ((1, "stop"),)},
-    "silent": {"data": _STIRRED | {"Announce": 0, "Withdraw": 0, "Prioritise": 0, "FastClose": 0}},
+    "silent": {"data": _UNTOLD | {"Prioritise": 0, "FastClose": 0}},
+    "unannounced": {"data": _UNTOLD},
+    "tcprst": {"data": _JOINING | {"Reset": 12}, "subflows": (4,)},
     "fail": {"subflows": (1,)},
     "infinite": {"subflows": (1,), "ends": ((1, "stop"),)},
     "fail_reset": {"subflows": (1,), "length": (50, 90)},
@@ -72,7 +76,7 @@ HABITS: dict[str, dict[str, Any]] = {
     "closed": {"ends": ((1, "close"),)},
     "data_fin": {"ends": ((1, "close"),)},
     "lost": {
-        "data": _STIRRED | {"Copy": 40, "Retransmit": 0, "Announce": 0, "Withdraw": 0},
+        "data": _UNTOLD | {"Copy": 40, "Retransmit": 0},
         "subflows": (3,),
     },
     "plain_first": {"data": _STIRRED | {"Send": 12, "Acknowledge": 90}},

@@ -48,7 +48,8 @@ class Settings:
 
     Attributes:
         version: What the initiator offers. answers: Highest version that the listener speaks;
-            ``None`` if it speaks no MPTCP. lowest: Lowest version that the initiator accepts.
+            ``None`` if it speaks no MPTCP. lowest: Lowest version that the initiator accepts;
+            above all versions, its third packet has no MP_CAPABLE.
         keys: 64-bit keys. checksum: Who asks for DSS checksums (flag A). c_flag: Who refuses
             joins to its initial address (flag C; version 1 only).
         addresses: Addresses of each host; the first is that of the initial subflow.

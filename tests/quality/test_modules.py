@@ -16,10 +16,6 @@ from tests.common.machine import unavailable
 LONGEST, LONGEST_TESTS = 450, 700
 #: Longer ones, each with its own limit and the reason.
 LONGER = {
-    "mptcp_oracle/model/faults_mapping.py": (
-        480,
-        "one table of faults and the edits that it names",
-    ),
     "mptcp_oracle/engine/transmissions.py": (
         1050,
         "compiled classes that call each other's C methods have to be one compilation unit",

@@ -35,11 +35,12 @@ def judged() -> set[str]:
 
 
 def faults(given: argparse.Namespace) -> int:
-    """Plant faults and compare what fails with what should."""
+    """Plant faults and compare what fails with what should; each has a place in most traces."""
     known = {
         each for each in judged() if each.startswith(given.only) or given.only in by_id(each).id
     }
-    bad, tried = 0, 0
+    bad, tried, rare = 0, 0, 0
+    bare: Counter[tuple[str, int]] = Counter()
     for name, fault in FAULTS.items():
         if given.fault and name != given.fault:
             continue
@@ -47,11 +48,11 @@ def faults(given: argparse.Namespace) -> int:
             mine = set(fault.requirements(version)) & known
             if not mine and not given.fault and not given.extra:
                 continue
-            for seed in range(given.seeds):
+            for seed in range(given.seed, given.seed + given.seeds):
                 shown = planted(fault, version, seed)
                 if shown is None:
-                    print(f"{name} v{version}: no place")
-                    break
+                    bare[name, version] += 1
+                    continue
                 tried += 1
                 problems = list(shown.problems(known))
                 bad += bool(problems)
@@ -60,8 +61,17 @@ def faults(given: argparse.Namespace) -> int:
                 if given.show:
                     _show(shown.capture)
                     print(f"expected {sorted(shown.expected)} of {shown.host}; {shown.at}")
-    print(f"{tried} faults planted, {bad} with problems")
-    return int(bool(bad))
+    for (name, version), seeds in bare.items():
+        rare += few_places(seeds, given.seeds)
+        verdict = ", too many" if few_places(seeds, given.seeds) else ""
+        print(f"{name} v{version}: no place in {seeds} of {given.seeds} seeds{verdict}")
+    print(f"{tried} faults planted, {bad} with problems, {rare} with too few places")
+    return int(bool(bad or rare))
+
+
+def few_places(without: int, seeds: int) -> bool:
+    """Whether a fault that found no place in so many of its seeds has one in too few of them."""
+    return 2 * (seeds - without) < seeds
 
 
 def sound(given: argparse.Namespace) -> int:
@@ -117,7 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one = commands.add_parser("faults")
     one.add_argument("--only", default="", help="prefix of requirement numbers, or part of an id")
     one.add_argument("--fault", default="", help="this fault alone")
-    one.add_argument("--seeds", type=int, default=2)
+    one.add_argument("--seed", type=int, default=0, help="the first seed of each fault")
+    one.add_argument("--seeds", type=int, default=2, help="how many seeds for each fault")
     one.add_argument("--extra", action="store_true", help="also faults of other requirements")
     one.add_argument("--show", action="store_true", help="show frames, and write them to a file")
     one.set_defaults(run=faults)
