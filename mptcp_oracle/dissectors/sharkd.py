@@ -31,6 +31,9 @@ __all__ = ["Sharkd"]
 COLUMNS = 15
 """Fields of one request; a longer line is refused."""
 
+LOADS = 40
+"""Captures until another process is started: sharkd keeps some 10 MB of each."""
+
 TRUTH = {"True": "1", "False": "0", "Set": "1", "Not set": "0", "\N{CHECK MARK}": "1"}
 #: What a column adds to a number, and how it shows one that has no name.
 ADDED = re.compile(r"(\d+) \(.*\)|Unknown \((\w+)\)")
@@ -60,6 +63,7 @@ class Sharkd:
     silent: bool = True
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
     _count: int = field(default=0, init=False, repr=False)
+    _loads: int = field(default=0, init=False, repr=False)
     _empty: TemporaryDirectory[str] | None = field(default=None, init=False, repr=False)
 
     def version(self) -> str:
@@ -81,6 +85,9 @@ class Sharkd:
             CrashError: It ended. AdapterError: It gave no answer, or none that can be read.
         """
         found: dict[int, dict[str, tuple[str, ...]]] = {}
+        if self._loads == LOADS:
+            self.close()
+        self._loads += 1
         try:
             self._ask("load", file=str(capture))
             for at in range(0, len(self.asked), COLUMNS):
@@ -163,7 +170,7 @@ class Sharkd:
 
     def close(self) -> None:
         """End the process; the next capture starts another one."""
-        process, self._process = self._process, None
+        process, self._process, self._loads = self._process, None, 0
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mptcp_oracle.dissectors import sharkd
 from mptcp_oracle.dissectors.dissector import CrashError, Words
 from mptcp_oracle.dissectors.sharkd import Sharkd
 from mptcp_oracle.dissectors.tshark import TShark
@@ -72,6 +73,19 @@ def test_one_capture_after_the_other_is_answered_by_one_process(quick: Sharkd) -
     process = quick._process
     assert [list(quick.frames(each)) for each in captures] == first
     assert quick._process is process
+
+
+def test_another_process_is_started_now_and_then(
+    quick: Sharkd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it keeps of captures does not pile up."""
+    monkeypatch.setattr(sharkd, "LOADS", 2)
+    capture, processes = KERNEL / "fast-close-by-client.pcapng", []
+    for _ in range(5):
+        assert len(list(quick.frames(capture))) > 10
+        processes.append(quick._process)
+    assert [processes[0] is each for each in processes] == [True, True, False, False, False]
+    assert processes[2] is processes[3] is not processes[4]
 
 
 @pytest.mark.parametrize(
