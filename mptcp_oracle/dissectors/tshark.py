@@ -36,8 +36,14 @@ PREFERENCES = {
 }
 #: Stands between the values of a field; no value of a field asked for here has it.
 BETWEEN = ";"
-#: What tshark says on stderr without meaning that anything went wrong.
-HARMLESS = re.compile(r'Running as user "root" and group "root"\. This could be dangerous\.')
+#: What tshark says on stderr though nothing went wrong with the run. A dissector that
+#: gives up on a frame says so in the frame's fields too.
+HARMLESS = re.compile(
+    r'Running as user "root" and group "root"\. This could be dangerous\.'
+    r"|\s*\*\* \(\S+\) [\d:.]+ \[Epan WARNING\] -- Dissector bug, protocol .*"
+)
+#: Layers whose addresses are those of a segment.
+NETWORK = {"ip": ("ip.src", "ip.dst"), "ipv6": ("ipv6.src", "ipv6.dst")}
 FOLDERS = ("XDG_CONFIG_HOME", "WIRESHARK_CONFIG_DIR")
 
 
@@ -96,10 +102,11 @@ class TShark:
         return frozenset(self._known) & {each.name for each in self.fields}
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
-        """What it says of each frame."""
+        """What it says of each frame, of addresses in tunnels the innermost ones."""
         known = set(self._known)
         names = [each.name for each in self.fields] + list(WITNESSES)
-        return self.dissect(capture, [name for name in dict.fromkeys(names) if name in known])
+        asked = [name for name in dict.fromkeys(names) if name in known]
+        return ((frame, _innermost(words)) for frame, words in self.dissect(capture, asked))
 
     def dissect(self, capture: Path, fields: Iterable[str]) -> Iterator[tuple[int, Words]]:
         """The fields of every frame of a capture.
@@ -133,3 +140,14 @@ class TShark:
                     if cell
                 },
             )
+
+
+def _innermost(words: Words) -> Words:
+    """The words of a frame without the addresses of all network layers but the last."""
+    layers = words.get("frame.protocols", ("",))[0].split(":")
+    last = next((layer for layer in reversed(layers) if layer in NETWORK), None)
+    if last is None or sum(layer in NETWORK for layer in layers) == 1:
+        return words
+    outer = {name for layer, names in NETWORK.items() if layer != last for name in names}
+    kept = {name: said for name, said in words.items() if name not in outer}
+    return kept | {name: kept[name][-1:] for name in NETWORK[last] if name in kept}

@@ -25,6 +25,8 @@ from mptcp_oracle.dissectors.values import (
     is_initial,
     mapping_dsns,
     named_mismatch,
+    no_more_subflows,
+    nothing,
     octets,
     option,
     own_dsn,
@@ -69,14 +71,14 @@ FIELDS: tuple[Field, ...] = (
     ),
     _row("~.checksumreq.flags", "3.1", "mp_capable.flags & 0x80", bit(CAPABLE, 0x80)),
     _row("~.extensibility.flag", "3.1", "mp_capable.flags & 0x40", bit(CAPABLE, 0x40)),
-    _row("~.nomoresubflows.flag", "3.1", "mp_capable.flags & 0x20", bit(CAPABLE, 0x20)),
+    _row("~.nomoresubflows.flag", "3.1", "mp_capable.flags & 0x20, version 1", no_more_subflows),
     _row("~.sha1.flag", "RFC 6824 3.1", "mp_capable.flags & 1, version 0", crypto_bit(0)),
     _row("~.sha256.flag", "3.1", "mp_capable.flags & 1, version 1", crypto_bit(1)),
     _row(
         "~.reserved.flag",
         "3.1",
-        "mp_capable.flags & 0x1e",
-        option(CAPABLE)(lambda o: (o["flags"] & 0x1E) >> 1),
+        "mp_capable.flags & 0x1e, version 0: & 0x3e",
+        option(CAPABLE)(lambda o: (o["flags"] & (0x1E if o["version"] == 1 else 0x3E)) >> 1),
         base16,
     ),
     _row("~.datafin.flag", "3.3", "dss.data_fin", option(DSS)(lambda o: int(o["data_fin"]))),
@@ -258,6 +260,7 @@ FIELDS: tuple[Field, ...] = (
         "transmission.class: zero_window_probe",
         sent_as("zero_window_probe"),
     ),
+    _row("_ws.malformed.dissector_bug", "3.3.1", "none", nothing),
     _row(
         "tcp.stream",
         "2",
@@ -268,7 +271,7 @@ FIELDS: tuple[Field, ...] = (
 )
 
 #: Fields that no row compares; explanations look at them.
-WITNESSES = ("icmp.type", "icmpv6.type", "tcp.analysis.out_of_order")
+WITNESSES = ("frame.protocols", "icmp.type", "icmpv6.type", "tcp.analysis.out_of_order")
 
 #: MPTCP fields without a counterpart in the facts, and why.
 NO_COUNTERPART = {
@@ -290,4 +293,5 @@ NEVER = {
     "tcp.options.mptcp.sha1.flag": "version 0 only, which Linux does not speak",
     "tcp.options.mptcp.ipver": "version 0 only, which Linux does not speak",
     "mptcp.connection.echoed_key_mismatch": "no recorded host echoes a wrong key",
+    "_ws.malformed.dissector_bug": "no recorded segment lies under mappings that overlap",
 }

@@ -31,6 +31,8 @@ __all__ = [
     "is_initial",
     "mapping_dsns",
     "named_mismatch",
+    "no_more_subflows",
+    "nothing",
     "octets",
     "option",
     "own_dsn",
@@ -74,9 +76,9 @@ def bit(name: str, mask: int) -> Ours:
 
 
 def subtypes(_: View, segment: Segment) -> Iterable[Value]:
-    """The subtype of every option, also of those that mean nothing."""
+    """The subtype of every option that is as long as it says, also of those that mean nothing."""
     raws = (bytes.fromhex(item["raw"]) for item in segment.fact["options"])
-    return [raw[2] >> 4 for raw in raws if len(raw) > 2]
+    return [raw[2] >> 4 for raw in raws if len(raw) > 2 and raw[1] == len(raw)]
 
 
 def flag_octets(_: View, segment: Segment) -> Iterable[Value]:
@@ -127,6 +129,18 @@ def crypto_bit(version: int) -> Ours:
     return option("mp_capable")(
         lambda item: item["flags"] & 1 if item["version"] == version else None
     )
+
+
+def no_more_subflows(_: View, segment: Segment) -> Iterable[Value]:
+    """Flag C, which version 0 has among those that choose an algorithm (RFC 6824 section 3.1)."""
+    for item in segment.options("mp_capable"):
+        if item["version"] == 1:
+            yield int(bool(item["flags"] & 0x20))
+
+
+def nothing(view: View, segment: Segment) -> Iterable[Value]:
+    """What no segment has."""
+    return ()
 
 
 # ---- derived values ------------------------------------------------------------------------
@@ -202,9 +216,11 @@ def is_initial(_: View, segment: Segment) -> Iterable[Value]:
 
 def named_mismatch(view: View, segment: Segment) -> Iterable[Value]:
     """Whether the connection names a wrong echoed key in this frame."""
-    for mismatch in segment.connection["mismatches"]:
-        if mismatch["what"] == "echoed_key" and mismatch["frame"] == segment.frame:
-            yield 1
+    if any(
+        mismatch["what"] == "echoed_key" and mismatch["frame"] == segment.frame
+        for mismatch in segment.connection["mismatches"]
+    ):
+        yield 1
 
 
 def infinite(_: View, segment: Segment) -> Iterable[Value]:
@@ -215,8 +231,8 @@ def infinite(_: View, segment: Segment) -> Iterable[Value]:
 
 
 def unmapped(_: View, segment: Segment) -> Iterable[Value]:
-    """Whether payload lies under no mapping at all."""
-    if segment.fact["payload"] and not any(segment.mapped()):
+    """Whether payload lies under no mapping at all; that of a SYN needs none (appendix B)."""
+    if segment.fact["payload"] and not segment.syn and not any(segment.mapped()):
         yield 1
 
 

@@ -105,12 +105,12 @@ def test_every_field_is_compared_or_listed() -> None:
 
 
 def test_every_explanation_explains_something() -> None:
-    """No explanation is stale: each explains a difference in some recording."""
+    """What has no trigger and no example of its own (tests/triggers) explains a recording."""
     used: Counter[str] = Counter()
     for capture in CAPTURES:
         for group in compared(capture).explained:
             used[group.cause] += group.count
-    assert {row.id for row in EXPLAINED} == set(used)
+    assert {row.id for row in EXPLAINED if not row.trigger} <= set(used)
 
 
 def test_every_mptcp_field_of_tshark_is_known() -> None:

@@ -4,8 +4,9 @@ A *place* is a field of a frame of a capture. For each entry with a trigger:
 
 - *predicted*: places of its fields where the trigger holds, also where neither side says anything;
 - *right*: those of them where the two sides differ as the entry's condition says;
-- *actual*: differences that it explains, and all that its condition fits and no entry explains: a
-  trigger that is too narrow, or an entry that is missing, costs recall wherever it looks alike.
+- *actual*: differences that it explains, and those that no entry explains, if they are of a field
+  and a kind of which it explains some: a trigger or a condition that is too narrow, or an entry
+  that is missing, costs recall wherever it looks alike.
 """
 
 from __future__ import annotations
@@ -73,7 +74,9 @@ class Tally:
 
     Attributes:
         captures: How many. crashes: Those whose dissector crashed. failures: What went wrong.
-        places, wholes: Scores by entry: per place, and per capture.
+        places, wholes: Scores by entry: per place, and per capture, where any new difference of a
+            field of an entry that explains nothing in the capture counts as missed.
+        kinds: By entry, the fields and kinds of the differences that it explains.
         common: Places that the triggers of two entries have in common, by pair.
         new: Differences that no entry explains, by field and how. shown: Some of them. wrong: Some
             places where an entry's trigger foresees a difference that is not there.
@@ -84,6 +87,7 @@ class Tally:
     failures: list[str] = field(default_factory=list)
     places: dict[str, Score] = field(default_factory=dict)
     wholes: dict[str, Score] = field(default_factory=dict)
+    kinds: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
     common: Counter[tuple[str, str]] = field(default_factory=Counter)
     new: Counter[tuple[str, str]] = field(default_factory=Counter)
     shown: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -97,6 +101,8 @@ class Tally:
         for mine, theirs in ((self.places, other.places), (self.wholes, other.wholes)):
             for key, score in theirs.items():
                 mine[key] = mine.get(key, Score()) + score
+        for key, kinds in other.kinds.items():
+            self.kinds.setdefault(key, Counter()).update(kinds)
         self.common += other.common
         self.new += other.new
         for key, lines in other.shown.items():
@@ -104,23 +110,32 @@ class Tally:
         for name, lines in other.wrong.items():
             self.wrong[name] = (self.wrong.get(name, []) + lines)[:EXAMPLES]
 
-    def count(
-        self,
-        case: Case,
-        known: Sequence[Known],
-        name: str,
-        met: Mapping[str, set[tuple[int, str]]],
-    ) -> None:
-        """Count one difference, where triggers ``met`` places that they foresaw."""
+    def count(self, case: Case, known: Sequence[Known], name: str) -> None:
+        """Count one difference."""
+        key = (case.field, case.kind)
         cause = next((each for each in known if each.explains(case)), None)
-        if cause is None:
-            key = (case.field, case.kind)
+        if cause is not None:
+            self.kinds.setdefault(cause.id, Counter())[key] += 1
+        else:
             self.new[key] += 1
             self.shown.setdefault(key, []).append(f"{name}, {case}")
-        for each in [cause] if cause else known:
-            if each.trigger and each.about(case.field) and each.holds(case):
-                self.places[each.id].actual += 1
-                self.places[each.id].caught += (case.frame, case.field) in met[each.id]
+
+    def close(self, known: Sequence[Known]) -> None:
+        """Score the captures so far as one."""
+        for each in known:
+            if each.trigger:
+                score = self.places[each.id].whole()
+                new = any(each.about(name) for name, _ in self.new)
+                score.caught = int(bool(self.kinds.get(each.id)))
+                score.actual = int(score.caught or new)
+                self.wholes[each.id] = score
+
+    def score(self, entry: str) -> Score:
+        """How often an entry's trigger is right, place by place."""
+        found, kinds = self.places.get(entry, Score()), self.kinds.get(entry, Counter())
+        caught = kinds.total()
+        missed = sum(count for key, count in self.new.items() if key in kinds)
+        return Score(found.predicted, caught + missed, found.right, caught)
 
     def missed(self, known: Sequence[Known]) -> list[str]:
         """Entries with a trigger that occur and do not reach :data:`ENOUGH`."""
@@ -128,7 +143,7 @@ class Tally:
             each.id
             for each in known
             if each.trigger
-            and (score := self.places.get(each.id, Score())).predicted + score.actual
+            and (score := self.score(each.id)).predicted + score.actual
             and not score.enough
         ]
 
@@ -145,7 +160,7 @@ class Tally:
         same = {other: one for one, other, _ in self.alike()}
         causes = {each.id: each.cause for each in known}
         for each in known:
-            if each.trigger and self.places.get(each.id, Score()).enough:
+            if each.trigger and self.score(each.id).enough:
                 cause = causes[same[each.id]] if each.id in same else each.cause
                 found.setdefault(cause, []).append(each.id)
         return found
@@ -159,7 +174,7 @@ class Tally:
         for each in known:
             if not each.trigger:
                 continue
-            place, whole = (of.get(each.id, Score()) for of in (self.places, self.wholes))
+            place, whole = self.score(each.id), self.wholes.get(each.id, Score())
             yield (
                 f"{each.id:{width}} {place.predicted:9} {place.actual:7} {place.right:7} "
                 f"{place.precision:9.3f} {place.recall:6.3f} | {whole.predicted:8} "
@@ -220,10 +235,10 @@ def compare(
                         words = case or f"frame {frame}: {row.name}: both sides agree"
                         tally.wrong.setdefault(each.id, []).append(f"{name}, {words}")
         for frame in different.keys() & set(spoken):
-            tally.count(different[frame], known, name, met)
+            tally.count(different[frame], known, name)
     for key, found in met.items():
         tally.places[key].predicted = len(found)
-        tally.wholes[key] = tally.places[key].whole()
+    tally.close(known)
     for one, other in combinations(met, 2):
         tally.common[one, other] = len(met[one] & met[other])
     return tally

@@ -63,7 +63,7 @@ def tally(*known: Known) -> Tally:
 def test_a_trigger_that_is_right() -> None:
     """It foresees every difference and nothing else: a kind."""
     found = tally(right := entry("right", lambda place: place.frame < 5))
-    score = found.places["right"]
+    score = found.score("right")
     assert (score.predicted, score.actual, score.right, score.caught) == (8, 8, 8, 8)
     assert (found.missed([right]), found.causes([right])) == ([], {"right": ["right"]})
     assert not found.new
@@ -84,7 +84,7 @@ def test_a_trigger_that_is_wrong(
 ) -> None:
     """What it foresees in vain, and what it misses, counts, also where both are silent."""
     found = tally(wrong := entry("wrong", foresees))
-    score = found.places["wrong"]
+    score = found.score("wrong")
     assert (score.precision, score.recall) == (precision, recall)
     assert found.new.total() == new
     assert found.missed([wrong]) == ["wrong"]
@@ -105,7 +105,7 @@ def test_what_is_alike_counts_once() -> None:
     one, other = (entry(name, lambda place: place.frame < 5) for name in ("one", "other"))
     found = tally(one, other)
     assert [pair[:2] for pair in found.alike()] == [("one", "other")]
-    assert found.places["other"].recall == 1
+    assert found.score("other").actual == 0
     low = entry("low", lambda place: place.frame < 3, cause="common")
     high = entry("high", lambda place: 2 < place.frame < 5, cause="common")
     assert tally(low, high).causes([low, high]) == {"common": ["low", "high"]}

@@ -1,0 +1,210 @@
+"""Why tshark says what it says: for each difference that its replayed state foresees, one cause.
+
+Every function gets a :class:`~mptcp_oracle.dissectors.tshark_spots.Spot` and gives the name of the
+first thing on the way from the octets to the value that went wrong; the triggers of the catalogue
+ask for these names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mptcp_oracle.dissectors.dissector import Value
+from mptcp_oracle.dissectors.sides import sides
+from mptcp_oracle.dissectors.tshark_fields import FIELDS
+from mptcp_oracle.dissectors.tshark_numbers import base, dsn, missing, option_number, related
+from mptcp_oracle.dissectors.tshark_replay import replay
+from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, twice
+from mptcp_oracle.dissectors.view import View
+
+__all__ = ["FORETOLD", "Foretold", "foretold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """A difference that is foreseen: its cause, and what tshark says."""
+
+    cause: str
+    theirs: tuple[Value, ...]
+
+
+def foretold(view: View, field: str) -> Mapping[int, Foretold]:
+    """The differences of a field that are foreseen, by frame; computed once for a view."""
+    return view.derived(f"tshark {field}", lambda: _foretold(view, field))
+
+
+def _foretold(view: View, field: str) -> dict[int, Foretold]:
+    cause = FORETOLD.get(field)
+    if cause is None:
+        return {}
+    row = next(each for each in FIELDS if each.name == field)
+    played = replay(view)
+    found = {}
+    for frame, theirs, ours in sides(row, played.said, view):
+        if theirs != ours:
+            spot = Spot(
+                view=view, segment=view.segments[frame], note=played.notes[frame], field=field,
+                theirs=theirs, ours=ours,
+            )  # fmt: skip
+            found[frame] = Foretold(_blurred(spot) or cause(spot), theirs)
+    return found
+
+
+def _blurred(spot: Spot) -> str:
+    """Behind options that are cut, what tshark has made of them is not certain."""
+    sure = spot.note.silent or spot.field.startswith("tcp.")
+    return "blurred" if spot.note.blurred and not sure else ""
+
+
+# ---- which connection ----------------------------------------------------------------------
+
+
+def _membership(spot: Spot) -> str:
+    if why := silent(spot):
+        return why
+    connection = spot.note.stream.mptcp
+    if twice(spot.view, spot.segment):
+        return "twice"
+    if spot.segment.fact["connection"] < 0:
+        if spot.field == "mptcp.master":
+            return "unknown-master"
+        return "unlisted" if not spot.theirs else "same-token"
+    if spot.field == "mptcp.master" and connection.master is None and not spot.note.stream.failed:
+        return "unknown-master"
+    if connection.made[1] == "option" and spot.note.stream not in connection.streams:
+        if spot.note.stream.failed:
+            return "token"
+        return "unlisted" if spot.field == "mptcp.analysis.subflows" else "orphan"
+    if spot.field == "mptcp.analysis.subflows":
+        failed = any(
+            note.stream.failed
+            for frame, note in replay(spot.view).notes.items()
+            if spot.view.segments[frame].fact["connection"] == spot.segment.fact["connection"]
+        )
+        return "token" if failed else "orphan"
+    if spot.field == "mptcp.stream" and connection.made[1] == "token":
+        return "orphan"
+    return "master" if spot.field == "mptcp.master" else out_of_place(spot) or "membership?"
+
+
+def _reinjection(spot: Spot) -> str:
+    """The earlier frames with the same data."""
+    if why := silent(spot):
+        return why
+    if spot.note.silent == "bug":
+        return "assertion"
+    own = foretold(spot.view, "mptcp.rawdsn64").get(spot.segment.frame)
+    if own is not None:
+        return own.cause
+    if spot.note.passed[1]:
+        return "passed-over"
+    played = replay(spot.view)
+    for frame in sorted(set(spot.ours) - set(spot.theirs)):
+        other = foretold(spot.view, "mptcp.rawdsn64").get(int(frame))
+        if other is not None:
+            return other.cause
+        note = played.notes[int(frame)]
+        if note.stream.mptcp is not spot.note.stream.mptcp:
+            return "token" if note.stream.failed or spot.note.stream.failed else "orphan"
+        if note.side is not spot.note.side:
+            joins = max(note.joins, spot.note.joins)
+            return "joined-again" if joins > 1 else "joined-by-other"
+    for frame in sorted(set(spot.theirs) - set(spot.ours)):
+        other = foretold(spot.view, "mptcp.rawdsn64").get(int(frame))
+        if other is not None:
+            return other.cause
+    return "contiguous" if len(list(spot.segment.mapped())) > 1 else "carrier"
+
+
+# ---- TCP -----------------------------------------------------------------------------------
+
+
+def _counted(spot: Spot) -> str:
+    """Relative sequence numbers."""
+    flow = spot.note.own if spot.field == "tcp.seq" else spot.note.other
+    return "counted?" if flow.syn else "guessed"
+
+
+def _again(spot: Spot) -> str:
+    """What is sent again."""
+    if spot.note.silent in ("cut", "malformed", "option bug"):
+        return silent(spot)
+    fact = spot.segment.fact
+    if not spot.theirs:
+        said = replay(spot.view).said[spot.segment.frame]
+        if "tcp.analysis.out_of_order" in said:
+            return "early"
+        if "tcp.analysis.zero_window_probe" in said:
+            return "probed-again"
+        if fact["payload"] == 1:
+            return "keep-alive"
+        return "zero" if spot.note.zero else "unseen"
+    if fact["duplicate"]:
+        return "captured-twice"
+    if not fact["payload"]:
+        return "control"
+    return "late"
+
+
+def _probe(spot: Spot) -> str:
+    if spot.note.silent in ("cut", "malformed", "option bug"):
+        return silent(spot)
+    return "probed-again" if spot.theirs else "probed-data"
+
+
+def _bug(spot: Spot) -> str:
+    return silent(spot) or "assertion"
+
+
+def _derived(spot: Spot) -> str:
+    """Token and IDSN of an MP_CAPABLE."""
+    if spot.note.silent == "cut":
+        return "options-cut"
+    if not spot.theirs and silent(spot) in ("malformed", "token"):
+        return silent(spot)
+    if twice(spot.view, spot.segment):
+        return "twice"
+    return base(spot, spot.note.saw, other=False) or "derived?"
+
+
+# ---- options -------------------------------------------------------------------------------
+
+
+def _option(spot: Spot) -> str:
+    """The fields of options."""
+    if spot.segment.fact["options_cut"]:
+        return "options-cut"
+    if len(spot.theirs) < len(spot.ours) and silent(spot) in ("malformed", "token"):
+        return silent(spot)
+    reasons = {each.get("reason") for each in spot.segment.fact["options"]} - {None}
+    for reason in ("layout", "wrong-version"):
+        if reason in reasons:
+            return reason
+    if any(each["option"] == "unknown" for each in spot.segment.fact["options"]):
+        return "layout"
+    if spot.field == "mptcp.connection.echoed_key_mismatch":
+        return out_of_place(spot) or "option?"
+    return "option?"
+
+
+FORETOLD: Mapping[str, Callable[[Spot], str]] = {
+    **dict.fromkeys(("mptcp.stream", "mptcp.master", "mptcp.analysis.subflows"), _membership),
+    **dict.fromkeys(("mptcp.ack", "mptcp.dss.dsn"), option_number),
+    **dict.fromkeys(("mptcp.dsn", "mptcp.rawdsn64"), dsn),
+    "mptcp.dss.missing_mapping": missing,
+    "mptcp.related_mapping": related,
+    "mptcp.reinjection_of": _reinjection,
+    **dict.fromkeys(("tcp.seq", "tcp.ack"), _counted),
+    "tcp.analysis.retransmission": _again,
+    "tcp.analysis.zero_window_probe": _probe,
+    "_ws.malformed.dissector_bug": _bug,
+    **dict.fromkeys(("mptcp.expected_token", "mptcp.expected_idsn"), _derived),
+    **dict.fromkeys(
+        (each.name for each in FIELDS if each.name.startswith("tcp.options.mptcp.")), _option
+    ),
+    "mptcp.rm_addr.count": _option,
+    "mptcp.connection.echoed_key_mismatch": _option,
+    "mptcp.dss.infinite_mapping": _option,
+}
+"""By field, what gives the cause of a difference."""

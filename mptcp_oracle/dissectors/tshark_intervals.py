@@ -1,0 +1,157 @@
+"""Intervals as tshark keeps them: which one it finds first depends on the shape of its tree.
+
+It is a red-black tree by the intervals' beginnings. A second interval with the same beginning takes
+over the first one's place, and its end. Every node notes the highest end below it, by which a
+search decides where to look; after a rotation that is brought up to date only for the nodes below
+the one that was lowered, so that a search may pass over what it looks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+__all__ = ["Intervals"]
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class _Node(Generic[T]):
+    """An interval ``[low, high]`` and what is known of it.
+
+    ``edge`` is the noted highest end of it and what is below, ``top`` the true one.
+    """
+
+    low: int
+    high: int
+    value: T
+    above: _Node[T] | None = None
+    left: _Node[T] | None = None
+    right: _Node[T] | None = None
+    red: bool = True
+    edge: int = 0
+    top: int = 0
+
+
+class Intervals(Generic[T]):
+    """Intervals of integers with a value each.
+
+    Attributes:
+        lost: How often a search has passed over nodes with an interval that overlaps.
+    """
+
+    def __init__(self) -> None:
+        self._root: _Node[T] | None = None
+        self.lost = 0
+
+    def insert(self, low: int, high: int, value: T) -> None:
+        """Add ``[low, high]``, or change the value of the interval that begins at ``low``."""
+        above, node = None, self._root
+        while node is not None:
+            if node.low == low:
+                node.value = value
+                _note(node)
+                return
+            above, node = node, node.left if low < node.low else node.right
+        node = _Node(low, high, value, above)
+        if above is None:
+            self._root = node
+        elif low < above.low:
+            above.left = node
+        else:
+            above.right = node
+        climb: _Node[T] | None = node
+        while climb is not None:
+            climb.top = max(climb.top, high)
+            climb = climb.above
+        self._balance(node)
+        _note(node)
+
+    def within(self, low: int, high: int) -> Iterator[T]:
+        """The values of intervals that overlap ``[low, high]``, from the root downwards."""
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            if node is None:
+                continue
+            if low > node.edge:
+                self.lost += _overlaps(node, low, high)
+                continue
+            if node.low <= high and low <= node.high:
+                yield node.value
+            waiting += [node.right, node.left]
+
+    def _balance(self, node: _Node[T]) -> None:
+        """Restore the colours above a new node."""
+        while (above := node.above) is not None and above.red:
+            top = above.above
+            if top is None:
+                return
+            aunt = top.right if above is top.left else top.left
+            if aunt is not None and aunt.red:
+                above.red = aunt.red = False
+                top.red = True
+                node = top
+                continue
+            if (node is above.right) != (above is top.right):
+                self._raise(node)
+                above = node
+            above.red, top.red = False, True
+            self._raise(above)
+            return
+        if above is None:
+            node.red = False
+
+    def _raise(self, node: _Node[T]) -> None:
+        """Put a node in the place of the one above it, which goes to its other side."""
+        above = node.above
+        assert above is not None
+        top = above.above
+        if node is above.left:
+            above.left, node.right, inner = node.right, above, node.right
+        else:
+            above.right, node.left, inner = node.left, above, node.left
+        if inner is not None:
+            inner.above = above
+        above.above, node.above = node, top
+        if top is None:
+            self._root = node
+        elif top.left is above:
+            top.left = node
+        else:
+            top.right = node
+        for each in (above, node):
+            each.top = _highest(each, lambda below: below.top)
+        for below in (above.left, above.right):
+            if below is not None:
+                _note(below)
+
+
+def _highest(node: _Node[T], of: Callable[[_Node[T]], int]) -> int:
+    """The highest end of a node and what is below it."""
+    return max(node.high, *(of(each) for each in (node.left, node.right) if each is not None), 0)
+
+
+def _overlaps(node: _Node[T], low: int, high: int) -> bool:
+    """Whether an interval of a node or below it overlaps ``[low, high]``."""
+    waiting: list[_Node[T] | None] = [node]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and low <= each.top:
+            if each.low <= high and low <= each.high:
+                return True
+            waiting += [each.left, each.right]
+    return False
+
+
+def _note(node: _Node[T]) -> None:
+    """Bring the noted end of a node up to date, and of those above as long as it changes."""
+    climb: _Node[T] | None = node
+    while climb is not None:
+        edge = _highest(climb, lambda below: below.edge)
+        if edge == climb.edge:
+            return
+        climb.edge = edge
+        climb = climb.above

@@ -1,0 +1,59 @@
+"""A value of tshark's that is foreseen to differ, and what many causes have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mptcp_oracle.dissectors.dissector import Value
+from mptcp_oracle.dissectors.proofs import keys_of
+from mptcp_oracle.dissectors.tshark_state import Note
+from mptcp_oracle.dissectors.view import Segment, View
+
+__all__ = ["Spot", "out_of_place", "silent", "twice"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """A value that is foreseen to differ.
+
+    Attributes:
+        view: All our facts. segment: The segment. note: tshark's state there.
+        field: The field. theirs: What tshark says, as foreseen. ours: What it should be.
+    """
+
+    view: View
+    segment: Segment
+    note: Note
+    field: str
+    theirs: tuple[Value, ...]
+    ours: tuple[Value, ...]
+
+
+def silent(spot: Spot) -> str:
+    """Why there is no analysis at all."""
+    return {"bug": "", "option bug": "token"}.get(spot.note.silent, spot.note.silent)
+
+
+def out_of_place(spot: Spot) -> str:
+    """Whether the connection has an MP_CAPABLE or MP_JOIN that is malformed."""
+    strange = spot.view.derived("strange", lambda: _strange(spot.view))
+    return "out-of-place" if spot.segment.fact["connection"] in strange else ""
+
+
+def _strange(view: View) -> set[int]:
+    return {
+        segment.fact["connection"]
+        for segment in view.segments.values()
+        for option in segment.fact["options"]
+        if option["option"] == "malformed" and option["subtype"] in (0, 1)
+    }
+
+
+def twice(view: View, segment: Segment) -> bool:
+    """Whether another connection of the capture has the same keys."""
+    mine = keys_of(view, segment.fact["connection"])
+    return bool(mine) and any(
+        keys_of(view, number) == mine
+        for number in view.connections
+        if number != segment.fact["connection"]
+    )
