@@ -82,7 +82,8 @@ def as_read(place: Place, way: str | None = None) -> tuple[Value, ...]:
 
 def _reads(way: str) -> Callable[[Place], bool]:
     def trigger(place: Place) -> bool:
-        return not _hidden(place) and as_read(place, way) != place.ours
+        ours = place.ours  # two ways may make up for each other
+        return not _hidden(place) and as_read(place, way) != ours != as_read(place)
 
     return trigger
 
