@@ -44,7 +44,7 @@ LOW_32 = 0xFFFFFFFF
 AHEAD = 1 << 20
 #: Codes of how a half's initial sequence number is known: by its own SYN, by a third packet. The
 #: SYN/ACK alone shows it, too, but not whether the SYN had data.
-BEGUN_THERE = (1, 3)
+BEGUN_THERE, BY_SYNACK = (1, 3), 2
 
 
 def placed(context: Context) -> Mask:
@@ -89,6 +89,7 @@ def changed(context: Context) -> None:
     before = _contradicted(context, at)
     delta = table.dsn - table.start
     skewed = np.isin(half[at], np.array([*context.trace.plane.offered], np.int64))
+    skewed |= column(context.trace.plane.isn_from)[half[at]] == BY_SYNACK
     sure, bad = anchored(context), before >= 0
     certain = ~skewed & sure[at] & sure[before]
     certain[bad] &= member(context, rows[at[bad]])

@@ -195,6 +195,17 @@ def test_changed_after_data_on_the_syn():
     assert found.outcome(CHANGED[1], 0) == "inconclusive"
 
 
+@pytest.mark.parametrize(("missing", "outcome"), [("syn", "inconclusive"), ("third", "fail")])
+def test_changed_where_the_syn_is_missing(missing, outcome):
+    """A SYN/ACK does not show whether the SYN had data, which numbers may count."""
+    talk = Conversation()
+    flow = talk.flow()
+    flow.handshake(missing=missing)
+    flow.data(0, DATA, dsn=1, seq=1)
+    flow.data(0, DATA, dsn=42, seq=1)
+    assert says(talk).outcome(CHANGED[1], 0) == outcome
+
+
 def test_retroactive_infinite_mapping():
     """An infinite mapping may go back to mapped octets, and what follows it is plain TCP."""
     talk, flow = begun()
