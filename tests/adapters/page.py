@@ -23,9 +23,13 @@ _TOP = """\
 
 Every recorded capture of the corpus is read by tshark 4.0, in one pass with every MPTCP analysis
 switched on, and by this project; each value that both state is compared, frame by frame. They
-agree, but for the differences below. Each is an entry of a catalogue, with the condition under
-which it may occur: a difference that no entry explains fails the tests, and so does an entry that
-explains nothing. `mptcp-oracle diff FILE --with tshark` makes the same comparison of any capture.
+agree, but for the differences below, and so they do on generated captures, with malformed options,
+defects of the capture and numbers that wrap. Each is an entry of a catalogue, with the condition
+under which it may occur; most have a trigger, which says from the facts alone where it must:
+tshark's state is replayed, and the entry names the first thing that goes wrong in it. A difference
+that no entry explains fails the tests, and so does an entry that nothing shows.
+`mptcp-oracle diff FILE --with tshark` makes the same comparison of any capture,
+`python -m tests.triggers` measures the triggers on fresh ones.
 
 Sections are those of RFC 8684 where nothing else is said. *Facts* are the output of
 `mptcp-oracle facts`.
@@ -66,7 +70,8 @@ def _lines() -> Iterator[str]:
         yield f"### {row.title[0].upper()}{row.title[1:]}\n"
         yield _wrapped(row.why) + "\n"
         yield _wrapped(f"{verdict} Section: {row.section}. Seen in: {where}.") + "\n"
-        yield f"`{row.id}`\n"
+        cause = f", one cause with others: `{row.cause}`" if row.cause != row.id else ""
+        yield f"`{row.id}`{cause}\n"
     yield _FIELDS + "\n".join(
         f"| `{field.name}` | {field.fact} | {field.section} |" for field in FIELDS
     )

@@ -71,10 +71,7 @@ def test_everything_that_a_dissector_says_of_the_corpus_is_known(name: str) -> N
 
 @pytest.mark.parametrize("name", ["tshark", "tcpdump"])
 def test_every_known_difference_occurs(name: str) -> None:
-    """A known difference that no recording shows any more is noticed: the dissector was fixed.
-
-    Those with a trigger have generated examples (tests/triggers).
-    """
+    """One without a trigger that no recording shows any more is noticed: it was fixed."""
     tool(name)
     _, bodies = of_corpus(name)
     assert used(bodies) >= {each.id for each in catalogue(name) if not each.trigger}

@@ -105,10 +105,7 @@ def test_every_field_is_compared_or_listed() -> None:
 
 
 def test_every_explanation_explains_something() -> None:
-    """No explanation is stale: each explains a difference in some recording.
-
-    Those with a trigger have generated examples (tests/triggers).
-    """
+    """An explanation without a trigger explains a difference in some recording: none is stale."""
     used: Counter[str] = Counter()
     for capture in CAPTURES:
         for group in compared(capture).explained:
