@@ -92,10 +92,20 @@ def endless(_: str) -> None:
         sys.stdout.write("x" * (1 << 20))
 
 
+def grumbles(capture: str) -> None:
+    """It is right, and reports a bug of its own on one frame, as tshark does."""
+    sys.stderr.write(
+        "\n ** (tshark:4863) 23:48:03.865554 [Epan WARNING] -- Dissector bug, protocol TCP, in"
+        ' packet 58: ./epan/dissectors/packet-tcp.c:3086: failed assertion "mapping"\n'
+    )
+    sys.stdout.write(right(capture))
+
+
 KINDS = {
     each.__name__: each
     for each in (
         always_wrong, partial, crashes, sanitizer, hangs, silent, nonsense, fails, endless,
+        grumbles,
     )
 }  # fmt: skip
 

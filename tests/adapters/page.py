@@ -99,7 +99,8 @@ class Page:
             yield _wrapped(row.why) + "\n"
             verdict = _VERDICTS[row.right] + (" Foreseen." if row.trigger else "")
             yield _wrapped(f"{verdict} Section: {row.section}. Seen in: {self._where(row)}.") + "\n"
-            yield f"`{row.id}`\n"
+            cause = f", one cause with others: `{row.cause}`" if row.cause != row.id else ""
+            yield f"`{row.id}`{cause}\n"
         yield _FIELDS.format(field=self.field) + "\n".join(
             f"| `{each.name}` | {each.fact} | {each.section} |" for each in self.fields
         )

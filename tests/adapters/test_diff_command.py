@@ -71,7 +71,7 @@ def test_everything_that_a_dissector_says_of_the_corpus_is_known(name: str) -> N
 
 @pytest.mark.parametrize("name", ["tshark"])
 def test_every_known_difference_occurs(name: str) -> None:
-    """What has no trigger and no example of its own (tests/triggers) occurs in some recording."""
+    """One without a trigger that no recording shows any more is noticed: it was fixed."""
     tool(name)
     _, bodies = of_corpus(name)
     assert used(bodies) >= {each.id for each in catalogue(name) if not each.trigger}

@@ -105,7 +105,7 @@ def test_every_field_is_compared_or_listed() -> None:
 
 
 def test_every_explanation_explains_something() -> None:
-    """What has no trigger and no example of its own (tests/triggers) explains a recording."""
+    """An explanation without a trigger explains a difference in some recording: none is stale."""
     used: Counter[str] = Counter()
     for capture in CAPTURES:
         for group in compared(capture).explained:
