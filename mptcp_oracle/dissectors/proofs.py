@@ -90,7 +90,9 @@ def _dsn_shown(case: Case) -> bool:
 
     RFC 8684 section 3.3.1: the DSN at subflow sequence number ``ssn`` is ``dsn``, and both count
     on from there; the first octet of a connection has DSN IDSN + 1. Accepted data of a SYN are
-    left out of account (appendix B.3), but by some hosts not of subflow sequence numbers.
+    left out of account (appendix B.3), but by some hosts not of subflow sequence numbers; where the
+    SYN is not captured, nobody knows how many there were, and a mapping that comes with its first
+    octet shows where it begins.
     """
     segment, idsn = case.segment, _idsn(case)
     item = None if segment is None else next(segment.mapped(), None)
@@ -106,6 +108,8 @@ def _dsn_shown(case: Case) -> bool:
             dsn = int(option["dsn"])
             dsn = seq.extend(dsn, 32, idsn) if option["dsn_size"] == 4 else dsn
             numbers |= {dsn + place - option["ssn"], dsn + place - early - option["ssn"]}
+            if item["announced"] == segment.frame:
+                numbers.add(dsn)
     less = 0 if case.field == "mptcp.rawdsn64" else idsn
     return case.ours in {((number - less) & WIDE,) for number in numbers}
 

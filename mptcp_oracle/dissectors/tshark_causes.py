@@ -165,7 +165,7 @@ def _derived(spot: Spot) -> str:
         return silent(spot)
     if twice(spot.view, spot.segment):
         return "twice"
-    return base(spot, spot.note.saw, other=False) or "derived?"
+    return base(spot, spot.note.saw, other=False) or out_of_place(spot) or "derived?"
 
 
 # ---- options -------------------------------------------------------------------------------
@@ -185,6 +185,8 @@ def _option(spot: Spot) -> str:
         return "layout"
     if spot.field == "mptcp.connection.echoed_key_mismatch":
         return out_of_place(spot) or "option?"
+    if spot.field in ("tcp.options.mptcp.echo", "tcp.options.mptcp.ipver"):
+        return "wrong-version"
     return "option?"
 
 

@@ -73,12 +73,12 @@ def dsn(spot: Spot) -> str:
         return why
     if note.silent == "bug":
         return "assertion"
-    if not segment.fact["payload"]:
-        if not segment.syn:
-            return "lost" if note.lost else "empty"
+    if segment.syn:
         if not any(segment.options("mp_capable")):
             return "join-syn"
         return "lost" if note.lost else base(spot, note.saw, other=False) or "dsn?"
+    if not segment.fact["payload"]:
+        return "lost" if note.lost else "empty"
     if note.lost:
         return "lost"
     if note.mapping is None:
@@ -159,13 +159,19 @@ def _unmapped(spot: Spot) -> str:
     if item is None:
         return "unmapped?"
     announcer = spot.view.segments[item["announced"]]
-    if any(o["dll"] == 0 and not o["data_fin"] for o in announcer.options("dss")):
+    if _infinite(spot.view, announcer.frame):
         return "infinite"
     if spot.note.passed[0]:
         return "passed-over"
     if _after_syn_data(spot):
         return "syn-data"
     return "later" if announcer.frame > spot.segment.frame else "overlap"
+
+
+def _infinite(view: View, frame: int) -> bool:
+    """Whether a frame announces an infinite mapping."""
+    options = view.segments[frame].options("dss")
+    return any(each["dll"] == 0 and not each["data_fin"] for each in options)
 
 
 def mapping_size(view: View, mapping: Mapped) -> int:
@@ -204,6 +210,8 @@ def related(spot: Spot) -> str:
         return "passed-over"
     if any(int(frame) > spot.segment.frame for frame in spot.ours):
         return "later"
+    if any(_infinite(spot.view, int(frame)) for frame in set(spot.ours) - set(spot.theirs)):
+        return "infinite"
     if alike(spot):
         return "latest"
     for each in spot.note.every:
