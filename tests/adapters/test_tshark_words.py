@@ -11,9 +11,10 @@ import pytest
 from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.program import Program
 from mptcp_oracle.dissectors.proofs import number_shown
-from mptcp_oracle.dissectors.tshark import HARMLESS, _innermost
+from mptcp_oracle.dissectors.tshark import HARMLESS
 from mptcp_oracle.dissectors.tshark_conditions import options_cut
 from mptcp_oracle.dissectors.tshark_fields import FIELDS
+from mptcp_oracle.dissectors.tshark_words import innermost
 from mptcp_oracle.dissectors.view import View
 from mptcp_oracle.errors import AdapterError
 from tests.common.checkout import ROOT
@@ -50,7 +51,7 @@ def test_addresses_are_those_inside_a_tunnel(
     layers: str, said: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     """Of several network layers the last one's addresses are a segment's."""
-    words = _innermost({"frame.protocols": (layers,), **said})
+    words = innermost({"frame.protocols": (layers,), **said})
     assert dict(words) == {"frame.protocols": (layers,), **expected}
 
 
