@@ -18,7 +18,7 @@ from mptcp_oracle.dissectors.tshark_replay import replay
 from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, twice
 from mptcp_oracle.dissectors.view import View
 
-__all__ = ["FORETOLD", "Foretold", "foretold"]
+__all__ = ["FORETOLD", "Foretold", "foretold", "replayed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,16 @@ class Foretold:
 def foretold(view: View, field: str) -> Mapping[int, Foretold]:
     """The differences of a field that are foreseen, by frame; computed once for a view."""
     return view.derived(f"tshark {field}", lambda: _foretold(view, field))
+
+
+def replayed(view: View, field: str) -> Mapping[int, tuple[Value, ...]]:
+    """What tshark says of a field by its replayed state, by frame."""
+    return view.derived(f"tshark says {field}", lambda: _replayed(view, field))
+
+
+def _replayed(view: View, field: str) -> dict[int, tuple[Value, ...]]:
+    row = next(each for each in FIELDS if each.name == field)
+    return {frame: theirs for frame, theirs, _ in sides(row, replay(view).said, view)}
 
 
 def _foretold(view: View, field: str) -> dict[int, Foretold]:

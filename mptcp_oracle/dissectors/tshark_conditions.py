@@ -8,7 +8,7 @@ from mptcp_oracle import crypto
 from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.dissector import Words
 from mptcp_oracle.dissectors.proofs import earlier, number_shown
-from mptcp_oracle.dissectors.tshark_causes import foretold
+from mptcp_oracle.dissectors.tshark_causes import foretold, replayed
 from mptcp_oracle.dissectors.tshark_spots import twice
 from mptcp_oracle.dissectors.view import View
 
@@ -79,7 +79,11 @@ def behind_cut(case: Case) -> bool:
         return False
     first = case.view.derived("cut", lambda: _first_cuts(case.view))
     begin = first.get(segment.fact["connection"])
-    return begin is not None and begin <= case.frame and number_shown(case)
+    if begin is None or begin > case.frame or not number_shown(case):
+        return False
+    # Where tshark says what the rest of the options gives, the cut ones have no part in it.
+    known = replayed(case.view, case.field).get(case.frame, ())
+    return case.frame in foretold(case.view, case.field) or case.theirs != known
 
 
 def _first_cuts(view: View) -> dict[int, int]:
@@ -156,4 +160,4 @@ def seen_twice_initial(case: Case) -> bool:
 
 def seen_twice_numbers(case: Case) -> bool:
     """Another connection has the same keys, and the octets show our number."""
-    return seen_twice(case) and number_shown(case)
+    return bool(case.ours) and seen_twice(case) and number_shown(case)
