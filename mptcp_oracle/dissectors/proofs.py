@@ -108,8 +108,9 @@ def _dsn_shown(case: Case) -> bool:
             dsn = int(option["dsn"])
             dsn = seq.extend(dsn, 32, idsn) if option["dsn_size"] == 4 else dsn
             numbers |= {dsn + place - option["ssn"], dsn + place - early - option["ssn"]}
-            if item["announced"] == segment.frame:
-                numbers.add(dsn)
+            begins = next(announcer.mapped(), None)
+            if begins is not None and begins["sequence"] is not None:
+                numbers.add(dsn + place - begins["sequence"])
     less = 0 if case.field == "mptcp.rawdsn64" else idsn
     return case.ours in {((number - less) & WIDE,) for number in numbers}
 
