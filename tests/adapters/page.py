@@ -13,6 +13,7 @@ from pathlib import Path
 from mptcp_oracle.dissectors import tcpdump_fields, tshark_fields, with_dpkt_fields
 from mptcp_oracle.dissectors.dissector import Field
 from mptcp_oracle.dissectors.known import Known, catalogue
+from tests.adapters.captures import captured
 from tests.common.checkout import ROOT
 
 __all__ = ["PAGES", "Page"]
@@ -55,6 +56,7 @@ _TRIGGERED = """
 `python -m tests.triggers --with {name}` looks for it in fresh generated captures wherever it has to
 be, and nowhere else.
 """
+CAPTURED = captured()
 _VERDICTS = {"facts": "The facts are right.", "both": "Both are right."}
 
 
@@ -100,7 +102,9 @@ class Page:
             verdict = _VERDICTS[row.right] + (" Foreseen." if row.trigger else "")
             yield _wrapped(f"{verdict} Section: {row.section}. Seen in: {self._where(row)}.") + "\n"
             cause = f", one cause with others: `{row.cause}`" if row.cause != row.id else ""
-            yield f"`{row.id}`{cause}\n"
+            slug = f"{self.name}-{row.id}"
+            capture = f"[capture](../corpus/dissectors/{slug}.pcapng)" if slug in CAPTURED else ""
+            yield f"`{row.id}`{cause}{capture and ', ' + capture}\n"
         yield _FIELDS.format(field=self.field) + "\n".join(
             f"| `{each.name}` | {each.fact} | {each.section} |" for each in self.fields
         )
