@@ -131,11 +131,7 @@ def _truth_problems(
         "generated.license": (origin.get("license"), LICENCE),
         "sha256": (document.footer["sha256"], hashlib.sha256(octets).hexdigest()),
     }
-    return [
-        f"{name} is {said!r}, not {right!r}"
-        for name, (said, right) in expected.items()
-        if said != right
-    ]
+    return _mismatches(expected)
 
 
 def _truth_provenance(about: bytes, path: Path) -> str:
@@ -145,6 +141,15 @@ def _truth_provenance(about: bytes, path: Path) -> str:
 
 def _truth_told(about: bytes, path: Path) -> Mapping[str, object]:
     return _generated(_document(about, path).header)
+
+
+def _mismatches(expected: Mapping[str, tuple[object, object]]) -> list[str]:
+    """Where what is said by name differs from what is right."""
+    return [
+        f"{name} is {said!r}, not {right!r}"
+        for name, (said, right) in expected.items()
+        if said != right
+    ]
 
 
 def _found_problems(
@@ -160,11 +165,7 @@ def _found_problems(
         "sha256": (body.get("sha256"), hashlib.sha256(octets).hexdigest()),
         "frames": (body.get("frames"), scan.frames),
     }
-    return [
-        f"{name} is {said!r}, not {right!r}"
-        for name, (said, right) in expected.items()
-        if said != right
-    ]
+    return _mismatches(expected)
 
 
 def _found_provenance(about: bytes, path: Path) -> str:

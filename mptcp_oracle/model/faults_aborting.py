@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,9 +15,11 @@ from mptcp_oracle.model.faults_flow import (
     early,
     free,
     fresh,
+    in_order,
     living,
 )
 from mptcp_oracle.model.faults_places import (
+    arrivals,
     connection_of,
     has,
     is_syn,
@@ -116,7 +117,7 @@ def _alone(draft: Draft, place: Place) -> None:
 
 def _resets(trace: Trace) -> Iterator[Place]:
     """RSTs on several subflows, all with MP_FASTCLOSE, of one host, and a second one that works."""
-    arrived = {each.segment.number: each.time for each in reversed(trace.deliveries)}
+    arrived = arrivals(trace)
     for first in _first(trace):
         found = [
             sent
@@ -160,7 +161,7 @@ def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
 
     A RST that TCP may not have accepted proves nothing.
     """
-    arrived = {each.segment.number: each.time for each in reversed(trace.deliveries)}
+    arrived = arrivals(trace)
     for fast in _first(trace):
         if bool(fast.flags & RST) != reset or fast.number not in arrived:
             continue
@@ -173,7 +174,7 @@ def _answers(trace: Trace, *, reset: bool) -> Iterator[Place]:
                 and (sent.subflow != fast.subflow) == reset
                 and connection_of(trace, sent) is connection_of(trace, fast)
                 and _works(trace, sent, arrived)
-                and _in_order(trace, fast, arrived)
+                and in_order(trace, fast, arrived)
             ):
                 yield Place(host=sent.host, segments=(sent.number,))
                 break
@@ -185,15 +186,6 @@ def _uncertain(trace: Trace, reset: Sent) -> bool:
     half = reset.subflow, reset.host
     return early(trace, reset) or any(
         sent.flags & FIN and (sent.subflow, sent.host) == half for sent in before
-    )
-
-
-def _in_order(trace: Trace, sent: Sent, arrived: dict[int, int]) -> bool:
-    """Whether all data before a segment had arrived on its subflow when that arrived."""
-    return all(
-        arrived.get(each.number, sys.maxsize) <= arrived[sent.number]
-        for each in trace.segments[: sent.number]
-        if (each.subflow, each.host) == (sent.subflow, sent.host) and each.payload
     )
 
 

@@ -16,6 +16,7 @@ from mptcp_oracle.model.faults_flow import (
     early,
     free,
     fresh,
+    in_order,
     living,
     mptcp_only,
     plain_dss,
@@ -281,7 +282,7 @@ def _nothing_missing(trace: Trace) -> Iterator[Place]:
             and told_until(trace, fin)
             and said
             and all(sent.window for sent in _last_of_each(said))
-            and _in_order(trace, fin)
+            and in_order(trace, fin, arrivals(trace))
             and mapping is not None
             and max((sent.data_ack or 1 for sent in said), default=1) == mapping.dsn
             and fin.subflow in living(trace, connection, 1 - fin.host, fin.number)
@@ -292,16 +293,6 @@ def _nothing_missing(trace: Trace) -> Iterator[Place]:
 def _last_of_each(segments: list[Sent]) -> Iterable[Sent]:
     """The last segment of each subflow."""
     return {sent.subflow: sent for sent in segments}.values()
-
-
-def _in_order(trace: Trace, fin: Sent) -> bool:
-    """Whether all data that a host had sent on a subflow before a segment arrived before it."""
-    arrived = arrivals(trace)
-    return all(
-        sent.number in arrived and arrived[sent.number] <= arrived[fin.number]
-        for sent in trace.segments[: fin.number]
-        if (sent.subflow, sent.host) == (fin.subflow, fin.host) and sent.payload
-    )
 
 
 def _never_acked(draft: Draft, place: Place) -> None:

@@ -54,6 +54,7 @@ __all__ = [
     "free",
     "fresh",
     "heard",
+    "in_order",
     "living",
     "mapped_ahead",
     "mptcp_only",
@@ -116,6 +117,15 @@ def data_places(where: Test = anything, *, cause: str = "new") -> Find:
                 yield Place(host=sent.host, segments=(sent.number,))
 
     return find
+
+
+def in_order(trace: Trace, sent: Sent, arrived: dict[int, int]) -> bool:
+    """Whether all data before a segment had arrived on its subflow when that arrived."""
+    return all(
+        each.number in arrived and arrived[each.number] <= arrived[sent.number]
+        for each in trace.segments[: sent.number]
+        if (each.subflow, each.host) == (sent.subflow, sent.host) and each.payload
+    )
 
 
 def dss_heard(trace: Trace, sent: Sent) -> bool:
