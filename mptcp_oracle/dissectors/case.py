@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mptcp_oracle.dissectors.dissector import Value, Words
 from mptcp_oracle.dissectors.view import Segment, View
 
-__all__ = ["KINDS", "Case", "Place"]
+__all__ = ["KINDS", "Case", "Place", "told"]
 
 KINDS = ("missing", "invented", "other")
 """How a dissector differs: it says nothing where the oracle has a value, it says something where
@@ -52,10 +52,10 @@ class Case(Place):
         return "other" if self.ours else "invented"
 
     def __str__(self) -> str:
-        theirs, ours = listed(self.theirs), listed(self.ours)
+        theirs, ours = (told(each, "says nothing") for each in (self.theirs, self.ours))
         return f"frame {self.frame}: {self.field}: the dissector {theirs}, facts {ours}"
 
 
-def listed(values: Sequence[Value]) -> str:
+def told(values: Sequence[Value], none: str = "nothing") -> str:
     """Values in a row, or that there are none."""
-    return ", ".join(map(str, values)) if values else "says nothing"
+    return ", ".join(map(str, values)) if values else none

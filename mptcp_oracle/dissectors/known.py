@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -30,7 +30,7 @@ from mptcp_oracle.dissectors import (
 from mptcp_oracle.dissectors.case import KINDS, Case, Place
 from mptcp_oracle.errors import UsageError
 
-__all__ = ["RIGHT", "Known", "catalogue", "read_known"]
+__all__ = ["RIGHT", "Known", "catalogue", "covering", "read_known"]
 
 RIGHT = ("facts", "both")
 """Who is right: the oracle's facts, or both sides, which mean different things."""
@@ -136,6 +136,11 @@ def read_known(paths: Sequence[str | os.PathLike[str]]) -> tuple[Known, ...]:
     return tuple(found)
 
 
+def covering(known: Iterable[Known], version: str, passes: int = 1) -> tuple[Known, ...]:
+    """Those of some known differences that are about a version and so many passes."""
+    return tuple(each for each in known if each.covers(version, passes))
+
+
 def _entries(text: str, path: str) -> tuple[Known, ...]:
     try:
         document = tomllib.loads(text)
@@ -145,9 +150,10 @@ def _entries(text: str, path: str) -> tuple[Known, ...]:
     if document.get("schema") != 1 or not isinstance(name, str):
         cause = 'no `schema = 1` and `dissector = "..."` in it'
         raise UsageError("this is no catalogue of differences", cause=cause, file=path)
+    conditions, triggers = _conditions(name), _own(TRIGGERS.get(name))
     found: dict[str, Known] = {}
     for number, entry in enumerate(document.get("known", ()), start=1):
-        known = _entry(entry, number, name, path)
+        known = _entry(entry, number, conditions, triggers, path)
         if known.id in found:
             raise UsageError(
                 f"entry {number} is not as it should be",
@@ -158,7 +164,13 @@ def _entries(text: str, path: str) -> tuple[Known, ...]:
     return tuple(found.values())
 
 
-def _entry(entry: Mapping[str, Any], number: int, name: str, path: str) -> Known:
+def _entry(
+    entry: Mapping[str, Any],
+    number: int,
+    conditions: Mapping[str, Callable[[Case], bool]],
+    triggers: Mapping[str, Callable[[Place], bool]],
+    path: str,
+) -> Known:
     """One entry, checked."""
     wrong = (entry.keys() - _KEYS) | (_NEEDED - entry.keys())
     fields = entry.get("fields")
@@ -172,7 +184,6 @@ def _entry(entry: Mapping[str, Any], number: int, name: str, path: str) -> Known
             hint=f"needed: {', '.join(sorted(_NEEDED))}; allowed: {', '.join(sorted(_KEYS))}",
             file=path,
         )
-    conditions, triggers = _conditions(name), _own(TRIGGERS.get(name))
     choices: dict[str, Collection[str]] = {"condition": conditions, "right": RIGHT}
     if "trigger" in entry:
         choices["trigger"] = triggers

@@ -10,14 +10,14 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
 from mptcp_oracle.dissectors.dissector import CrashError
 from mptcp_oracle.errors import AdapterError
 
-__all__ = ["PATIENCE", "Program", "located"]
+__all__ = ["PATIENCE", "Program", "kill", "located", "surroundings"]
 
 PATIENCE = 600.0
 """Seconds that one run may take."""
@@ -73,13 +73,7 @@ class Program:
             tempfile.TemporaryFile() as errors,
             open(input_file or os.devnull, "rb") as source,
         ):
-            environment = {
-                **os.environ,
-                "LC_ALL": "C.UTF-8",
-                "TZ": "UTC",
-                **dict.fromkeys(self.folders, empty),
-                **self.settings,
-            }
+            environment = {**surroundings(self.folders, empty), **self.settings}
             try:
                 process = subprocess.Popen(
                     [*self.command, *arguments],
@@ -101,7 +95,7 @@ class Program:
                 status = process.wait()
             finally:
                 watch.cancel()
-                _kill(process)
+                kill(process)
             if late.is_set():
                 raise AdapterError(
                     f"{self.name} took too long", cause=f"{self.patience:g} s", late=True
@@ -132,7 +126,7 @@ class Program:
 
     def _give_up(self, process: subprocess.Popen[bytes], late: threading.Event) -> None:
         late.set()
-        _kill(process)
+        kill(process)
 
     def _judge(self, status: int, said: str) -> None:
         """Raise unless it ended well."""
@@ -165,7 +159,17 @@ def located(name: str, path: str | None) -> str:
     return found
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def surroundings(folders: Iterable[str], empty: str) -> dict[str, str]:
+    """The caller's environment, with what keeps locale, time zone and preferences out of words.
+
+    Args:
+        folders: Names of environment variables that are to name an empty folder.
+        empty: Its path.
+    """
+    return {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC", **dict.fromkeys(folders, empty)}
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and all that it has started, if it still runs."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):

@@ -7,14 +7,15 @@ options, flags and sequence numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mptcp_oracle import crypto, seq
 from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.dissector import Value
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
 
-__all__ = ["declared", "earlier", "keys_of", "number_shown", "same_mappings"]
+__all__ = ["earlier", "keys_of", "number_shown", "same_mappings"]
 
 WIDE = (1 << 64) - 1
 
@@ -142,7 +143,7 @@ def _data_ack_shown(case: Case) -> bool:
     return bool(segment.fact["options_cut"])
 
 
-def declared(view: View, frame: int, near: int = 0) -> tuple[object, ...] | None:
+def _declared(view: View, frame: int, near: int = 0) -> tuple[object, ...] | None:
     """The mapping that a frame declares: whose, DSN, subflow sequence number, length.
 
     An MP_CAPABLE with data maps from subflow sequence number 1 and IDSN + 1 on (RFC 8684
@@ -165,10 +166,13 @@ def declared(view: View, frame: int, near: int = 0) -> tuple[object, ...] | None
     return None
 
 
-def same_mappings(case: Case) -> bool:
-    """Whether the frames of both sides declare the same mappings."""
-    mapped = () if case.segment is None else case.segment.mapped()
+def same_mappings(
+    view: View, segment: Segment | None, theirs: Iterable[Value], ours: Iterable[Value]
+) -> bool:
+    """Whether the frames that both sides name for a segment declare the same mappings."""
+    mapped = () if segment is None else segment.mapped()
     near = next((int(each["absolute"] or 0) for each in mapped), 0)
-    theirs = {declared(case.view, int(frame), near) for frame in case.theirs}
-    ours = {declared(case.view, int(frame), near) for frame in case.ours}
-    return bool(ours) and None not in ours and theirs == ours
+    one, other = (
+        {_declared(view, int(frame), near) for frame in frames} for frames in (theirs, ours)
+    )
+    return bool(other) and None not in other and one == other

@@ -8,12 +8,10 @@ tshark will say, good for making a capture small; the last word is tshark's.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import selectors
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mptcp_oracle.dissectors.dissector import CrashError, Field, Words
+from mptcp_oracle.dissectors.program import kill, surroundings
 from mptcp_oracle.dissectors.tshark_words import innermost
 from mptcp_oracle.errors import AdapterError
 
@@ -134,14 +133,12 @@ class Sharkd:
 
     def _start(self) -> None:
         self._empty = TemporaryDirectory(prefix="mptcp-oracle-")
-        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        environment |= dict.fromkeys(self.folders, self._empty.name)
         self._process = subprocess.Popen(
             [self.path, "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=surroundings(self.folders, self._empty.name),
             start_new_session=True,
         )
         for name, value in self.preferences.items():
@@ -172,8 +169,7 @@ class Sharkd:
         """End the process; the next capture starts another one."""
         process, self._process, self._loads = self._process, None, 0
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill(process)
             process.communicate()
         if self._empty is not None:
             self._empty.cleanup()

@@ -94,6 +94,13 @@ class TShark:
         rows = (line.split("\t") for line in self.program.lines("-G", "fields"))
         return tuple(row[2] for row in rows if row[0] in "FP")
 
+    @cached_property
+    def _asked(self) -> tuple[str, ...]:
+        """The fields that it is asked for: those of the table and witnesses, if it knows them."""
+        known = set(self._known)
+        names = [each.name for each in self.fields] + list(WITNESSES)
+        return tuple(name for name in dict.fromkeys(names) if name in known)
+
     @property
     def mptcp_fields(self) -> tuple[str, ...]:
         """Those that speak of MPTCP."""
@@ -111,10 +118,8 @@ class TShark:
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
         """What it says of each frame, of addresses in tunnels the innermost ones."""
-        known = set(self._known)
-        names = [each.name for each in self.fields] + list(WITNESSES)
-        asked = [name for name in dict.fromkeys(names) if name in known]
-        return ((frame, innermost(words)) for frame, words in self.dissect(capture, asked))
+        said = self.dissect(capture, self._asked)
+        return ((frame, innermost(words)) for frame, words in said)
 
     def dissect(self, capture: Path, fields: Iterable[str]) -> Iterator[tuple[int, Words]]:
         """The fields of every frame of a capture.
@@ -157,13 +162,11 @@ class TShark:
             kind, *row = line.split("\t")
             if kind == "V" and row[0] in WORDED and len(row) == 3:
                 words.setdefault(row[0], {})[row[2]] = str(int(row[1], 16))
-        names = [each.name for each in self.fields] + list(WITNESSES)
-        known = set(self._known)
         return Sharkd(
             path=str(path),
             preferences=self.preferences,
             words=words,
-            asked=tuple(name for name in dict.fromkeys(names) if name in known),
+            asked=self._asked,
             known=self.claims(),
             patience=self.patience,
             number=self.version(),

@@ -7,11 +7,11 @@ ask for these names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mptcp_oracle.dissectors.dissector import Value
-from mptcp_oracle.dissectors.sides import sides
+from mptcp_oracle.dissectors.sides import Side, sides
 from mptcp_oracle.dissectors.tshark_fields import FIELDS
 from mptcp_oracle.dissectors.tshark_numbers import base, dsn, missing, option_number, related
 from mptcp_oracle.dissectors.tshark_replay import replay
@@ -19,6 +19,11 @@ from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, twi
 from mptcp_oracle.dissectors.view import View
 
 __all__ = ["FORETOLD", "Foretold", "foretold", "replayed"]
+
+
+ROWS = {each.name: each for each in FIELDS}
+#: Why there may be no analysis of TCP, either.
+UNREAD = ("cut", "malformed", "option bug")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +36,30 @@ class Foretold:
 
 def foretold(view: View, field: str) -> Mapping[int, Foretold]:
     """The differences of a field that are foreseen, by frame; computed once for a view."""
-    return view.derived(f"tshark {field}", lambda: _foretold(view, field))
+    return view.derived(f"tshark foretold {field}", lambda: _foretold(view, field))
 
 
 def replayed(view: View, field: str) -> Mapping[int, tuple[Value, ...]]:
     """What tshark says of a field by its replayed state, by frame."""
-    return view.derived(f"tshark says {field}", lambda: _replayed(view, field))
+    return view.derived(
+        f"tshark says {field}",
+        lambda: {frame: theirs for frame, theirs, _ in _sides(view, field)},
+    )
 
 
-def _replayed(view: View, field: str) -> dict[int, tuple[Value, ...]]:
-    row = next(each for each in FIELDS if each.name == field)
-    return {frame: theirs for frame, theirs, _ in sides(row, replay(view).said, view)}
+def _sides(view: View, field: str) -> Sequence[Side]:
+    """Tshark's values of a field by its replayed state, and ours; computed once for a view."""
+    row = ROWS[field]
+    return view.derived(f"tshark {field}", lambda: list(sides(row, replay(view).said, view)))
 
 
 def _foretold(view: View, field: str) -> dict[int, Foretold]:
     cause = FORETOLD.get(field)
     if cause is None:
         return {}
-    row = next(each for each in FIELDS if each.name == field)
     played = replay(view)
     found = {}
-    for frame, theirs, ours in sides(row, played.said, view):
+    for frame, theirs, ours in _sides(view, field):
         if theirs != ours:
             spot = Spot(
                 view=view, segment=view.segments[frame], note=played.notes[frame], field=field,
@@ -138,7 +146,7 @@ def _counted(spot: Spot) -> str:
 
 def _again(spot: Spot) -> str:
     """What is sent again."""
-    if spot.note.silent in ("cut", "malformed", "option bug"):
+    if spot.note.silent in UNREAD:
         return silent(spot)
     fact = spot.segment.fact
     if not spot.theirs:
@@ -158,7 +166,7 @@ def _again(spot: Spot) -> str:
 
 
 def _probe(spot: Spot) -> str:
-    if spot.note.silent in ("cut", "malformed", "option bug"):
+    if spot.note.silent in UNREAD:
         return silent(spot)
     return "probed-again" if spot.theirs else "probed-data"
 

@@ -16,7 +16,6 @@ from mptcp_oracle.seq import signed_distance
 __all__ = ["Flow", "Stream", "Streams"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
-HALF = 1 << 31
 MODULO = 1 << 32
 #: Nanoseconds: after the segment with the highest number, within which a lower one is called out
 #: of order before a round-trip time is known; after the last ACK, for a fast retransmission.

@@ -7,7 +7,7 @@ first thing on the way from the octets to the value that went wrong.
 from __future__ import annotations
 
 from mptcp_oracle import seq
-from mptcp_oracle.dissectors.proofs import declared
+from mptcp_oracle.dissectors.proofs import same_mappings
 from mptcp_oracle.dissectors.tshark_replay import replay
 from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, twice
 from mptcp_oracle.dissectors.tshark_state import Mapping as Mapped
@@ -212,7 +212,7 @@ def related(spot: Spot) -> str:
         return "later"
     if any(_infinite(spot.view, int(frame)) for frame in set(spot.ours) - set(spot.theirs)):
         return "infinite"
-    if alike(spot):
+    if same_mappings(spot.view, spot.segment, spot.theirs, spot.ours):
         return "latest"
     for each in spot.note.every:
         if each.option == "mp_capable" and each.low != 1:
@@ -223,11 +223,3 @@ def related(spot: Spot) -> str:
     if any(each.frame in extra and with_data_fin(spot.view, each) for each in spot.note.every):
         return "data-fin"
     return "overlap"
-
-
-def alike(spot: Spot) -> bool:
-    """Whether the frames of both sides declare the same mappings."""
-    near = next((int(each["absolute"] or 0) for each in spot.segment.mapped()), 0)
-    theirs = {declared(spot.view, int(frame), near) for frame in spot.theirs}
-    ours = {declared(spot.view, int(frame), near) for frame in spot.ours}
-    return bool(ours) and None not in ours and theirs == ours

@@ -76,6 +76,10 @@ class Segment:
             if not names or told["option"] in names:
                 yield told
 
+    def written(self) -> list[str]:
+        """Its options by name, each with its octets on the wire in hexadecimal digits."""
+        return [f"{option['option']} {option['raw']}" for option in self.fact["options"]]
+
     def mapped(self) -> Iterator[Fact]:
         """Its ranges of payload that lie under a mapping."""
         return (item for item in self.fact["ranges"] if item["dsn"] is not None)
@@ -139,9 +143,7 @@ class View:
         Raises:
             CaptureError: It cannot be read.
         """
-        if self._capture is None:
-            return {}
-        return {each.frame: (each.link, each.layers) for each in packets(self._capture)}
+        return {frame: (link, layers) for frame, (link, layers, _) in self._octets.items()}
 
     @cached_property
     def headers(self) -> Mapping[int, bytes]:
@@ -150,13 +152,16 @@ class View:
         Raises:
             CaptureError: It cannot be read.
         """
+        return {frame: header for frame, (_, _, header) in self._octets.items()}
+
+    @cached_property
+    def _octets(self) -> Mapping[int, tuple[int, tuple[str, ...], bytes]]:
+        """What the octets of each frame show: its link type, layers, and TCP header."""
         if self._capture is None:
             return {}
-        return {each.frame: each.header for each in packets(self._capture)}
-
-    def same_direction(self, one: Segment, other: Segment) -> bool:
-        """Whether two segments carry data of the same host of the same connection."""
-        return direction(one) == direction(other)
+        return {
+            each.frame: (each.link, each.layers, each.header) for each in packets(self._capture)
+        }
 
     def copies_elsewhere(self, segment: Segment) -> set[int]:
         """Earlier frames that carried any of a segment's DSNs on another subflow."""

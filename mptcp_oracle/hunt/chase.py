@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, TypeAlias
 
 from mptcp_oracle.dissectors.choice import chosen
-from mptcp_oracle.dissectors.known import catalogue, read_known
+from mptcp_oracle.dissectors.known import catalogue, covering, read_known
 from mptcp_oracle.errors import OracleError
 from mptcp_oracle.hunt.exchange import Exchange
 from mptcp_oracle.hunt.finding import Finding
@@ -68,11 +68,12 @@ def search(orders: Orders, folder: Path) -> Search:
     """
     dissector = chosen(orders.name, passes=orders.passes, patience=orders.patience)
     version = dissector.version()
-    ours = tuple(each for each in catalogue(dissector.name) if each.covers(version))
-    more = tuple(each for each in read_known(orders.known) if each.covers(version))
+    ours = covering(catalogue(dissector.name), version, orders.passes)
+    more = covering(read_known(orders.known), version, orders.passes)
     return Search(
         quarry=Quarry(orders.seed),
         dissector=dissector,
+        version=version,
         known=(*more, *(ours if orders.catalogued else ())),
         catalogue=(*more, *ours),
         folder=folder,
@@ -97,6 +98,7 @@ class Chase:
     watch: Callable[[Chase], None] = lambda chase: None
     clock: Callable[[], float] = time.monotonic
     _began: float = field(default=0.0, init=False)
+    _heard: set[str] = field(default_factory=set, init=False)
 
     @property
     def seconds(self) -> float:
@@ -163,16 +165,13 @@ class Chase:
     def _learn(self, spread: Spread) -> Iterator[tuple[str, Finding]]:
         """Take over what other hunts have found, if it shows here too."""
         if self.exchange is not None:
-            others = [each for each in self.exchange.fetch() if each.outline not in self.outlines]
+            known = {*self.log.names.values(), *self._heard}
+            others = [each for each in self.exchange.fetch() if each.outline not in known]
             tasks = [(each,) for each in others]
-            for finding in spread("again", tasks, self._spent):
+            for finding, other in zip(spread("again", tasks, self._spent), others, strict=False):
+                self._heard.add(other.outline)
                 if finding is not None:
                     yield from self._kept([finding], share=False)
-
-    @property
-    def outlines(self) -> set[str]:
-        """Of all findings."""
-        return set(self.log.names.values())
 
     def _kept(
         self, findings: Iterable[Finding], *, share: bool = True

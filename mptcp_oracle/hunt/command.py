@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mptcp_oracle.errors import AdapterError, UsageError
+from mptcp_oracle.report.diff_command import KNOWN, TWO_PASS
 from mptcp_oracle.report.layout import page, plural, printable
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # only newer version
     metavar="DISSECTOR",
     help='tshark[=PATH], tcpdump[=PATH], dpkt, or cmd:"COMMAND", which prints facts.',
 )
-@click.option("--two-pass", is_flag=True, help="Let tshark make two passes, which see ahead.")
+@TWO_PASS
 @click.option(
     "--time",
     "seconds",
@@ -103,9 +104,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # only newer version
     show_default=True,
     help="Folder of the hunt: a new one, or one to go on with.",
 )
-@click.option(
-    "--known", metavar="FILE", multiple=True, help="Known differences beside ours; repeatable."
-)
+@KNOWN
 @click.option("--no-known", is_flag=True, help="Hunt also for what our catalogue has.")
 @click.option(
     "--database",

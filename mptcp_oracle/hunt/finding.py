@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from mptcp_oracle.dissectors.case import listed
+from mptcp_oracle.dissectors.case import told
 from mptcp_oracle.dissectors.dissector import Value
 from mptcp_oracle.hunt.kind import Kind
 from mptcp_oracle.hunt.sentences import sentence
@@ -89,8 +89,8 @@ class Finding:
         if self.broken:
             return f"{self.dissector} {self.version} {HOW[self.kind.how]}: {self.kind.around}"
         return (
-            f"{self.kind.field}: {self.dissector} {self.version} says {_told(self.theirs)}, "
-            f"the oracle {_told(self.ours)}"
+            f"{self.kind.field}: {self.dissector} {self.version} says {told(self.theirs)}, "
+            f"the oracle {told(self.ours)}"
         )
 
     @property
@@ -168,11 +168,11 @@ class Finding:
             yield from str(self.theirs[0]).splitlines()
             yield "```"
             return
-        yield f"Of frame {self.frame}, in `{self.kind.field}`: {_told(self.theirs)}."
+        yield f"Of frame {self.frame}, in `{self.kind.field}`: {told(self.theirs)}."
         yield ""
         yield "## What is expected"
         yield ""
-        yield f"{_told(self.ours)[:1].upper()}{_told(self.ours)[1:]}."
+        yield f"{told(self.ours)[:1].upper()}{told(self.ours)[1:]}."
         yield ""
         yield from self._argument()
         if len(self.kinds) > 1:
@@ -208,10 +208,6 @@ class Finding:
         elif self.section:
             yield ""
             yield f"See {self.section}."
-
-
-def _told(values: tuple[Value, ...]) -> str:
-    return listed(values) if values else "nothing"
 
 
 def _frames(count: int) -> str:

@@ -28,8 +28,8 @@ class Quarry:
 
     seed: int
 
-    def octets(self, number: int) -> bytes:
-        """A capture file, pcap or pcapng.
+    def sample(self, number: int) -> Sample:
+        """A capture, pcap or pcapng.
 
         Args:
             number: Which, from 0; captures of one run have addresses of their own.
@@ -37,7 +37,11 @@ class Quarry:
         choices = Counted(self.seed, f"hunt {number}")
         bad = choices.integer(0, MALFORMED - 1) == MALFORMED - 1
         capture = compose(choices, DEEP, first=number % RUN * APART)
-        return Sample(malform(capture, choices) if bad else capture).octets
+        return Sample(malform(capture, choices) if bad else capture)
+
+    def octets(self, number: int) -> bytes:
+        """The file of a capture."""
+        return self.sample(number).octets
 
 
 def together(captures: Sequence[bytes]) -> bytes:

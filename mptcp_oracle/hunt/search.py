@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -80,21 +82,17 @@ class Search:
     """Compares captures of a quarry with what a dissector says.
 
     Attributes:
-        quarry: The captures. dissector: Who is asked.
+        quarry: The captures. dissector: Who is asked. version: Its version.
         known: Known differences, which are passed over. catalogue: Those that are only named.
         folder: For files that the dissector reads.
     """
 
     quarry: Quarry
     dissector: Dissector
+    version: str
     known: Sequence[Known]
     catalogue: Sequence[Known]
     folder: Path
-
-    @cached_property
-    def version(self) -> str:
-        """The dissector's version."""
-        return self.dissector.version()
 
     @cached_property
     def quick(self) -> Running | None:
@@ -112,7 +110,8 @@ class Search:
         Returns:
             The kinds seen, and crashes, made small.
         """
-        captures = [self.quarry.octets(number) for number in numbers]
+        samples = [self.quarry.sample(number) for number in numbers]
+        captures = [each.octets for each in samples]
         if not getattr(self.dissector, "mixed", True):
             return self._alone(numbers, captures)
         try:
@@ -121,24 +120,16 @@ class Search:
             whole = None
         if whole is None or whole.crash is not None:
             return self._alone(numbers, captures)
-        starts = self._starts(captures)
+        starts = [0, *accumulate(len(each.capture.frames) for each in samples)]
         seen: dict[Kind, Sighting] = {}
         for _, case, known in whole.differences:
             if known is None:
-                at = max(place for place, start in enumerate(starts) if start < case.frame)
+                at = bisect_left(starts, case.frame) - 1
                 sighting = Sighting(
                     kind=Kind.of(case), number=numbers[at], depth=case.frame - starts[at]
                 )
                 _add(seen, sighting)
         return list(seen.values()), []
-
-    def _starts(self, captures: Sequence[bytes]) -> list[int]:
-        """Frames of a run before each of its captures."""
-        starts = [0]
-        for octets in captures[:-1]:
-            with analyze(octets) as trace:
-                starts.append(starts[-1] + trace.capture.frames)
-        return starts
 
     def _alone(
         self, numbers: Sequence[int], captures: Sequence[bytes]
@@ -260,7 +251,7 @@ class Search:
             ours=case.ours,
             section=row.section,
             fact=row.fact,
-            options=_options(case),
+            options=() if case.segment is None else tuple(case.segment.written()),
             known=explained.id if explained else None,
             why=explained.why if explained else "",
             outline=outline(part.view, part.frames, case.frame, Kind.of(case).around),
@@ -359,10 +350,3 @@ def _smallest(
         if shows(tuple(each)):
             return shrunk(each, shows, attempts)
     return ()
-
-
-def _options(case: Case) -> tuple[str, ...]:
-    """The MPTCP options of the segment, as they stand on the wire."""
-    if case.segment is None:
-        return ()
-    return tuple(f"{each['option']} {each['raw']}" for each in case.segment.fact["options"])

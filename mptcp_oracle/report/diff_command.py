@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mptcp_oracle.dissectors.known import Known
     from mptcp_oracle.report.differences import Checked
 
-__all__ = ["diff_command"]
+__all__ = ["KNOWN", "TWO_PASS", "diff_command"]
 
 DIFFERENT = 1
 
@@ -47,6 +47,14 @@ Exit status:
 """
 
 
+TWO_PASS = click.option(
+    "--two-pass", is_flag=True, help="Let tshark make two passes, which see ahead."
+)
+KNOWN = click.option(
+    "--known", metavar="FILE", multiple=True, help="Known differences beside ours; repeatable."
+)
+
+
 @click.command("diff", epilog=EXAMPLES)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option(
@@ -56,7 +64,7 @@ Exit status:
     required=True,
     help='tshark[=PATH], tcpdump[=PATH], dpkt, facts:FILE or cmd:"COMMAND", which prints facts.',
 )
-@click.option("--two-pass", is_flag=True, help="Let tshark make two passes, which see ahead.")
+@TWO_PASS
 @click.option(
     "--patience",
     type=click.FloatRange(min=0, min_open=True),
@@ -64,9 +72,7 @@ Exit status:
     show_default=True,
     help="Seconds that the dissector may take for one capture.",
 )
-@click.option(
-    "--known", metavar="FILE", multiple=True, help="Known differences beside ours; repeatable."
-)
+@KNOWN
 @click.option("--no-known", is_flag=True, help="Take no difference of our catalogue for known.")
 @click.option("--all", "everything", is_flag=True, help="List known differences one by one, too.")
 @click.option(
@@ -100,12 +106,13 @@ def diff_command(
     tells how to write one, and an adapter.
     """
     from mptcp_oracle.dissectors.choice import chosen
-    from mptcp_oracle.dissectors.known import catalogue, read_known
+    from mptcp_oracle.dissectors.known import catalogue, covering, read_known
     from mptcp_oracle.report.baseline import read_baseline
     from mptcp_oracle.report.differences import body, lines, new_since
     from mptcp_oracle.report.layout import page
 
-    dissector = chosen(name, passes=2 if two_pass else 1, patience=patience)
+    passes = 2 if two_pass else 1
+    dissector = chosen(name, passes=passes, patience=patience)
     old = None if baseline is None else read_baseline(baseline, "differences", "diff")
     names = inputs(files)
     if name.startswith("facts:") and len(names) != 1:
@@ -117,7 +124,7 @@ def diff_command(
         )
     version = dissector.version()
     every = (*read_known(known), *(() if no_known else catalogue(dissector.name)))
-    own = tuple(each for each in every if each.covers(version, 2 if two_pass else 1))
+    own = covering(every, version, passes)
     bodies, failed, different = [], False, False
     for at, each in enumerate(names):
         try:

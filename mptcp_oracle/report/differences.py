@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mptcp_oracle.diff import Comparison, Group
-from mptcp_oracle.dissectors.case import Case, listed
+from mptcp_oracle.dissectors.case import Case, told
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.report.layout import Page, printable
 
@@ -94,7 +94,7 @@ def _why(group: Group) -> str:
     case, row = group.first, group.row
     if case.segment is None:
         return "by the oracle the frame is no segment of an MPTCP subflow"
-    shown = ", ".join(f"{item['option']} {item['raw']}" for item in case.segment.fact["options"])
+    shown = ", ".join(case.segment.written())
     words = f"the oracle's value is {row.fact}"
     return f"{words}; options in the frame: {shown or 'none'}"
 
@@ -142,9 +142,8 @@ def _group(group: Group, page: Page) -> Iterator[str]:
     frames = ", ".join(map(str, group.frames))
     more = ", ..." if group.count > len(group.frames) else ""
     word = "frames" if group.count > 1 else "frame"
-    ours = listed(case.ours) if case.ours else "nothing"
     yield from page.wrapped(
-        f"- {word} {frames}{more}: {_said(case)}, the oracle {ours}"
+        f"- {word} {frames}{more}: {_said(case)}, the oracle {told(case.ours)}"
         f"{'' if group.count == 1 else f' in frame {case.frame}'}",
         "    ",
     )
@@ -155,7 +154,7 @@ def _group(group: Group, page: Page) -> Iterator[str]:
 
 
 def _said(case: Case) -> str:
-    return printable(f"the dissector says {listed(case.theirs) if case.theirs else 'nothing'}")
+    return printable(f"the dissector says {told(case.theirs)}")
 
 
 def _summary(result: Comparison, page: Page) -> Iterator[str]:

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import Group, asked
-from mptcp_oracle.dissectors.case import listed
-from mptcp_oracle.dissectors.dissector import Dissector, Value
+from mptcp_oracle.dissectors.case import told
+from mptcp_oracle.dissectors.dissector import Dissector
 from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.shrinking import shrunk
 from mptcp_oracle.dissectors.view import View
@@ -63,17 +63,13 @@ def minimal(
             folder.mkdir(parents=True, exist_ok=True)
             case = left.first
             text = (
-                f"{field}: {checked.dissector} {checked.version} says {_told(case.theirs)}, "
-                f"the oracle {_told(case.ours)}"
+                f"{field}: {checked.dissector} {checked.version} says {told(case.theirs)}, "
+                f"the oracle {told(case.ours)}"
             )
             summary = f"{len(frames)} frames of {name} ({left.row.section or 'no section'}): {text}"
             comments = {frames[case.frame - 1]: text}
             path.write_bytes(b"".join(commented(data, comments, summary, set(frames))))
             yield path, len(frames)
-
-
-def _told(values: Sequence[Value]) -> str:
-    return listed(values) if values else "nothing"
 
 
 def _slug(text: str) -> str:

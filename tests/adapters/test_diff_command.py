@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import mptcp_oracle
-from mptcp_oracle.cli import cli
 from mptcp_oracle.dissectors.dissector import CrashError
 from mptcp_oracle.dissectors.known import catalogue, read_known
 from mptcp_oracle.dissectors.program import Program
@@ -26,27 +25,17 @@ from mptcp_oracle.errors import AdapterError, UsageError
 from mptcp_oracle.report.rewriting import commented
 from tests.adapters.captures import captured
 from tests.common.checkout import ROOT
+from tests.common.command_line import fake, run, said
 from tests.common.explained import unexplained, used
 from tests.common.machine import tool
 
 CORPUS = ROOT / "corpus"
 SMALL = CORPUS / "kernel" / "close-without-data.pcapng"
-FAKES = Path(__file__).with_name("fakes.py")
-
-
-def fake(kind: str) -> str:
-    """The name of a fake dissector on the command line."""
-    return f"cmd:{sys.executable} {FAKES} {kind} {{}}"
 
 
 def diff(*arguments: str | Path) -> Result:
     """Run the command."""
-    return CliRunner().invoke(cli, ["diff", *map(str, arguments)], catch_exceptions=True)
-
-
-def said(result: Result) -> str:
-    """What went wrong, as a person sees it."""
-    return f"{result.output}{result.exception or ''}"
+    return run("diff", *arguments)
 
 
 @cache

@@ -10,29 +10,19 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from mptcp_oracle.analysis.trace import analyze
-from mptcp_oracle.cli import cli
+from mptcp_oracle.dissectors.known import catalogue, covering
 from mptcp_oracle.dissectors.tshark import TShark
+from mptcp_oracle.hunt.chase import Orders, search
+from tests.common.command_line import fake, run, said
 from tests.common.machine import tool
-
-FAKES = Path(__file__).with_name("fakes.py")
-
-
-def fake(kind: str) -> str:
-    """The name of a fake dissector on the command line."""
-    return f"cmd:{sys.executable} {FAKES} {kind} {{}}"
 
 
 def hunt(*arguments: str | Path) -> Result:
     """Run the command."""
-    return CliRunner().invoke(cli, ["hunt", *map(str, arguments)], catch_exceptions=True)
-
-
-def said(result: Result) -> str:
-    """What went wrong, as a person sees it."""
-    return f"{result.output}{result.exception or ''}"
+    return run("hunt", *arguments)
 
 
 def test_a_wrong_dissector_is_found_out(tmp_path: Path) -> None:
@@ -159,6 +149,15 @@ def test_hunts_share_what_they_find(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "two" / "hunt.json").read_text())["captures"] == 0
     assert only_record(tmp_path / "two")[1]["seed"] == 9
     assert only_record(tmp_path / "one")[1]["kind"] == only_record(tmp_path / "two")[1]["kind"]
+
+
+def test_two_passes_have_known_differences_of_their_own(tmp_path: Path) -> None:
+    """What is seen with one pass only is not taken for known with two."""
+    tool("tshark")
+    for passes in (1, 2):
+        found = search(Orders(name="tshark", seed=0, passes=passes), tmp_path)
+        assert found.known == covering(catalogue("tshark"), found.version, passes)
+    assert covering(catalogue("tshark"), found.version, 1) != found.known
 
 
 def test_tshark_is_hunted(tmp_path: Path) -> None:

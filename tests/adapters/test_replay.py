@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mptcp_oracle.generators.emit import emit
-from mptcp_oracle.generators.generating import capture_case
-from mptcp_oracle.generators.ordering import order
 
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import cases
@@ -22,6 +19,7 @@ from mptcp_oracle.dissectors.tshark_options import shown
 from mptcp_oracle.dissectors.tshark_replay import replay
 from mptcp_oracle.dissectors.view import View
 from tests.common.machine import tool
+from tests.triggers.campaign import written
 
 #: Fresh captures, and how many of them have malformed options.
 NUMBERS, EVERY = range(12), 4
@@ -31,9 +29,7 @@ NUMBERS, EVERY = range(12), 4
 def test_the_replay_says_what_tshark_says(number: int, tmp_path: Path) -> None:
     """Every difference of its fields is foreseen with tshark's very words, and no other."""
     tool("tshark")
-    capture = capture_case(order(seed=4, malformed=number % EVERY == 0), number).capture
-    path = tmp_path / f"case.{capture.layout.file}"
-    path.write_bytes(emit(capture))
+    path = written(tmp_path, 4, number, malformed=number % EVERY == 0)
     with analyze(path) as trace:
         view = View(trace.facts())
     dissector = TShark()

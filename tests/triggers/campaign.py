@@ -15,12 +15,12 @@ from mptcp_oracle.generators.ordering import order
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.dissectors.choice import chosen
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Words
-from mptcp_oracle.dissectors.known import Known, catalogue
+from mptcp_oracle.dissectors.known import Known, catalogue, covering
 from mptcp_oracle.dissectors.view import View
 from mptcp_oracle.errors import OracleError
 from tests.triggers.tally import Tally, compare
 
-__all__ = ["MALFORMED", "campaign", "entries", "examined"]
+__all__ = ["MALFORMED", "campaign", "entries", "examined", "written"]
 
 MALFORMED = 8
 """Of so many captures one has malformed options."""
@@ -36,8 +36,7 @@ def entries(name: str, passes: int) -> tuple[Known, ...]:
         passes: 2 for tshark's second pass.
     """
     found = _dissector(name, passes)
-    known = catalogue(found.name)
-    return tuple(each for each in known if each.covers(found.version(), passes))
+    return covering(catalogue(found.name), found.version(), passes)
 
 
 @cache
@@ -56,11 +55,8 @@ def examined(name: str, passes: int, seed: int, number: int) -> Tally:
     """
     dissector = _dissector(name, passes)
     malformed = number % MALFORMED == MALFORMED - 1
-    wanted = order(seed=seed, malformed=malformed)
     with tempfile.TemporaryDirectory() as folder:
-        capture = capture_case(wanted, number).capture
-        path = Path(folder, f"case.{capture.layout.file}")
-        path.write_bytes(emit(capture))
+        path = written(Path(folder), seed, number, malformed=malformed)
         called = f"seed {seed} case {number}{' malformed' if malformed else ''}"
         said: dict[int, Words] = {}
         until = None
@@ -75,6 +71,21 @@ def examined(name: str, passes: int, seed: int, number: int) -> Tally:
         found = compare(dissector, said, view, entries(name, passes), called, until)
         found.crashes += until is not None
         return found
+
+
+def written(folder: Path, seed: int, number: int, *, malformed: bool) -> Path:
+    """The file of a generated capture.
+
+    Args:
+        folder: Where it goes.
+        seed: What the captures follow from.
+        number: Which of them.
+        malformed: Whether it has malformed options.
+    """
+    capture = capture_case(order(seed=seed, malformed=malformed), number).capture
+    path = folder / f"case.{capture.layout.file}"
+    path.write_bytes(emit(capture))
+    return path
 
 
 def campaign(

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mptcp_oracle.generators.emit import emit
-from mptcp_oracle.generators.generating import capture_case
-from mptcp_oracle.generators.ordering import order
 
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import cases
@@ -15,6 +12,7 @@ from mptcp_oracle.dissectors.known import Known, catalogue
 from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.dissectors.view import View
 from tests.common.machine import tool
+from tests.triggers.campaign import written
 
 #: Captures by entry: number of the case, and whether it is of those with malformed options.
 WELL, MALFORMED = False, True
@@ -77,9 +75,7 @@ def test_an_entry_is_shown_by_its_example(entry: Known, tmp_path: Path) -> None:
     """What the trigger foresees is there and explained by the entry, and there is nothing else."""
     tool("tshark")
     number, malformed = EXAMPLES[entry.id]
-    capture = capture_case(order(seed=SEEDS[malformed], malformed=malformed), number).capture
-    path = tmp_path / f"case.{capture.layout.file}"
-    path.write_bytes(emit(capture))
+    path = written(tmp_path, SEEDS[malformed], number, malformed=malformed)
     with analyze(path) as trace:
         view = View(trace.facts())
     dissector = TShark()

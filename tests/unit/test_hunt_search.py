@@ -25,6 +25,7 @@ def a_search(folder: Path, change: Change, known: tuple[Known, ...] = ()) -> Sea
     return Search(
         quarry=Quarry(SEED),
         dissector=Fake(change=change),
+        version="1.0",
         known=known,
         catalogue=known,
         folder=folder,
