@@ -130,6 +130,29 @@ def judge_command(cache: Path, names: tuple[str, ...], rounds: int, oracle: str 
         sys.exit(1)
 
 
+@main.command("diff")
+@click.argument("names", metavar="[CAPTURE]...", nargs=-1, type=click.Choice(NAMES))
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--oracle", metavar="PATH", help="The mptcp-oracle to measure.")
+@click.option("--tshark", "dissector", metavar="PATH", help="The tshark to measure.")
+@click.pass_obj
+def diff_command(
+    cache: Path, names: tuple[str, ...], rounds: int, oracle: str | None, dissector: str | None
+) -> None:
+    """Measure diff beside tshark alone on the captures (all, if none is named).
+
+    Exit status 1 says that on one of them it takes more than three times as long.
+    """
+    from benchmarks.differing import BUDGET, costs, show
+
+    oracle, dissector = find("mptcp-oracle", oracle), find("tshark", dissector)
+    captures = [(each.name, obtain(each, cache, _say)) for each in _chosen(names)]
+    found = costs(oracle, dissector, captures, rounds, _say)
+    click.echo(show(found))
+    if any(each.ratio > BUDGET for each in found):
+        sys.exit(1)
+
+
 @main.command("stages")
 @click.argument("capture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def stages_command(capture: Path) -> None:

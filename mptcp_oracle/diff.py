@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeAlias
 
-from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.blocks import Blocks
+from mptcp_oracle.dissectors.case import Case, kind
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Words
+from mptcp_oracle.dissectors.explaining import case_of, explaining
 from mptcp_oracle.dissectors.known import Known
-from mptcp_oracle.dissectors.sides import sides
+from mptcp_oracle.dissectors.lines import packed, unpacked
+from mptcp_oracle.dissectors.sides import Names, Side, beginnings, merged, sides, stretches
 from mptcp_oracle.dissectors.view import View
 
-__all__ = ["Comparison", "Group", "asked", "cases", "compare", "explain"]
+__all__ = ["Comparison", "Group", "asked", "cases", "compare", "heard", "judged"]
 
 SHOWN = 16
 """Frames of a group that are kept."""
@@ -44,11 +49,11 @@ class Group:
         """The known difference's id, or how the values differ."""
         return self.known.id if self.known else self.first.kind
 
-    def add(self, case: Case) -> None:
+    def add(self, frame: int) -> None:
         """Count one more."""
         self.count += 1
         if len(self.frames) < SHOWN:
-            self.frames.append(case.frame)
+            self.frames.append(frame)
 
 
 @dataclass(slots=True)
@@ -75,6 +80,23 @@ class Comparison:
         """Those that the catalogue explains."""
         return [each for each in self.groups.values() if each.known is not None]
 
+    def add(self, row: Field, side: Side, known: Known | None, case: Callable[[], Case]) -> None:
+        """Count a difference, and what explains it."""
+        frame, theirs, ours = side
+        key = (row.name, kind(theirs, ours) if known is None else known.id)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(row=row, known=known, first=case())
+        group.add(frame)
+
+    def sort(self, fields: Sequence[Field]) -> None:
+        """Put the groups in the order of fields and frames, and leave out counts of 0."""
+        order = {row.name: at for at, row in enumerate(fields)}
+        self.groups = dict(
+            sorted(self.groups.items(), key=lambda item: (order[item[0][0]], item[1].frames[0]))
+        )
+        self.equal, self.no_claim = +self.equal, +self.no_claim
+
 
 Watch: TypeAlias = Callable[[Field, Case, Known | None], None]
 
@@ -98,24 +120,44 @@ def asked(
     Raises:
         AdapterError: It does not run, fails, or takes too long.
     """
-    said: dict[int, Words] = {}
-    crash = None
+    said, crash = heard(dissector, capture)
+    return judged(dissector, said, crash, view, known, watch), crash
+
+
+def heard(dissector: Dissector, capture: Path) -> tuple[Blocks[Words], CrashError | None]:
+    """What a dissector says of a capture, and its crash, if it crashed.
+
+    Raises:
+        AdapterError: It does not run, fails, or takes too long.
+    """
+    said: Blocks[Words] = Blocks(pack=packed, unpack=unpacked)
     try:
-        said.update(dissector.frames(capture))
+        for frame, words in dissector.frames(capture):
+            said.put(frame, words)
     except CrashError as error:
-        crash = error
-    until = None if crash is None else max(said, default=0)
-    result = compare(
+        return said, error
+    return said, None
+
+
+def judged(
+    dissector: Dissector,
+    said: Mapping[int, Words],
+    crash: CrashError | None,
+    view: View,
+    known: Sequence[Known],
+    watch: Watch | None = None,
+) -> Comparison:
+    """What a dissector has said, and whether it crashed, compared with our facts."""
+    return compare(
         dissector.fields,
         said,
         view,
         known,
         claims=dissector.claims(),
         silent=dissector.silent,
-        until=until,
+        until=None if crash is None else max(said, default=0),
         watch=watch,
     )
-    return result, crash
 
 
 def compare(
@@ -141,46 +183,59 @@ def compare(
         watch: Told of every difference and what explains it.
     """
     result = Comparison()
-    for row in fields:
-        if claims is not None and row.name not in claims:
-            unsaid = sum(len(tuple(row.ours(view, each))) for each in view.segments.values())
-            if unsaid:
-                result.no_claim[row.name] = unsaid
-            continue
-        about = [each for each in known if each.about(row.name)]
-        for case in cases(row, said, view):
-            if until is not None and case.frame > until:
-                continue
-            if not (silent or case.theirs or row.name in said.get(case.frame, {})):
-                result.no_claim[row.name] += len(case.ours)
-                continue
-            if case.theirs == case.ours:
-                result.equal[row.name] += len(case.theirs)
-                continue
-            found = explain(case, about)
-            key = (row.name, found.id if found else case.kind)
-            if key not in result.groups:
-                result.groups[key] = Group(row=row, known=found, first=case)
-            result.groups[key].add(case)
-            if watch is not None:
-                watch(row, case, found)
+    rows = [row for row in fields if claims is None or row.name in claims]
+    others = [row for row in fields if row not in rows]
+    names = {row.name: Names() for row in rows if row.names}
+    unnamed: dict[str, list[Side]] = {name: [] for name in names}
+    begins = cache(lambda: beginnings(said))
+    found: list[tuple[Field, list[Side], Future[list[int | None]]]] = []
+
+    def settled(row: Field, side: Side) -> bool:
+        """Whether the sides do not differ, or one says nothing at all; that is counted."""
+        frame, theirs, ours = side
+        if theirs == ours:
+            result.equal[row.name] += len(ours)
+        elif not (silent or theirs or row.name in said.get(frame, {})):
+            result.no_claim[row.name] += len(ours)
+        else:
+            return False
+        return True
+
+    def judge(row: Field, sides: Iterable[Side]) -> None:
+        """Count what is settled, and have the rest explained."""
+        different = [side for side in sides if not settled(row, side)]
+        if different:
+            found.append((row, different, explainer.submit(row.name, different)))
+
+    with explaining(known, view, said) as explainer:
+        for stretch in stretches(said, view, until):
+            for row in rows:
+                theirs, ours = stretch.theirs(row, begins), stretch.ours(row)
+                if row.names:
+                    both, learn = list(merged(theirs, ours)), names[row.name].learn
+                    unknown = [side for side in both if not learn(side)]
+                    unnamed[row.name] += unknown
+                    result.equal[row.name] += len(both) - len(unknown)
+                elif theirs == ours:
+                    result.equal[row.name] += sum(map(len, theirs.values()))
+                else:
+                    judge(row, merged(theirs, ours))
+            for row in others:
+                result.no_claim[row.name] += sum(map(len, stretch.ours(row).values()))
+        for row in rows:
+            if row.names:
+                judge(row, map(names[row.name].named, unnamed[row.name]))
+        for row, different, answer in found:
+            for side, at in zip(different, answer.result(), strict=True):
+                case = partial(case_of, row.name, side, view, said)
+                cause = None if at is None else known[at]
+                result.add(row, side, cause, case)
+                if watch is not None:
+                    watch(row, case(), cause)
+    result.sort(fields)
     return result
-
-
-def explain(case: Case, known: Iterable[Known]) -> Known | None:
-    """The first known difference that holds, or ``None``."""
-    return next((each for each in known if each.explains(case)), None)
 
 
 def cases(row: Field, said: Mapping[int, Words], view: View) -> Iterator[Case]:
     """One case, equal or not, for each frame where a side has any value of the field."""
-    for frame, theirs, ours in sides(row, said, view):
-        yield Case(
-            frame=frame,
-            field=row.name,
-            theirs=theirs,
-            ours=ours,
-            segment=view.segments.get(frame),
-            view=view,
-            said=said,
-        )
+    return (case_of(row.name, side, view, said) for side in sides(row, said, view))

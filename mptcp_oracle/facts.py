@@ -230,15 +230,32 @@ def of_option(option: Option) -> Fact:
     DSNs and DATA_ACKs are decimal text, as wide as on the wire. A DSS has the sizes of its
     numbers in octets beside them, and a malformed option the reading that its length allows.
     """
+    if isinstance(option, Dss):
+        return _of_dss(option)
     fact: Fact = {"option": OPTIONS[type(option)]}
     for field in fields(option):
         value = getattr(option, field.name)
         fact[field.name] = None if value is None else _plain(field.name, value)
-    if isinstance(option, Dss):
-        fact["data_ack_size"] = option.data_ack_size
-        fact["dsn_size"] = option.dsn_size
-        fact["data_fin"] = option.data_fin
     return fact
+
+
+def _of_dss(option: Dss) -> Fact:
+    """A DSS, written out, for nearly every segment has one."""
+    data_ack, dsn = option.data_ack, option.dsn
+    return {
+        "option": "dss",
+        "flags": option.flags,
+        "data_ack": None if data_ack is None else str(data_ack),
+        "dsn": None if dsn is None else str(dsn),
+        "ssn": option.ssn,
+        "dll": option.dll,
+        "checksum": option.checksum,
+        "reserved": option.reserved,
+        "raw": option.raw.hex(),
+        "data_ack_size": option.data_ack_size,
+        "dsn_size": option.dsn_size,
+        "data_fin": option.data_fin,
+    }
 
 
 def _plain(name: str, value: Any) -> Any:

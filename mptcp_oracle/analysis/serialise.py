@@ -28,6 +28,7 @@ MASK = 0xFFFFFFFFFFFFFFFF
 SYN, RST, ACK = 0x02, 0x04, 0x10
 #: Rows whose columns are turned into Python numbers at a time.
 CHUNK = 4096
+OPTIONS_CUT = FLAG_BITS["options_cut"]
 
 
 def facts(trace: Trace) -> Iterator[Fact]:
@@ -64,7 +65,7 @@ def options_of(trace: Trace, row: int, version: int | None) -> list[Option]:
     """
     rows, data = trace.wire.segments, trace.capture.data
     flags, payload = rows["flags"][row], rows["length"][row]
-    if flags & FLAG_BITS["options_cut"]:
+    if flags & OPTIONS_CUT:
         raws = trace.ground.controls(row)
     else:
         begin = rows["offset"][row] - rows["header"][row] + 20
@@ -79,7 +80,9 @@ class _Segments:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.rows = trace.wire.segments
+        rows = trace.wire.segments
+        self.half, self.flags, self.acks = rows["half"], rows["flags"], rows["ack"]
+        self.offset, self.header = rows["offset"], rows["header"]
         self.data = trace.capture.data
         self.subflows = {flow.id: flow for flow in trace.subflows}
         self.first_frame = trace.mappings.frame
@@ -112,13 +115,12 @@ class _Segments:
 
     def segment(self, row: int, segment: Fact, ranges: list[Fact]) -> Fact:
         """The fact of one segment."""
-        rows, trace = self.rows, self.trace
-        half, at = rows["half"][row], rows["offset"][row] - rows["header"][row]
+        half, at = self.half[row], self.offset[row] - self.header[row]
         flow = self.subflows[segment["subflow"]]
         base, why = self.base(half)
         other, why_other = self.base(half, back=True)
         has_ack = bool(segment["flags"] & ACK)
-        cut = bool(rows["flags"][row] & FLAG_BITS["options_cut"])
+        cut = bool(self.flags[row] & OPTIONS_CUT)
         fact: Fact = {
             "fact": "segment",
             "frame": segment["frame"],
@@ -132,11 +134,11 @@ class _Segments:
             "sequence": segment["sequence"] if self.sure[half] else None,
             "sequence_raw": int.from_bytes(self.data[at + 4 : at + 8], "big"),
             "ack": segment["ack"] if has_ack and self.sure[half ^ 1] else None,
-            "ack_raw": rows["ack"][row] if has_ack else None,
+            "ack_raw": self.acks[row] if has_ack else None,
             "window": segment["window"],
             "payload": segment["payload"],
             "captured": segment["captured"],
-            "options": [of_option(option) for option in options_of(trace, row, flow.version)],
+            "options": [of_option(option) for option in options_of(self.trace, row, flow.version)],
             "options_cut": cut,
             "data_ack": segment["data_ack"] if segment["has_data_ack"] else None,
             "data_ack_absolute": None,
@@ -193,7 +195,7 @@ class _Segments:
 
     def transmission(self, row: int, move: Fact) -> Fact:
         """The fact of one transmission."""
-        half = self.rows["half"][row]
+        half = self.half[row]
         base, why = self.base(half)
         mapped = move["mapped"]
         needed = move["needed"]
@@ -216,7 +218,7 @@ class _Segments:
             fact["unknown"]["sequence"] = "no SYN in the capture"
         if not mapped:
             flow = self.subflows[move["subflow"]]
-            fact["unknown"] |= self.no_mapping(flow, half, self.rows["flags"][row])
+            fact["unknown"] |= self.no_mapping(flow, half, self.flags[row])
         if needed == UNKNOWN:
             fact["unknown"]["needed"] = "acknowledgments neither prove nor exclude it"
         if mapped and base is None:

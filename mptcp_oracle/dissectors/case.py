@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mptcp_oracle.dissectors.dissector import Value, Words
 from mptcp_oracle.dissectors.view import Segment, View
 
-__all__ = ["KINDS", "Case", "Place", "told"]
+__all__ = ["KINDS", "Case", "Place", "kind", "told"]
 
 KINDS = ("missing", "invented", "other")
 """How a dissector differs: it says nothing where the oracle has a value, it says something where
@@ -47,13 +47,18 @@ class Case(Place):
     @property
     def kind(self) -> str:
         """How the dissector differs, one of :data:`KINDS`."""
-        if not self.theirs:
-            return "missing"
-        return "other" if self.ours else "invented"
+        return kind(self.theirs, self.ours)
 
     def __str__(self) -> str:
         theirs, ours = (told(each, "says nothing") for each in (self.theirs, self.ours))
         return f"frame {self.frame}: {self.field}: the dissector {theirs}, facts {ours}"
+
+
+def kind(theirs: Sequence[Value], ours: Sequence[Value]) -> str:
+    """How a dissector differs, one of :data:`KINDS`."""
+    if not theirs:
+        return "missing"
+    return "other" if ours else "invented"
 
 
 def told(values: Sequence[Value], none: str = "nothing") -> str:

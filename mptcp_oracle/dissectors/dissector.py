@@ -14,8 +14,20 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.errors import AdapterError
+from mptcp_oracle.facts import Fact
 
-__all__ = ["CrashError", "Dissector", "Field", "Ours", "Quick", "Read", "Running", "Value", "Words"]
+__all__ = [
+    "CrashError",
+    "Dissector",
+    "Field",
+    "OfOptions",
+    "Ours",
+    "Quick",
+    "Read",
+    "Running",
+    "Value",
+    "Words",
+]
 
 Value: TypeAlias = int | str
 Words: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -23,6 +35,24 @@ Words: TypeAlias = Mapping[str, tuple[str, ...]]
 
 Read: TypeAlias = Callable[[str], Value]
 Ours: TypeAlias = Callable[[View, Segment], Iterable[Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class OfOptions:
+    """A function from a segment to values that has none unless the segment has certain options.
+
+    Attributes:
+        options: The options' names, any of which will do. ours: The function.
+        value: If it gives one value an option: the value of an option, or ``None``.
+    """
+
+    options: tuple[str, ...]
+    ours: Ours
+    value: Callable[[Fact], Value | None] | None = None
+
+    def __call__(self, view: View, segment: Segment) -> Iterable[Value]:
+        """The values."""
+        return self.ours(view, segment)
 
 
 class CrashError(AdapterError):
@@ -44,6 +74,7 @@ class Field:
         read: The dissector's text as a value.
         ours: The values by our facts.
         unordered: The values are a set; their order says nothing.
+        same: Of a set: by value another one that means the same, for those that have one.
         names: The values only name groups of frames: partitions are compared, not names.
         streams: The values are numbers of TCP streams; their first frames are compared.
         frames: The values are numbers of frames.
@@ -58,6 +89,7 @@ class Field:
     names: bool = False
     streams: bool = False
     frames: bool = False
+    same: Callable[[View], Mapping[Value, Value]] | None = None
 
 
 class Dissector(Protocol):

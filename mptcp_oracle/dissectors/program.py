@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ PATIENCE = 600.0
 
 #: Octets of one line of output, and of standard error that are kept.
 LONGEST_LINE, KEPT = 1 << 24, 1 << 14
+#: Octets of output that may wait to be read, as far as the system allows.
+PIPE = 1 << 20
 #: What sanitizers and failed assertions write before they end a process.
 CRASHES = re.compile(
     r"(Address|Memory|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error: |"
@@ -82,6 +85,7 @@ class Program:
                     stderr=errors,
                     env=environment,
                     start_new_session=True,
+                    bufsize=PIPE,
                 )
             except OSError as error:
                 cause = error.strerror or str(error)
@@ -117,6 +121,8 @@ class Program:
     def _read(self, process: subprocess.Popen[bytes]) -> Iterator[str]:
         assert process.stdout is not None
         with process.stdout as output:
+            with contextlib.suppress(AttributeError, OSError):
+                fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, PIPE)
             while line := output.readline(LONGEST_LINE):
                 if len(line) == LONGEST_LINE:
                     raise AdapterError(

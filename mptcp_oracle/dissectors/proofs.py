@@ -7,15 +7,14 @@ options, flags and sequence numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from mptcp_oracle import crypto, seq
 from mptcp_oracle.dissectors.case import Case
-from mptcp_oracle.dissectors.dissector import Value
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
 
-__all__ = ["earlier", "keys_of", "number_shown", "same_mappings"]
+__all__ = ["earlier", "keys_of", "number_shown"]
 
 WIDE = (1 << 64) - 1
 
@@ -24,10 +23,9 @@ def earlier(view: View, case: Case, *names: str) -> Iterator[tuple[Segment, Fact
     """Options with these names of the case's subflow, up to and with its frame."""
     if case.segment is None:
         return
-    for frame, segment in view.segments.items():
-        if frame > case.frame:
-            return
-        if segment.subflow["subflow"] == case.segment.subflow["subflow"]:
+    for frame in sorted({each for name in names for each in view.signals.get(name, ())}):
+        segment = view.segments[frame]
+        if frame <= case.frame and segment.fact["subflow"] == case.segment.fact["subflow"]:
             for item in segment.options(*names):
                 yield segment, item
 
@@ -39,7 +37,8 @@ def keys_of(view: View, connection: int) -> Mapping[str, int]:
 
 def _keys(view: View) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = {}
-    for segment in view.segments.values():
+    for frame in view.signals.get("mp_capable", ()):
+        segment = view.segments[frame]
         if segment.fact["sender"] is None:
             continue
         for item in segment.fact["options"]:
@@ -141,38 +140,3 @@ def _data_ack_shown(case: Case) -> bool:
             wanted = (int(case.ours[0]) + idsn) % (1 << bits)
             return bool(wanted == int(option["data_ack"]))
     return bool(segment.fact["options_cut"])
-
-
-def _declared(view: View, frame: int, near: int = 0) -> tuple[object, ...] | None:
-    """The mapping that a frame declares: whose, DSN, subflow sequence number, length.
-
-    An MP_CAPABLE with data maps from subflow sequence number 1 and IDSN + 1 on (RFC 8684
-    section 3.1), wherever in these data the segment is that carries it. A short DSN is widened
-    towards a number ``near``.
-    """
-    segment = view.segments.get(frame)
-    if segment is None:
-        return None
-    whose = (segment.subflow["subflow"], segment.fact["from"])
-    for option in segment.options("dss", "mp_capable"):
-        if option["option"] == "dss" and option["dsn"] is not None:
-            dsn = int(option["dsn"])
-            if option["dsn_size"] == 4:
-                dsn = seq.extend(dsn, 32, near)
-            return (*whose, dsn, option["ssn"], option["dll"])
-        if option["option"] == "mp_capable" and option["data_length"] is not None:
-            idsn = crypto.idsn(int(option["sender_key"], 16), segment.connection["version"])
-            return (*whose, (idsn + 1) & WIDE, 1, option["data_length"])
-    return None
-
-
-def same_mappings(
-    view: View, segment: Segment | None, theirs: Iterable[Value], ours: Iterable[Value]
-) -> bool:
-    """Whether the frames that both sides name for a segment declare the same mappings."""
-    mapped = () if segment is None else segment.mapped()
-    near = next((int(each["absolute"] or 0) for each in mapped), 0)
-    one, other = (
-        {_declared(view, int(frame), near) for frame in frames} for frames in (theirs, ours)
-    )
-    return bool(other) and None not in other and one == other

@@ -15,10 +15,11 @@ from functools import cached_property
 from pathlib import Path
 
 from mptcp_oracle.dissectors.dissector import Field, Words
+from mptcp_oracle.dissectors.lines import BETWEEN, Line
 from mptcp_oracle.dissectors.program import PATIENCE, Program, located
 from mptcp_oracle.dissectors.sharkd import Sharkd
 from mptcp_oracle.dissectors.tshark_fields import FIELDS, WITNESSES
-from mptcp_oracle.dissectors.tshark_words import innermost
+from mptcp_oracle.dissectors.tshark_words import innermost, outer
 from mptcp_oracle.errors import AdapterError
 
 __all__ = ["PREFERENCES", "TShark"]
@@ -37,8 +38,10 @@ PREFERENCES = {
     "tcp.check_checksum": "FALSE",
     "ip.defragment": "FALSE",
 }
-#: Stands between the values of a field; no value of a field asked for here has it.
-BETWEEN = ";"
+#: Tells which network layer a frame's addresses are of.
+LAYERS = "frame.protocols"
+#: Begins what tshark says of fields that it does not know.
+UNKNOWN = "Some fields aren't valid"
 #: Fields whose values have names that a column shows.
 WORDED = ("tcp.options.mptcp.subtype", "tcp.options.mptcp.rst_reason")
 #: What tshark says on stderr though nothing went wrong with the run. A dissector that
@@ -69,6 +72,7 @@ class TShark:
     name: str = "tshark"
     fields: tuple[Field, ...] = FIELDS
     silent: bool = True
+    _answers: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def program(self) -> Program:
@@ -95,11 +99,16 @@ class TShark:
         return tuple(row[2] for row in rows if row[0] in "FP")
 
     @cached_property
+    def _wanted(self) -> tuple[str, ...]:
+        """The fields of the table, and witnesses."""
+        names = (each.name for each in self.fields)
+        return tuple(dict.fromkeys([LAYERS, *names, *WITNESSES]))
+
+    @cached_property
     def _asked(self) -> tuple[str, ...]:
-        """The fields that it is asked for: those of the table and witnesses, if it knows them."""
+        """Those of them that it knows."""
         known = set(self._known)
-        names = [each.name for each in self.fields] + list(WITNESSES)
-        return tuple(name for name in dict.fromkeys(names) if name in known)
+        return tuple(name for name in self._wanted if name in known)
 
     @property
     def mptcp_fields(self) -> tuple[str, ...]:
@@ -109,7 +118,8 @@ class TShark:
 
     def claims(self) -> frozenset[str]:
         """The fields of the table that it knows."""
-        return frozenset(self._known) & {each.name for each in self.fields}
+        names = {each.name for each in self.fields}
+        return frozenset(names if self._answers.get("all") else names & set(self._known))
 
     def reproduce(self, capture: str, field: str) -> str:
         """How a person sees a field of a capture."""
@@ -117,9 +127,37 @@ class TShark:
         return shlex.join([*words, "-e", "frame.number", "-e", field])
 
     def frames(self, capture: Path) -> Iterator[tuple[int, Words]]:
-        """What it says of each frame, of addresses in tunnels the innermost ones."""
-        said = self.dissect(capture, self._asked)
-        return ((frame, innermost(words)) for frame, words in said)
+        """What it says of each frame, of addresses in tunnels the innermost ones.
+
+        It is asked for all fields of the table, and for its list of fields only if it refuses
+        some: the list takes it as long as a small capture.
+        """
+        if self._answers.get("all", True):
+            try:
+                yield from self._frames(capture, self._wanted)
+            except AdapterError as error:
+                if UNKNOWN not in str(error.cause):
+                    raise
+                self._answers["all"] = False
+            else:
+                self._answers["all"] = True
+                return
+        yield from self._frames(capture, self._asked)
+
+    def _frames(self, capture: Path, names: tuple[str, ...]) -> Iterator[tuple[int, Words]]:
+        for number, text in self._lines(capture, names):
+            words: Words = Line(names, text)
+            if outer(text[: text.index("\t")])[0]:
+                words = innermost(words)
+            yield number, words
+
+    def command(self, capture: Path, names: Iterable[str] | None = None) -> list[str]:
+        """The command line of a run that prints fields of every frame, all by default."""
+        words = [*self.program.command, *self._options(str(capture)), "-T", "fields"]
+        words += ["-E", "occurrence=a", "-E", f"aggregator={BETWEEN}", "-e", "frame.number"]
+        for name in self._asked if names is None else names:
+            words += ["-e", name]
+        return words
 
     def dissect(self, capture: Path, fields: Iterable[str]) -> Iterator[tuple[int, Words]]:
         """The fields of every frame of a capture.
@@ -134,23 +172,17 @@ class TShark:
         Raises:
             AdapterError: tshark failed, or printed something else than a table.
         """
-        names = ["frame.number", *fields]
-        arguments = [*self._options(str(capture)), "-T", "fields"]
-        arguments += ["-E", "occurrence=a", "-E", f"aggregator={BETWEEN}"]
-        for name in names:
-            arguments += ["-e", name]
+        names = tuple(fields)
+        return ((number, Line(names, text).words) for number, text in self._lines(capture, names))
+
+    def _lines(self, capture: Path, names: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+        """Each frame's number, and a line with its fields."""
+        _, *arguments = self.command(capture, names)
         for line in self.program.lines(*arguments):
-            cells = line.split("\t")
-            if len(cells) != len(names) or not cells[0].isdecimal():
+            number, _, text = line.partition("\t")
+            if line.count("\t") != len(names) or not number.isdecimal():
                 raise AdapterError("tshark printed no table", cause=repr(line[:200]))
-            yield (
-                int(cells[0]),
-                {
-                    name: tuple(cell.split(BETWEEN))
-                    for name, cell in zip(names[1:], cells[1:], strict=True)
-                    if cell
-                },
-            )
+            yield int(number), text
 
     def quicker(self) -> Sharkd | None:
         """The sharkd beside it, if there is one."""

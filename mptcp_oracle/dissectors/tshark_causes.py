@@ -7,15 +7,15 @@ ask for these names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mptcp_oracle.dissectors.dissector import Value
-from mptcp_oracle.dissectors.sides import Side, sides
+from mptcp_oracle.dissectors.dissector import Field, Value
+from mptcp_oracle.dissectors.sides import Side, Stretch
 from mptcp_oracle.dissectors.tshark_fields import FIELDS
 from mptcp_oracle.dissectors.tshark_numbers import base, dsn, missing, option_number, related
-from mptcp_oracle.dissectors.tshark_replay import replay
-from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, twice
+from mptcp_oracle.dissectors.tshark_replay import replay, spoken
+from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, streams_of, twice
 from mptcp_oracle.dissectors.view import View
 
 __all__ = ["FORETOLD", "Foretold", "foretold", "replayed"]
@@ -34,39 +34,42 @@ class Foretold:
     theirs: tuple[Value, ...]
 
 
-def foretold(view: View, field: str) -> Mapping[int, Foretold]:
-    """The differences of a field that are foreseen, by frame; computed once for a view."""
-    return view.derived(f"tshark foretold {field}", lambda: _foretold(view, field))
+def foretold(view: View, field: str, frame: int) -> Foretold | None:
+    """The difference that is foreseen for a field in a frame, if one is; found once."""
+    known: dict[tuple[str, int], Foretold | None] = view.derived("tshark foretold", dict)
+    if (field, frame) not in known:
+        known[field, frame] = _foretold(view, field, frame)
+    return known[field, frame]
 
 
-def replayed(view: View, field: str) -> Mapping[int, tuple[Value, ...]]:
-    """What tshark says of a field by its replayed state, by frame."""
-    return view.derived(
-        f"tshark says {field}",
-        lambda: {frame: theirs for frame, theirs, _ in _sides(view, field)},
-    )
+def replayed(view: View, field: str, frame: int) -> tuple[Value, ...]:
+    """What tshark says of a field in a frame by its replayed state."""
+    return _side(view, ROWS[field], frame)[1]
 
 
-def _sides(view: View, field: str) -> Sequence[Side]:
-    """Tshark's values of a field by its replayed state, and ours; computed once for a view."""
-    row = ROWS[field]
-    return view.derived(f"tshark {field}", lambda: list(sides(row, replay(view).said, view)))
+def _foretold(view: View, field: str, frame: int) -> Foretold | None:
+    cause, segment = FORETOLD.get(field), view.segments.get(frame)
+    if cause is None or segment is None:
+        return None
+    _, theirs, ours = _side(view, ROWS[field], frame)
+    if theirs == ours:
+        return None
+    note = replay(view).notes[frame]
+    spot = Spot(view=view, segment=segment, note=note, field=field, theirs=theirs, ours=ours)
+    return Foretold(_blurred(spot) or cause(spot), theirs)
 
 
-def _foretold(view: View, field: str) -> dict[int, Foretold]:
-    cause = FORETOLD.get(field)
-    if cause is None:
-        return {}
+def _side(view: View, row: Field, frame: int) -> Side:
+    """Tshark's values of a field in a frame by its replayed state, and ours."""
+    segment = view.segments.get(frame)
+    if segment is None:
+        return frame, (), ()
     played = replay(view)
-    found = {}
-    for frame, theirs, ours in _sides(view, field):
-        if theirs != ours:
-            spot = Spot(
-                view=view, segment=view.segments[frame], note=played.notes[frame], field=field,
-                theirs=theirs, ours=ours,
-            )  # fmt: skip
-            found[frame] = Foretold(_blurred(spot) or cause(spot), theirs)
-    return found
+    words = spoken(view, frame) if row.name in OPTION_ROWS else played.said[frame]
+    stretch = Stretch({frame: words}, {frame: segment}, view)
+    theirs, ours = stretch.theirs(row, lambda: played.begins), stretch.ours(row)
+    side = (frame, theirs.get(frame, ()), ours.get(frame, ()))
+    return played.names.named(side) if row.names else side
 
 
 def _blurred(spot: Spot) -> str:
@@ -95,12 +98,7 @@ def _membership(spot: Spot) -> str:
             return "token"
         return "unlisted" if spot.field == "mptcp.analysis.subflows" else "orphan"
     if spot.field == "mptcp.analysis.subflows":
-        failed = any(
-            note.stream.failed
-            for frame, note in replay(spot.view).notes.items()
-            if spot.view.segments[frame].fact["connection"] == spot.segment.fact["connection"]
-        )
-        return "token" if failed else "orphan"
+        return "token" if any(stream.failed for stream in streams_of(spot)) else "orphan"
     if spot.field == "mptcp.stream" and connection.made[1] == "token":
         return "orphan"
     return "master" if spot.field == "mptcp.master" else out_of_place(spot) or "membership?"
@@ -112,14 +110,14 @@ def _reinjection(spot: Spot) -> str:
         return why
     if spot.note.silent == "bug":
         return "assertion"
-    own = foretold(spot.view, "mptcp.rawdsn64").get(spot.segment.frame)
+    own = foretold(spot.view, "mptcp.rawdsn64", spot.segment.frame)
     if own is not None:
         return own.cause
     if spot.note.passed[1]:
         return "passed-over"
     played = replay(spot.view)
     for frame in sorted(set(spot.ours) - set(spot.theirs)):
-        other = foretold(spot.view, "mptcp.rawdsn64").get(int(frame))
+        other = foretold(spot.view, "mptcp.rawdsn64", int(frame))
         if other is not None:
             return other.cause
         note = played.notes[int(frame)]
@@ -129,7 +127,7 @@ def _reinjection(spot: Spot) -> str:
             joins = max(note.joins, spot.note.joins)
             return "joined-again" if joins > 1 else "joined-by-other"
     for frame in sorted(set(spot.theirs) - set(spot.ours)):
-        other = foretold(spot.view, "mptcp.rawdsn64").get(int(frame))
+        other = foretold(spot.view, "mptcp.rawdsn64", int(frame))
         if other is not None:
             return other.cause
     return "contiguous" if len(list(spot.segment.mapped())) > 1 else "carrier"
@@ -208,6 +206,11 @@ def _option(spot: Spot) -> str:
     return "option?"
 
 
+OPTION_ROWS = frozenset(
+    name for name in ROWS if name.startswith("tcp.options.mptcp.") or name == "mptcp.rm_addr.count"
+)
+"""Fields that follow from the octets of options."""
+
 FORETOLD: Mapping[str, Callable[[Spot], str]] = {
     **dict.fromkeys(("mptcp.stream", "mptcp.master", "mptcp.analysis.subflows"), _membership),
     **dict.fromkeys(("mptcp.ack", "mptcp.dss.dsn"), option_number),
@@ -220,10 +223,7 @@ FORETOLD: Mapping[str, Callable[[Spot], str]] = {
     "tcp.analysis.zero_window_probe": _probe,
     "_ws.malformed.dissector_bug": _bug,
     **dict.fromkeys(("mptcp.expected_token", "mptcp.expected_idsn"), _derived),
-    **dict.fromkeys(
-        (each.name for each in FIELDS if each.name.startswith("tcp.options.mptcp.")), _option
-    ),
-    "mptcp.rm_addr.count": _option,
+    **dict.fromkeys(OPTION_ROWS, _option),
     "mptcp.connection.echoed_key_mismatch": _option,
     "mptcp.dss.infinite_mapping": _option,
 }

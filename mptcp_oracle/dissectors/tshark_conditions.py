@@ -52,13 +52,13 @@ def _streams(said: Mapping[int, Words]) -> set[tuple[str, ...] | None]:
 
 def as_foretold(case: Case) -> bool:
     """What tshark says is what its replayed state gives, and the octets show our number."""
-    found = foretold(case.view, case.field).get(case.frame)
+    found = foretold(case.view, case.field, case.frame)
     return found is not None and case.theirs == found.theirs and number_shown(case)
 
 
 def as_replayed(case: Case) -> bool:
     """What tshark says is what its replayed state gives; keys contradict each other."""
-    found = foretold(case.view, case.field).get(case.frame)
+    found = foretold(case.view, case.field, case.frame)
     return found is not None and case.theirs == found.theirs
 
 
@@ -82,8 +82,9 @@ def behind_cut(case: Case) -> bool:
     if begin is None or begin > case.frame or not number_shown(case):
         return False
     # Where tshark says what the rest of the options gives, the cut ones have no part in it.
-    known = replayed(case.view, case.field).get(case.frame, ())
-    return case.frame in foretold(case.view, case.field) or case.theirs != known
+    if foretold(case.view, case.field, case.frame) is not None:
+        return True
+    return case.theirs != replayed(case.view, case.field, case.frame)
 
 
 def _first_cuts(view: View) -> dict[int, int]:

@@ -6,6 +6,7 @@ Beside the MPTCP fields these are the TCP and IP fields of which facts have a co
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 
 from mptcp_oracle.dissectors.dissector import Field, Ours, Read
 from mptcp_oracle.dissectors.values import (
@@ -19,6 +20,7 @@ from mptcp_oracle.dissectors.values import (
     data_ack,
     end,
     expected,
+    first_declaring,
     flag_octets,
     hexadecimal,
     infinite,
@@ -47,7 +49,7 @@ CAPABLE, DSS, RESET = "mp_capable", "dss", "mp_tcprst"
 JOIN_SYN, JOIN_SYNACK, JOIN_ACK = "mp_join_syn", "mp_join_synack", "mp_join_ack"
 
 
-def _row(name: str, section: str, fact: str, ours: Ours, read: Read = int, **more: bool) -> Field:
+def _row(name: str, section: str, fact: str, ours: Ours, read: Read = int, **more: Any) -> Field:
     name = name.replace("~", "tcp.options.mptcp")
     return Field(name=name, section=section, fact=fact, read=read, ours=ours, **more)
 
@@ -188,6 +190,7 @@ FIELDS: tuple[Field, ...] = (
         announcers,
         unordered=True,
         frames=True,
+        same=first_declaring,
     ),
     _row(
         "mptcp.reinjection_of",
@@ -271,7 +274,7 @@ FIELDS: tuple[Field, ...] = (
         "tcp.stream",
         "2",
         "segment.subflow",
-        lambda _, segment: [segment.subflow["subflow"]],
+        lambda _, segment: (segment.fact["subflow"],),
         names=True,
     ),
 )

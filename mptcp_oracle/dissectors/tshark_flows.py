@@ -8,6 +8,7 @@ bytes in flight.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from mptcp_oracle.dissectors.view import Segment
@@ -67,10 +68,24 @@ class Stream:
     failed: bool = False
     syn_time: int = 0
     rtt: int = 0
+    _ordered: list[Endpoint] = field(default_factory=list)
 
     def flow(self, endpoint: Endpoint) -> Flow:
         """What an endpoint sends."""
-        return self.flows.setdefault(endpoint, Flow())
+        found = self.flows.get(endpoint)
+        if found is None:
+            found = self.flows[endpoint] = Flow()
+            self._ordered = sorted(self.flows, key=_order, reverse=True)
+        return found
+
+    def by_address(self) -> list[Flow]:
+        """The flows, that from the higher address first."""
+        return [self.flows[each] for each in self._ordered]
+
+
+def _order(endpoint: Endpoint) -> tuple[int, int, int]:
+    address = ip_address(endpoint[0])
+    return address.version, int(address), endpoint[1]
 
 
 def endpoints(segment: Segment) -> tuple[Endpoint, Endpoint]:

@@ -8,7 +8,6 @@ the one that was lowered, so that a search may pass over what it looks for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -63,25 +62,33 @@ class Intervals(Generic[T]):
         else:
             above.right = node
         climb: _Node[T] | None = node
-        while climb is not None:
-            climb.top = max(climb.top, high)
+        while climb is not None and climb.top < high:
+            climb.top = high
             climb = climb.above
         self._balance(node)
         _note(node)
 
-    def within(self, low: int, high: int) -> Iterator[T]:
+    def within(self, low: int, high: int) -> list[T]:
         """The values of intervals that overlap ``[low, high]``, from the root downwards."""
-        waiting = [self._root]
+        found: list[T] = []
+        waiting: list[_Node[T] | None] = [self._root]
         while waiting:
             node = waiting.pop()
             if node is None:
                 continue
             if low > node.edge:
-                self.lost += _overlaps(node, low, high)
+                if low <= node.top:
+                    self.lost += _overlaps(node, low, high)
                 continue
-            if node.low <= high and low <= node.high:
-                yield node.value
-            waiting += [node.right, node.left]
+            # Where a node begins behind the range, all on its right do so, too.
+            if node.low <= high:
+                if low <= node.high:
+                    found.append(node.value)
+                waiting.append(node.right)
+            left = node.left
+            if left is not None and low <= left.top:
+                waiting.append(left)
+        return found
 
     def _balance(self, node: _Node[T]) -> None:
         """Restore the colours above a new node."""
@@ -123,15 +130,13 @@ class Intervals(Generic[T]):
         else:
             top.right = node
         for each in (above, node):
-            each.top = _highest(each, lambda below: below.top)
+            each.top = each.high
+            for below in (each.left, each.right):
+                if below is not None and below.top > each.top:
+                    each.top = below.top
         for below in (above.left, above.right):
             if below is not None:
                 _note(below)
-
-
-def _highest(node: _Node[T], of: Callable[[_Node[T]], int]) -> int:
-    """The highest end of a node and what is below it."""
-    return max(node.high, *(of(each) for each in (node.left, node.right) if each is not None), 0)
 
 
 def _overlaps(node: _Node[T], low: int, high: int) -> bool:
@@ -150,7 +155,12 @@ def _note(node: _Node[T]) -> None:
     """Bring the noted end of a node up to date, and of those above as long as it changes."""
     climb: _Node[T] | None = node
     while climb is not None:
-        edge = _highest(climb, lambda below: below.edge)
+        edge = climb.high
+        left, right = climb.left, climb.right
+        if left is not None and left.edge > edge:
+            edge = left.edge
+        if right is not None and right.edge > edge:
+            edge = right.edge
         if edge == climb.edge:
             return
         climb.edge = edge

@@ -7,11 +7,10 @@ first thing on the way from the octets to the value that went wrong.
 from __future__ import annotations
 
 from mptcp_oracle import seq
-from mptcp_oracle.dissectors.proofs import same_mappings
-from mptcp_oracle.dissectors.tshark_replay import replay
-from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, twice
+from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, streams_of, twice
 from mptcp_oracle.dissectors.tshark_state import Mapping as Mapped
 from mptcp_oracle.dissectors.tshark_state import Side
+from mptcp_oracle.dissectors.values import first_declaring
 from mptcp_oracle.dissectors.view import View
 
 __all__ = ["base", "dsn", "missing", "option_number", "related"]
@@ -144,13 +143,8 @@ def with_data_fin(view: View, mapping: Mapped) -> bool:
 
 def _apart(spot: Spot) -> bool:
     """Whether tshark keeps the stream apart from the connection that facts put it into."""
-    played = replay(spot.view)
     own = spot.note.stream.mptcp
-    return any(
-        note.stream.mptcp is not None and note.stream.mptcp is not own
-        for frame, note in played.notes.items()
-        if spot.view.segments[frame].fact["connection"] == spot.segment.fact["connection"]
-    )
+    return any(stream.mptcp is not None and stream.mptcp is not own for stream in streams_of(spot))
 
 
 def _unmapped(spot: Spot) -> str:
@@ -212,14 +206,16 @@ def related(spot: Spot) -> str:
         return "later"
     if any(_infinite(spot.view, int(frame)) for frame in set(spot.ours) - set(spot.theirs)):
         return "infinite"
-    if same_mappings(spot.view, spot.segment, spot.theirs, spot.ours):
-        return "latest"
     for each in spot.note.every:
         if each.option == "mp_capable" and each.low != 1:
             return "capable"
     if _after_syn_data(spot):
         return "syn-data"
     extra = set(spot.theirs) - set(spot.ours)
-    if any(each.frame in extra and with_data_fin(spot.view, each) for each in spot.note.every):
+    if any(
+        first_declaring(spot.view).get(each.frame, each.frame) in extra
+        and with_data_fin(spot.view, each)
+        for each in spot.note.every
+    ):
         return "data-fin"
     return "overlap"

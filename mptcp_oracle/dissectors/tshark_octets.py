@@ -27,8 +27,12 @@ class Octets:
         Raises:
             OutOfBoundsError: There are not as many.
         """
-        self.skip(width)
-        return int.from_bytes(self._raw[self._at - width : self._at], "big")
+        begin = self._at
+        end = self._at = begin + width
+        if end > self.size:
+            self._at = begin
+            raise OutOfBoundsError
+        return int.from_bytes(self._raw[begin:end], "big")
 
     @property
     def left(self) -> int:

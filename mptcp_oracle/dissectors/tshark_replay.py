@@ -8,10 +8,9 @@ alone; :func:`replay` gives what tshark then says, and the state that it said it
 
 from __future__ import annotations
 
-from dataclasses import replace
-from ipaddress import ip_address
-
 from mptcp_oracle import crypto
+from mptcp_oracle.dissectors.blocks import Blocks
+from mptcp_oracle.dissectors.sides import Names
 from mptcp_oracle.dissectors.tshark_flows import Flow, Stream, Streams, based, sent_again, timed
 from mptcp_oracle.dissectors.tshark_octets import Octets, OutOfBoundsError
 from mptcp_oracle.dissectors.tshark_options import shown
@@ -26,7 +25,7 @@ from mptcp_oracle.dissectors.tshark_state import (
 )
 from mptcp_oracle.dissectors.view import Segment, View
 
-__all__ = ["replay"]
+__all__ = ["replay", "spoken"]
 
 WIDE, SHORT = (1 << 64) - 1, (1 << 32) - 1
 JOIN = 1
@@ -44,8 +43,21 @@ class AssertionFailedError(Exception):
     """tshark gives up on the frame: one of its assertions fails."""
 
 
+def spoken(view: View, frame: int) -> Said:
+    """All that tshark says of a segment by its replayed state, and by its options."""
+    played = replay(view)
+    words, note = dict(played.said[frame]), played.notes[frame]
+    options = view.segments[frame].fact["options"][: note.options]
+    last = len(options) - 1
+    for at, option in enumerate(options):
+        for name, value in shown(bytes.fromhex(option["raw"])):
+            if at < last or name.rpartition(".")[2] not in note.hidden:
+                words[name] = (*words.get(name, ()), str(value))
+    return words
+
+
 def replay(view: View) -> Replay:
-    """Tshark's words for all segments of a capture, computed once for a view."""
+    """Tshark's words for all segments of a capture but those of options, found once for a view."""
     return view.derived("tshark", lambda: _Dissection(view).run())
 
 
@@ -59,14 +71,16 @@ class _Dissection:
         self._count = 0
         self._blurred: set[Stream] = set()
         self._frame = 0
-        self._values: list[tuple[str, int | str]] = []
+        self._words: Said = {}
 
     def run(self) -> Replay:
         """All segments, in the order of their frames."""
-        said: dict[int, Said] = {}
+        said: Blocks[Said] = Blocks()
         notes: dict[int, Note] = {}
-        for frame, segment in sorted(self._view.segments.items()):
-            self._frame, self._values = frame, []
+        begins: dict[str, int] = {}
+        names = Names()
+        for frame, segment in self._view.segments.items():
+            self._frame, self._words = frame, {}
             stream, own, other = self._streams.take(segment)
             note = notes[frame] = Note(stream, own, other, blurred=stream in self._blurred)
             self._say("tcp.stream", stream.number)
@@ -83,16 +97,15 @@ class _Dissection:
                 note.silent = self._analysis(segment, note)
             if "bug" in note.silent:
                 self._say("_ws.malformed.dissector_bug", 1)
-            words: dict[str, tuple[str, ...]] = {}
-            for name, value in self._values:
-                words[name] = (*words.get(name, ()), str(value))
-            if "mptcp.analysis.subflows" in words:
-                words["mptcp.analysis.subflows"] = (" ".join(words["mptcp.analysis.subflows"]),)
-            said[frame] = words
-        return Replay(said, notes)
+            said.put(frame, self._words)
+            begins.setdefault(str(stream.number), frame)
+            called = tuple(map(int, self._words.get("mptcp.stream", ())))
+            names.learn((frame, called, (segment.fact["connection"],)))
+        return Replay(said, notes, begins, names)
 
     def _say(self, name: str, value: int) -> None:
-        self._values.append((name, value))
+        before = self._words.get(name, ())
+        self._words[name] = (*before, str(value))
 
     def _numbers(self, segment: Segment, own: Flow, other: Flow) -> None:
         fact = segment.fact
@@ -118,7 +131,8 @@ class _Dissection:
             if len(raw) < 2 or raw[1] < 2 or raw[1] != len(raw):
                 break
             silent = ""
-            fields, octets = shown(raw), Octets(raw)
+            note.options += 1
+            octets = Octets(raw)
             for flow in (own, other):
                 flow.subflow = flow.subflow or Subflow()
             try:
@@ -127,16 +141,13 @@ class _Dissection:
                 return "malformed"
             except AssertionFailedError:
                 stream.failed = True
-                behind = BEHIND[octets.size - octets.left]
-                fields = [each for each in fields if each[0].rpartition(".")[2] not in behind]
+                note.hidden = BEHIND[octets.size - octets.left]
                 return "option bug"
-            finally:
-                self._values += fields
         note.joins = stream.joins
         note.side = own.subflow.side if own.subflow else None
-        note.saw = None if note.side is None else replace(note.side)
+        note.saw = None if note.side is None else note.side.copy()
         peer = other.subflow.side if other.subflow else None
-        note.peer = None if peer is None else replace(peer)
+        note.peer = None if peer is None else peer.copy()
         return "cut" if cut else silent
 
     def _option(self, octets: Octets, segment: Segment, note: Note) -> None:
@@ -296,10 +307,8 @@ class _Dissection:
             return "keyless"
         self._say("mptcp.master", int(connection.master is note.stream))
         self._say("mptcp.stream", connection.number)
-        for stream in connection.streams:
-            self._say("mptcp.analysis.subflows", stream.number)
-        if not connection.streams:
-            self._values.append(("mptcp.analysis.subflows", ""))
+        numbers = " ".join(str(stream.number) for stream in connection.streams)
+        self._words["mptcp.analysis.subflows"] = (numbers,)
         if not note.own.syn:
             note.lost = True
             return ""
@@ -360,14 +369,9 @@ class _Dissection:
 
 def _sided(stream: Stream, side: Side) -> Subflow | None:
     """The flow of a stream that counts from a side, else the one with the lower address."""
-    flows = [flow for _, flow in sorted(stream.flows.items(), key=_order, reverse=True)]
+    flows = stream.by_address()
     if len(flows) < 2:
         return None
     first: Subflow | None = flows[0].subflow
     second: Subflow | None = flows[1].subflow
     return first if first is not None and first.side is side else second
-
-
-def _order(item: tuple[tuple[str, int], Flow]) -> tuple[int, int, int]:
-    address = ip_address(item[0][0])
-    return address.version, int(address), item[0][1]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mptcp_oracle.dissectors.dissector import Value
 from mptcp_oracle.dissectors.proofs import keys_of
+from mptcp_oracle.dissectors.tshark_flows import Stream
+from mptcp_oracle.dissectors.tshark_replay import replay
 from mptcp_oracle.dissectors.tshark_state import Note
 from mptcp_oracle.dissectors.view import Segment, View
 
-__all__ = ["Spot", "out_of_place", "silent", "twice"]
+__all__ = ["Spot", "out_of_place", "silent", "streams_of", "twice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +44,10 @@ def out_of_place(spot: Spot) -> str:
 
 
 def _strange(view: View) -> set[int]:
+    segments = {frame: view.segments[frame] for each in view.signals.values() for frame in each}
     return {
         segment.fact["connection"]
-        for segment in view.segments.values()
+        for segment in segments.values()
         for option in segment.fact["options"]
         if option["option"] == "malformed" and option["subtype"] in (0, 1)
     }
@@ -51,9 +55,27 @@ def _strange(view: View) -> set[int]:
 
 def twice(view: View, segment: Segment) -> bool:
     """Whether another connection of the capture has the same keys."""
-    mine = keys_of(view, segment.fact["connection"])
-    return bool(mine) and any(
-        keys_of(view, number) == mine
-        for number in view.connections
-        if number != segment.fact["connection"]
-    )
+    shared = view.derived("keys of several", lambda: _shared(view))
+    return segment.fact["connection"] in shared
+
+
+def _shared(view: View) -> set[int]:
+    holders: dict[tuple[tuple[str, int], ...], list[int]] = {}
+    for number in view.connections:
+        if keys := keys_of(view, number):
+            holders.setdefault(tuple(sorted(keys.items())), []).append(number)
+    return {number for several in holders.values() if len(several) > 1 for number in several}
+
+
+def streams_of(spot: Spot) -> Collection[Stream]:
+    """Tshark's streams that facts put into the connection of a segment."""
+    every = spot.view.derived("tshark streams", lambda: _streams(spot.view))
+    return every[spot.segment.fact["connection"]]
+
+
+def _streams(view: View) -> dict[int, set[Stream]]:
+    notes = replay(view).notes
+    found: dict[int, set[Stream]] = {}
+    for frame, segment in view.segments.items():
+        found.setdefault(segment.fact["connection"], set()).add(notes[frame].stream)
+    return found

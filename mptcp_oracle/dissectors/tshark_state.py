@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from mptcp_oracle.dissectors.blocks import Blocks
+from mptcp_oracle.dissectors.sides import Names
 from mptcp_oracle.dissectors.tshark_flows import Flow, Stream
 from mptcp_oracle.dissectors.tshark_intervals import Intervals
 
@@ -26,6 +29,10 @@ class Side:
     token: int | None = None
     version: int = 0
     refused: bool = False
+
+    def copy(self) -> Side:
+        """What is known now."""
+        return Side(self.base, self.wide, self.key, self.token, self.version, self.refused)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +95,7 @@ class Note:
         joins: How many MP_JOIN SYNs the stream has had. passed: Whether a search for mappings, or
             for frames with the same data, passed over some. zero: Whether the next sequence number
             is 0, which tshark takes for none.
+        options: How many options it has read. hidden: What it does not show of the last one.
     """
 
     stream: Stream
@@ -104,6 +112,8 @@ class Note:
     joins: int = 0
     passed: tuple[bool, bool] = (False, False)
     zero: bool = False
+    options: int = 0
+    hidden: Collection[str] = ()
 
 
 Said = dict[str, tuple[str, ...]]
@@ -111,7 +121,14 @@ Said = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What tshark says of each frame, and the state behind it."""
+    """What tshark says of each frame beside its options, and the state behind it.
 
-    said: dict[int, Said]
+    Attributes:
+        said: Its words. notes: The state. begins: The first frame of each stream. names: What it
+            calls connections, and what facts call them.
+    """
+
+    said: Blocks[Said]
     notes: dict[int, Note]
+    begins: dict[str, int]
+    names: Names

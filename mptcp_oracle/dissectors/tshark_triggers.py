@@ -31,7 +31,6 @@ __all__ = [
     "key_comes_later",
     "key_out_of_place",
     "late_data",
-    "latest_announcement",
     "layout_ignored",
     "malformed_option",
     "mapping_comes_later",
@@ -76,7 +75,7 @@ def dss_with_checksum(place: Place) -> bool:
 
 def _because(cause: str) -> Trigger:
     def trigger(place: Place) -> bool:
-        found = foretold(place.view, place.field).get(place.frame)
+        found = foretold(place.view, place.field, place.frame)
         return found is not None and found.cause == cause
 
     return trigger
@@ -99,7 +98,6 @@ key_after_wide_number = _because("half")
 key_comes_later = _because("keyless")
 key_out_of_place = _because("out-of-place")
 late_data = _because("late")
-latest_announcement = _because("latest")
 layout_ignored = _because("layout")
 malformed_option = _because("malformed")
 mapping_comes_later = _because("later")

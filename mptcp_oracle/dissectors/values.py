@@ -6,11 +6,11 @@ of the octets; nothing, if by our facts there is no such value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 
-from mptcp_oracle import seq
-from mptcp_oracle.dissectors.dissector import Ours, Value
+from mptcp_oracle import crypto, seq
+from mptcp_oracle.dissectors.dissector import OfOptions, Ours, Value
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
 
@@ -25,6 +25,7 @@ __all__ = [
     "data_ack",
     "end",
     "expected",
+    "first_declaring",
     "flag_octets",
     "hexadecimal",
     "infinite",
@@ -57,17 +58,26 @@ def hexadecimal(digits: str | None) -> int | None:
     return None if digits is None else int(digits, 16)
 
 
-def option(*names: str) -> Callable[[Callable[[Fact], Value | None]], Ours]:
+def option(*names: str) -> Callable[[Callable[[Fact], Value | None]], OfOptions]:
     """Make a row's function of one that reads a value off an option with one of these names."""
 
-    def make(value: Callable[[Fact], Value | None]) -> Ours:
+    def make(value: Callable[[Fact], Value | None]) -> OfOptions:
         def ours(_: View, segment: Segment) -> Iterable[Value]:
-            found = (value(item) for item in segment.options(*names))
-            return [each for each in found if each is not None]
+            found = []
+            for item in segment.fact["options"]:
+                told = item.get("reading") or item
+                if told["option"] in names and (each := value(told)) is not None:
+                    found.append(each)
+            return found
 
-        return ours
+        return OfOptions(names, ours, value)
 
     return make
+
+
+def having(*names: str) -> Callable[[Ours], OfOptions]:
+    """Say that a row's function has no values unless a segment has one of these options."""
+    return lambda ours: OfOptions(names, ours)
 
 
 def bit(name: str, mask: int) -> Ours:
@@ -131,6 +141,7 @@ def crypto_bit(version: int) -> Ours:
     )
 
 
+@having("mp_capable")
 def no_more_subflows(_: View, segment: Segment) -> Iterable[Value]:
     """Flag C, which version 0 has among those that choose an algorithm (RFC 6824 section 3.1)."""
     for item in segment.options("mp_capable"):
@@ -146,9 +157,10 @@ def nothing(view: View, segment: Segment) -> Iterable[Value]:
 # ---- derived values ------------------------------------------------------------------------
 
 
+@having("dss")
 def mapping_dsns(view: View, segment: Segment) -> Iterable[Value]:
     """The relative DSN of each mapping that the segment's own DSS declares."""
-    base = segment.base()
+    base, found = segment.base(), []
     for item in segment.options("dss"):
         if item["dsn"] is None or base is None:
             continue
@@ -156,24 +168,23 @@ def mapping_dsns(view: View, segment: Segment) -> Iterable[Value]:
         if item["dsn_size"] == 4:
             near = next((part["dsn"] for part in segment.mapped()), 1)
             dsn = seq.extend(dsn, 32, base + near)
-        yield (dsn - base) & WIDE
+        found.append((dsn - base) & WIDE)
+    return found
 
 
 def own_dsn(*, absolute: bool) -> Ours:
     """The DSN of the first mapped octet; of the SYN that opens a connection the IDSN."""
 
     def ours(_: View, segment: Segment) -> Iterable[Value]:
-        base = segment.base()
         if segment.syn and any(segment.options("mp_capable")):
-            if base is not None:
-                yield base if absolute else 0
-            return
-        for item in segment.mapped():
-            if not absolute:
-                yield item["dsn"]
-            elif item["absolute"] is not None:
-                yield int(item["absolute"])
-            return
+            base = segment.base()
+            return () if base is None else (base if absolute else 0,)
+        for item in segment.fact["ranges"]:
+            if item["dsn"] is not None:
+                if not absolute:
+                    return (item["dsn"],)
+                return () if item["absolute"] is None else (int(item["absolute"]),)
+        return ()
 
     return ours
 
@@ -181,6 +192,7 @@ def own_dsn(*, absolute: bool) -> Ours:
 def expected(name: str) -> Ours:
     """What follows from the sender's key, wherever an option shows it."""
 
+    @having("mp_capable")
     def ours(_: View, segment: Segment) -> Iterable[Value]:
         host = segment.host()
         for item in segment.options("mp_capable"):
@@ -192,12 +204,47 @@ def expected(name: str) -> Ours:
 
 def announcers(_: View, segment: Segment) -> Iterable[Value]:
     """The first frame that announced each mapping under which the payload lies."""
-    return dict.fromkeys(item["announced"] for item in segment.mapped())
+    return [item["announced"] for item in segment.fact["ranges"] if item["dsn"] is not None]
+
+
+def first_declaring(view: View) -> Mapping[Value, Value]:
+    """By frame that repeats a mapping: the first frame that declares it."""
+    return view.derived("first declaring", lambda: _first_declaring(view))
+
+
+def _first_declaring(view: View) -> dict[Value, Value]:
+    """By frame: the first one that declares its mapping, if it is an earlier one.
+
+    RFC 8684 section 3.3.1: a mapping may be declared on several segments; it is the same if
+    subflow, DSN, subflow sequence number and length are.
+    """
+    first: dict[tuple[object, ...], int] = {}
+    near: dict[tuple[object, ...], int] = {}
+    again: dict[Value, Value] = {}
+    for frame, segment in view.segments.items():
+        whose = (segment.fact["subflow"], segment.fact["from"])
+        for item in segment.options("dss", "mp_capable"):
+            if item["option"] == "dss" and item["dsn"] is not None:
+                dsn = int(item["dsn"])
+                if item["dsn_size"] == 4:
+                    parts = (part["absolute"] for part in segment.mapped())
+                    last = near.get(whose, segment.base() or 0)
+                    dsn = seq.extend(dsn, 32, int(next(parts, None) or last))
+                near[whose] = dsn
+                key = (*whose, dsn, item["ssn"], item["dll"])
+            elif item["option"] == "mp_capable" and item["data_length"] is not None:
+                idsn = crypto.idsn(int(item["sender_key"], 16), segment.connection["version"])
+                key = (*whose, (idsn + 1) & WIDE, 1, item["data_length"])
+            else:
+                continue
+            if first.setdefault(key, frame) != frame:
+                again[frame] = first[key]
+    return again
 
 
 def connection_of(_: View, segment: Segment) -> Iterable[Value]:
     """The connection, or what stands for that of an unattached subflow."""
-    yield segment.fact["connection"]
+    return (segment.fact["connection"],)
 
 
 def subflows_so_far(view: View, segment: Segment) -> Iterable[Value]:
@@ -210,19 +257,19 @@ def subflows_so_far(view: View, segment: Segment) -> Iterable[Value]:
 
 def is_initial(_: View, segment: Segment) -> Iterable[Value]:
     """Whether the subflow is the initial one, where that is known."""
-    if segment.subflow["kind"] is not None:
-        yield int(segment.subflow["kind"] == "initial")
+    kind = segment.subflow["kind"]
+    return () if kind is None else (int(kind == "initial"),)
 
 
 def named_mismatch(view: View, segment: Segment) -> Iterable[Value]:
     """Whether the connection names a wrong echoed key in this frame."""
-    if any(
-        mismatch["what"] == "echoed_key" and mismatch["frame"] == segment.frame
-        for mismatch in segment.connection["mismatches"]
-    ):
-        yield 1
+    for mismatch in segment.connection["mismatches"]:
+        if mismatch["what"] == "echoed_key" and mismatch["frame"] == segment.frame:
+            return (1,)
+    return ()
 
 
+@having("dss")
 def infinite(_: View, segment: Segment) -> Iterable[Value]:
     """Whether the segment declares an infinite mapping."""
     for item in segment.options("dss"):
@@ -232,19 +279,19 @@ def infinite(_: View, segment: Segment) -> Iterable[Value]:
 
 def unmapped(_: View, segment: Segment) -> Iterable[Value]:
     """Whether payload lies under no mapping at all; that of a SYN needs none (appendix B)."""
-    if segment.fact["payload"] and not segment.syn and not any(segment.mapped()):
-        yield 1
+    bare = segment.fact["payload"] and not segment.syn and not any(segment.mapped())
+    return (1,) if bare else ()
 
 
 def reinjection(view: View, segment: Segment) -> Iterable[Value]:
     """The earlier frames that carried any of the octets on another subflow."""
-    return sorted(view.copies_elsewhere(segment))
+    return view.copies_elsewhere(segment)
 
 
 def data_ack(_: View, segment: Segment) -> Iterable[Value]:
     """The relative DATA_ACK."""
-    if segment.fact["data_ack"] is not None:
-        yield segment.fact["data_ack"]
+    number = segment.fact["data_ack"]
+    return () if number is None else (number,)
 
 
 def segment_fact(name: str) -> Ours:
@@ -252,8 +299,7 @@ def segment_fact(name: str) -> Ours:
 
     def ours(_: View, segment: Segment) -> Iterable[Value]:
         value = segment.fact[name]
-        if value is not None:
-            yield value
+        return () if value is None else (value,)
 
     return ours
 
@@ -263,8 +309,8 @@ def end(name: str, *, sender: bool, family: int | None = None) -> Ours:
 
     def ours(_: View, segment: Segment) -> Iterable[Value]:
         own = segment.end if sender else segment.other_end
-        if family in (None, ip_address(own["address"]).version):
-            yield own[name]
+        fits = family is None or (":" in own["address"]) == (family == 6)
+        return (own[name],) if fits else ()
 
     return ours
 
@@ -273,8 +319,7 @@ def sent_as(name: str) -> Ours:
     """Whether any octets of the segment are of a class of transmissions."""
 
     def ours(view: View, segment: Segment) -> Iterable[Value]:
-        if any(sent["class"] == name for sent in view.sent.get(segment.frame, ())):
-            yield 1
+        return (1,) if segment.fact["frame"] in view.again.get(name, ()) else ()
 
     return ours
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from os import PathLike
 from typing import Any, TypeVar
 
+from mptcp_oracle.dissectors.blocks import Blocks
 from mptcp_oracle.dissectors.packets import packets
 from mptcp_oracle.facts import ROLES, Fact
 
@@ -90,6 +91,9 @@ class View:
 
     Attributes:
         segments: Segments of MPTCP subflows, by frame number.
+        sent: Transmissions by frame number. again: Frames by the class of a transmission in them,
+            without what was first seen. signals: Frames by the name of an option that they have,
+            a DSS aside.
         connections, subflows: Their facts by id.
     """
 
@@ -102,10 +106,13 @@ class View:
         """
         self.connections: dict[int, Fact] = {}
         self.subflows: dict[int, Fact] = {}
-        self.segments: dict[int, Segment] = {}
-        self.sent: dict[int, list[Fact]] = {}
+        self.segments: Blocks[Segment] = Blocks(pack=lambda segment: segment.fact, unpack=self._of)
+        self.sent: Blocks[list[Fact]] = Blocks()
+        self.again: dict[str, set[int]] = {}
+        self.signals: dict[str, list[int]] = {}
         self._capture = capture
         self._derived: dict[str, Any] = {}
+        self._carried: dict[tuple[Any, ...], list[tuple[int, int, int, int]]] = {}
         for fact in facts:
             kind = fact["fact"]
             if kind == "connection":
@@ -113,13 +120,28 @@ class View:
             elif kind == "subflow":
                 self.subflows[fact["subflow"]] = fact
             elif kind == "segment":
-                subflow = self.subflows[fact["subflow"]]
-                connection = self.connections[fact["connection"]]
-                self.segments[fact["frame"]] = Segment(
-                    fact=fact, subflow=subflow, connection=connection
-                )
+                segment = self._of(fact)
+                self.segments.put(fact["frame"], segment)
+                for option in fact["options"]:
+                    name = (option.get("reading") or option)["option"]
+                    if name != "dss":
+                        self.signals.setdefault(name, []).append(fact["frame"])
+                for item in fact["ranges"]:
+                    if item["dsn"] is not None:
+                        entry = (item["dsn"], item["dsn_end"], fact["frame"], fact["subflow"])
+                        self._carried.setdefault(direction(segment), []).append(entry)
             elif kind == "transmission":
-                self.sent.setdefault(fact["frame"], []).append(fact)
+                before = self.sent.get(fact["frame"], [])
+                self.sent.put(fact["frame"], [*before, fact])
+                if fact["class"] != "first_seen":
+                    self.again.setdefault(fact["class"], set()).add(fact["frame"])
+
+    def _of(self, fact: Fact) -> Segment:
+        """A segment's fact with what it belongs to."""
+        subflow, connection = fact["subflow"], fact["connection"]
+        return Segment(
+            fact=fact, subflow=self.subflows[subflow], connection=self.connections[connection]
+        )
 
     def facts(self) -> Iterator[Fact]:
         """The facts of connections, subflows, segments and transmissions."""
@@ -165,28 +187,24 @@ class View:
 
     def copies_elsewhere(self, segment: Segment) -> set[int]:
         """Earlier frames that carried any of a segment's DSNs on another subflow."""
-        if all(each["class"] == "first_seen" for each in self.sent.get(segment.frame, ())):
+        frame = segment.frame
+        if not any(frame in frames for frames in self.again.values()):
             return set()
         carriers = self._carriers.get(direction(segment))
         if carriers is None:
             return set()
         found = {
-            (frame, subflow)
+            (each, subflow)
             for item in segment.mapped()
-            for frame, subflow in carriers.within(item["dsn"], item["dsn_end"])
+            for each, subflow in carriers.within(item["dsn"], item["dsn_end"])
         }
         own = segment.subflow["subflow"]
-        return {frame for frame, subflow in found if frame < segment.frame and subflow != own}
+        return {each for each, subflow in found if each < frame and subflow != own}
 
     @cached_property
     def _carriers(self) -> dict[tuple[Any, ...], _Carriers]:
         """What carried data, by direction."""
-        found: dict[tuple[Any, ...], list[tuple[int, int, int, int]]] = {}
-        for frame, segment in self.segments.items():
-            for item in segment.mapped():
-                entry = (item["dsn"], item["dsn_end"], frame, segment.subflow["subflow"])
-                found.setdefault(direction(segment), []).append(entry)
-        return {key: _Carriers(entries) for key, entries in found.items()}
+        return {key: _Carriers(entries) for key, entries in self._carried.items()}
 
 
 class _Carriers:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from mptcp_oracle.analysis.trace import analyze
-from mptcp_oracle.diff import asked, explain
+from mptcp_oracle.diff import asked
 from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Quick, Running
+from mptcp_oracle.dissectors.explaining import explain
 from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.shrinking import shrunk
 from mptcp_oracle.dissectors.view import View

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import TYPE_CHECKING
 
 import click
 
-from mptcp_oracle.errors import OracleError, UsageError
+from mptcp_oracle.errors import AdapterError, OracleError, UsageError
 from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs
 from mptcp_oracle.report.complaints import say
 
 if TYPE_CHECKING:
     from mptcp_oracle.dissectors.dissector import Dissector
     from mptcp_oracle.dissectors.known import Known
+    from mptcp_oracle.dissectors.view import View
     from mptcp_oracle.report.differences import Checked
+    from mptcp_oracle.report.progress import Progress
 
 __all__ = ["KNOWN", "TWO_PASS", "diff_command"]
 
@@ -171,19 +177,23 @@ def compared(
         CaptureError: It cannot be read.
         AdapterError: The dissector does not run, fails, or takes too long.
     """
-    from mptcp_oracle.analysis.trace import analyze
-    from mptcp_oracle.diff import asked
-    from mptcp_oracle.dissectors.view import View
+    from mptcp_oracle.diff import heard, judged
     from mptcp_oracle.report.differences import Checked
     from mptcp_oracle.report.progress import Progress
 
-    with _file(name) as path:
-        with (
-            Progress(name, sys.stderr, wanted=progress) as shown,
-            analyze(path, name=name, progress=shown) as trace,
-        ):
-            view, frames = View(trace.facts(), path), trace.capture.frames
-        result, crash = asked(dissector, path, view, known)
+    with (
+        _file(name) as path,
+        Progress(name, sys.stderr, wanted=progress) as shown,
+        _uncollected(),
+        _viewed(path, name, shown) as viewed,
+    ):
+        try:
+            said, crash = heard(dissector, path)
+        except AdapterError:
+            viewed.result()
+            raise
+        view, frames = viewed.result()
+        result = judged(dissector, said, crash, view, known)
     return Checked(
         capture=name,
         frames=frames,
@@ -192,6 +202,36 @@ def compared(
         result=result,
         crash=crash,
     )
+
+
+@contextmanager
+def _viewed(path: Path, name: str, progress: Progress) -> Iterator[Future[tuple[View, int]]]:
+    """Our facts of a capture and its number of frames, found out beside what else is done."""
+    from mptcp_oracle.analysis.trace import analyze
+    from mptcp_oracle.dissectors.view import View
+
+    given_up = Event()
+
+    def found() -> tuple[View, int]:
+        with analyze(path, name=name, progress=progress) as trace:
+            facts = takewhile(lambda _: not given_up.is_set(), trace.facts())
+            return View(facts, path), trace.capture.frames
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool.submit(found)
+        finally:
+            given_up.set()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: of so many objects that live on it takes half the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @contextmanager

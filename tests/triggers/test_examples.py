@@ -32,7 +32,6 @@ EXAMPLES = {
     "before-a-key-was-seen": (85, WELL),
     "no-mptcp-option-in-the-segment": (65, MALFORMED),
     "dss-checksum-not-shown": (40, MALFORMED),
-    "first-and-latest-announcement": (31, WELL),
     "mp-join-syn-captured-or-sent-twice": (104, MALFORMED),
     "directions-of-a-join-exchanged": (40, MALFORMED),
     "no-key-in-the-capture": (125, WELL),
