@@ -92,6 +92,7 @@ def _read(wire: Wire, signals: Signals, shake: Handshake) -> Handshake:
             and option.reason is Flaw.MISPLACED
             and isinstance(option.reading, MpCapable)
             and option.reading.receiver_key is not None
+            and not raw.flags & SYN
         ):
             # Receive offload may put a third packet and the data behind it into one.
             option = option.reading

@@ -45,8 +45,7 @@ def explaining(
         said: The dissector's words, by frame.
     """
     here = _Here(known, view, said)
-    several = len(os.sched_getaffinity(0)) > 1 if hasattr(os, "sched_getaffinity") else False
-    if not (several and known and len(view.segments) >= LONG):
+    if processors() < 2 or not known or len(view.segments) < LONG:
         yield here
         return
     global _inherited
@@ -58,6 +57,12 @@ def explaining(
         finally:
             pool.shutdown(cancel_futures=True)
             _inherited = None
+
+
+def processors() -> int:
+    """How many processors there are for processes that begin as copies of this one."""
+    fork = "fork" in multiprocessing.get_all_start_methods()
+    return len(os.sched_getaffinity(0)) if fork and hasattr(os, "sched_getaffinity") else 1
 
 
 def explain(case: Case, known: Iterable[Known]) -> Known | None:

@@ -84,7 +84,8 @@ def _blurred(spot: Spot) -> str:
 def _membership(spot: Spot) -> str:
     if why := silent(spot):
         return why
-    connection = spot.note.stream.mptcp
+    connection = spot.note.connection
+    assert connection is not None
     if twice(spot.view, spot.segment):
         return "twice"
     if spot.segment.fact["connection"] < 0:
@@ -110,27 +111,34 @@ def _reinjection(spot: Spot) -> str:
         return why
     if spot.note.silent == "bug":
         return "assertion"
-    own = foretold(spot.view, "mptcp.rawdsn64", spot.segment.frame)
-    if own is not None:
-        return own.cause
+    if why := _misplaced(spot.view, spot.segment.frame):
+        return why
     if spot.note.passed[1]:
         return "passed-over"
     played = replay(spot.view)
-    for frame in sorted(set(spot.ours) - set(spot.theirs)):
-        other = foretold(spot.view, "mptcp.rawdsn64", int(frame))
-        if other is not None:
-            return other.cause
+    left_out = sorted(set(spot.ours) - set(spot.theirs))
+    for frame in left_out:
+        if why := _misplaced(spot.view, int(frame)):
+            return why
         note = played.notes[int(frame)]
         if note.stream.mptcp is not spot.note.stream.mptcp:
             return "token" if note.stream.failed or spot.note.stream.failed else "orphan"
         if note.side is not spot.note.side:
             joins = max(note.joins, spot.note.joins)
             return "joined-again" if joins > 1 else "joined-by-other"
-    for frame in sorted(set(spot.theirs) - set(spot.ours)):
-        other = foretold(spot.view, "mptcp.rawdsn64", int(frame))
-        if other is not None:
-            return other.cause
-    return "contiguous" if len(list(spot.segment.mapped())) > 1 else "carrier"
+    added = [spot.view.segments[int(frame)] for frame in sorted(set(spot.theirs) - set(spot.ours))]
+    for each in added:
+        if why := _misplaced(spot.view, each.frame):
+            return why
+    whose = [spot.segment, *([] if left_out else added)]
+    several = any(len(list(each.mapped())) > 1 for each in whose)
+    return "contiguous" if several else "carrier"
+
+
+def _misplaced(view: View, frame: int) -> str:
+    """Why tshark places a segment elsewhere in the data; that no key is known moves all alike."""
+    found = foretold(view, "mptcp.rawdsn64", frame)
+    return "" if found is None or found.cause == "no-key" else found.cause
 
 
 # ---- TCP -----------------------------------------------------------------------------------
@@ -181,6 +189,10 @@ def _derived(spot: Spot) -> str:
         return silent(spot)
     if twice(spot.view, spot.segment):
         return "twice"
+    if spot.note.saw is not None and spot.note.saw.refused:
+        return "half"
+    if any(each["option"] == "malformed" for each in spot.segment.fact["options"]):
+        return out_of_place(spot)
     return base(spot, spot.note.saw, other=False) or out_of_place(spot) or "derived?"
 
 

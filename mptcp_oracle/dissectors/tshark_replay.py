@@ -119,7 +119,17 @@ class _Dissection:
     # ---- options ---------------------------------------------------------------------------
 
     def _options(self, segment: Segment, note: Note) -> str:
-        """Read the options; returns why there is no analysis, or nothing."""
+        """Read the options and note the sides; returns why there is no analysis, or nothing."""
+        silent = self._read(segment, note)
+        own, other = note.own, note.other
+        note.joins = note.stream.joins
+        note.side = own.subflow.side if own.subflow else None
+        note.saw = None if note.side is None else note.side.copy()
+        peer = other.subflow.side if other.subflow else None
+        note.peer = None if peer is None else peer.copy()
+        return silent
+
+    def _read(self, segment: Segment, note: Note) -> str:
         stream, own, other = note.stream, note.own, note.other
         silent = "plain"
         cut = segment.fact["options_cut"]
@@ -143,11 +153,6 @@ class _Dissection:
                 stream.failed = True
                 note.hidden = BEHIND[octets.size - octets.left]
                 return "option bug"
-        note.joins = stream.joins
-        note.side = own.subflow.side if own.subflow else None
-        note.saw = None if note.side is None else note.side.copy()
-        peer = other.subflow.side if other.subflow else None
-        note.peer = None if peer is None else peer.copy()
         return "cut" if cut else silent
 
     def _option(self, octets: Octets, segment: Segment, note: Note) -> None:
@@ -302,7 +307,7 @@ class _Dissection:
 
     def _analysis(self, segment: Segment, note: Note) -> str:
         """The analysis of a frame; returns why there is none, or none to the end."""
-        connection: Connection | None = note.stream.mptcp
+        connection = note.connection = note.stream.mptcp
         if connection is None:
             return "keyless"
         self._say("mptcp.master", int(connection.master is note.stream))

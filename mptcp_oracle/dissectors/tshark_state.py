@@ -85,6 +85,7 @@ class Note:
 
     Attributes:
         stream, own, other: The stream, and its flows from the sender and to it.
+        connection: What the stream belonged to then.
         silent: Why the frame has no analysis, or empty: ``cut``, ``plain`` (no MPTCP option),
             ``keyless`` (no connection yet), ``malformed``, ``bug``.
         side: That of the sender. saw, peer: What was known then of the sender's side, from which
@@ -101,6 +102,7 @@ class Note:
     stream: Stream
     own: Flow
     other: Flow
+    connection: Connection | None = None
     silent: str = ""
     side: Side | None = None
     saw: Side | None = None

@@ -227,7 +227,8 @@ def locate(
             s = slots[slot]
 
         sender_key = 0
-        if capable[i] >= 0:
+        if capable[i] >= 0 and flags & 0x02 == 0:
+            # With both keys it belongs on a third packet; on a SYN it means nothing.
             k = capable[i] + 4
             sender_key = signed32(be32(data, k)) * WRAP_32 + be32(data, k + 4)
 

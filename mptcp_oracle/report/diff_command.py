@@ -185,14 +185,14 @@ def compared(
         _file(name) as path,
         Progress(name, sys.stderr, wanted=progress) as shown,
         _uncollected(),
-        _viewed(path, name, shown) as viewed,
     ):
-        try:
-            said, crash = heard(dissector, path)
-        except AdapterError:
-            viewed.result()
-            raise
-        view, frames = viewed.result()
+        with _viewed(path, name, shown) as viewed:
+            try:
+                said, crash = heard(dissector, path)
+            except AdapterError:
+                viewed.result()
+                raise
+            view, frames = viewed.result()
         result = judged(dissector, said, crash, view, known)
     return Checked(
         capture=name,

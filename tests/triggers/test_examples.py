@@ -48,7 +48,7 @@ EXAMPLES = {
     "called-no-master-without-knowing": (125, WELL),
     "subflow-kept-apart": (141, WELL),
     "several-subflows-of-one-token": (362, WELL),
-    "carrier-of-the-same-dsn-replaced": (86, MALFORMED),
+    "carrier-of-the-same-dsn-replaced": (36, WELL),
     "one-range-for-several-mappings": (395, WELL),
     "mapping-comes-later": (119, MALFORMED),
     "next-number-zero": (98, WELL),

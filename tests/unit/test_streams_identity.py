@@ -341,3 +341,17 @@ def test_syn_with_two_mp_capables_is_read_without_harm():
     flow.third()
     with analyze(talk.tape.pcap()) as trace:
         assert trace.connections[0].initiator.key == KEYS[0]
+
+
+def test_keys_on_a_syn_ack_say_nothing_of_who_is_who():
+    """An MP_CAPABLE with both keys means nothing on a SYN/ACK, whose sender is the listener."""
+    tape = Tape()
+    flow = Conversation(tape).flow()
+    flow.synack(MpCapable(version=1, flags=0x01, sender_key=7, receiver_key=8))
+    flow.third()
+    flow.data(0, b"the keys of the third packet count")
+    with analyze(tape.pcap()) as trace:
+        (connection,) = trace.connections
+        assert [host.key for host in connection.hosts] == list(KEYS)
+        assert len(connection.subflows) == len(trace.subflows) == 1
+        assert trace.subflows[0].opener == 0

@@ -1,0 +1,115 @@
+"""Both sides of a comparison in stretches: packed or not, lines or words, here or elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mptcp_oracle.analysis.trace import analyze
+from mptcp_oracle.diff import Comparison, cases, compare, heard
+from mptcp_oracle.dissectors import blocks, explaining
+from mptcp_oracle.dissectors.blocks import Blocks
+from mptcp_oracle.dissectors.known import catalogue
+from mptcp_oracle.dissectors.lines import Line, packed, unpacked
+from mptcp_oracle.dissectors.tshark import TShark
+from mptcp_oracle.dissectors.tshark_fields import FIELDS
+from mptcp_oracle.dissectors.view import View
+from tests.common.checkout import ROOT
+from tests.common.machine import tool
+
+CAPTURE = ROOT / "corpus" / "kernel" / "bulk-two-paths.pcapng"
+
+
+def results(found: Comparison) -> tuple[object, ...]:
+    """What a comparison says, without the objects that it says it of."""
+    groups = [
+        (key, each.known and each.known.id, each.count, each.frames, str(each.first))
+        for key, each in found.groups.items()
+    ]
+    return found.equal, found.no_claim, groups
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two blocks are kept as objects."""
+    monkeypatch.setattr(blocks, "LIVE", 2)
+
+
+@given(pairs=st.lists(st.tuples(st.integers(1, 5_000), st.integers() | st.text(max_size=3))))
+def test_blocks_are_a_dictionary(pairs: list[tuple[int, int | str]]) -> None:
+    """Whatever the order of frames, packed or not, they hold what was put in, in order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "LIVE", 1)
+        found: Blocks[int | str] = Blocks()
+        for frame, value in pairs:
+            found.put(frame, value)
+        wanted = dict(sorted(dict(pairs).items()))
+        assert list(found.items()) == list(wanted.items())
+        assert list(found) == list(wanted)
+        assert list(found.values()) == list(wanted.values())
+        assert len(found) == len(wanted)
+        assert all(found[frame] == found.get(frame) == value for frame, value in wanted.items())
+        assert found.get(5_001) is None
+        assert 5_001 not in found
+
+
+def test_a_line_is_its_words() -> None:
+    """Cells without text say nothing; others have one value or several."""
+    line = Line(("one", "two", "three"), "1\t\t3;4")
+    assert dict(line) == {"one": ("1",), "three": ("3", "4")}
+    assert line.get("two") is None
+    assert line.get("four", ()) == ()
+    assert line["three"] == ("3", "4")
+    assert unpacked(packed(line)) == line
+    assert unpacked(packed(dict(line))) == dict(line)
+
+
+@pytest.mark.usefixtures("few")
+def test_lines_and_words_have_the_same_sides() -> None:
+    """A table of lines is read like the words of each frame."""
+    tool("tshark")
+    said, _ = heard(TShark(), CAPTURE)
+    assert any(isinstance(each, Line) for each in said.values())
+    words = {frame: dict(each) for frame, each in said.items()}
+    with analyze(CAPTURE) as trace:
+        view = View(trace.facts(), CAPTURE)
+    for row in FIELDS:
+        one, other = (
+            [(case.frame, case.theirs, case.ours) for case in cases(row, each, view)]
+            for each in (said, words)
+        )
+        assert one == other, row.name
+
+
+@pytest.mark.usefixtures("few")
+def test_another_process_explains_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups, counts and frames are the same wherever differences are explained."""
+    tool("tshark")
+    said, _ = heard(TShark(), CAPTURE)
+    found = []
+    for length in (1 << 30, 1):
+        monkeypatch.setattr(explaining, "LONG", length)
+        monkeypatch.setattr(explaining, "processors", lambda: 2)
+        with analyze(CAPTURE) as trace:
+            view = View(trace.facts(), CAPTURE)
+        found.append(results(compare(FIELDS, said, view, catalogue("tshark"))))
+        assert ("tshark" in view._derived) == (length > 1)
+    assert found[0] == found[1]
+    assert found[0][2]
+
+
+def test_fields_that_a_version_does_not_know_are_left_out() -> None:
+    """Tshark refuses all fields for one that is new; the others are asked for then."""
+    tool("tshark")
+    new = dataclasses.replace(FIELDS[0], name="tcp.options.mptcp.of_the_future")
+    dissector = TShark(fields=(*FIELDS, new))
+    said = dict(dissector.frames(Path(CAPTURE)))
+    assert new.name not in dissector.claims()
+    assert FIELDS[0].name in dissector.claims()
+    assert {frame: dict(each) for frame, each in said.items()} == {
+        frame: dict(each) for frame, each in TShark().frames(Path(CAPTURE))
+    }
