@@ -39,7 +39,8 @@ class Line(Mapping[str, tuple[str, ...]]):
         """What a field says, or what stands for nothing."""
         if name not in self.names:
             return default
-        cell = self.text.split("\t")[self.names.index(name)]
+        at = self.names.index(name)
+        cell = self.text.split("\t", at + 1)[at]
         return tuple(cell.split(BETWEEN)) if cell else default
 
     def __iter__(self) -> Iterator[str]:

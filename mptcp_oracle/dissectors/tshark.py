@@ -102,7 +102,7 @@ class TShark:
     def _wanted(self) -> tuple[str, ...]:
         """The fields of the table, and witnesses."""
         names = (each.name for each in self.fields)
-        return tuple(dict.fromkeys([LAYERS, *names, *WITNESSES]))
+        return tuple(dict.fromkeys([LAYERS, "tcp.stream", *names, *WITNESSES]))
 
     @cached_property
     def _asked(self) -> tuple[str, ...]:

@@ -47,24 +47,26 @@ class Intervals(Generic[T]):
 
     def insert(self, low: int, high: int, value: T) -> None:
         """Add ``[low, high]``, or change the value of the interval that begins at ``low``."""
-        above, node = None, self._root
+        path: list[_Node[T]] = []
+        node = self._root
         while node is not None:
             if node.low == low:
                 node.value = value
                 _note(node)
                 return
-            above, node = node, node.left if low < node.low else node.right
-        node = _Node(low, high, value, above)
+            path.append(node)
+            node = node.left if low < node.low else node.right
+        above = path[-1] if path else None
+        node = _Node(low, high, value, above, top=high)
         if above is None:
             self._root = node
         elif low < above.low:
             above.left = node
         else:
             above.right = node
-        climb: _Node[T] | None = node
-        while climb is not None and climb.top < high:
-            climb.top = high
-            climb = climb.above
+        for each in path:
+            if each.top < high:
+                each.top = high
         self._balance(node)
         _note(node)
 

@@ -104,8 +104,8 @@ class _Dissection:
         return Replay(said, notes, begins, names)
 
     def _say(self, name: str, value: int) -> None:
-        before = self._words.get(name, ())
-        self._words[name] = (*before, str(value))
+        words = self._words
+        words[name] = (*words[name], str(value)) if name in words else (str(value),)
 
     def _numbers(self, segment: Segment, own: Flow, other: Flow) -> None:
         fact = segment.fact
