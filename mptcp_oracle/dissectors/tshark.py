@@ -100,9 +100,12 @@ class TShark:
 
     @cached_property
     def _wanted(self) -> tuple[str, ...]:
-        """The fields of the table, and witnesses."""
-        names = (each.name for each in self.fields)
-        return tuple(dict.fromkeys([LAYERS, "tcp.stream", *names, *WITNESSES]))
+        """The fields of the table, and witnesses; in front those that are looked up in each line."""
+        return tuple(dict.fromkeys([LAYERS, "tcp.stream", *self._table]))
+
+    @property
+    def _table(self) -> list[str]:
+        return [*(each.name for each in self.fields), *WITNESSES]
 
     @cached_property
     def _asked(self) -> tuple[str, ...]:
@@ -189,6 +192,7 @@ class TShark:
         path = Path(self.program.command[0]).with_name("sharkd")
         if not path.is_file():
             return None
+        known = set(self._asked)
         words: dict[str, dict[str, str]] = {}
         for line in self.program.lines("-G", "values"):
             kind, *row = line.split("\t")
@@ -198,7 +202,8 @@ class TShark:
             path=str(path),
             preferences=self.preferences,
             words=words,
-            asked=self._asked,
+            # Each request is another pass to sharkd, and some fields depend on which.
+            asked=tuple(name for name in dict.fromkeys(self._table) if name in known),
             known=self.claims(),
             patience=self.patience,
             number=self.version(),
