@@ -55,8 +55,11 @@ def _idsn(case: Case, other: bool = False) -> int | None:
         return None
     roles = ("initiator", "listener")
     role = roles[roles.index(segment.fact["sender"]) ^ other]
-    key = keys_of(case.view, segment.fact["connection"]).get(role)
-    return None if key is None else crypto.idsn(key, segment.connection["version"])
+    key, version = (
+        keys_of(case.view, segment.fact["connection"]).get(role),
+        segment.connection["version"],
+    )
+    return crypto.idsn(key, version) if key is not None and version in (0, 1) else None
 
 
 def number_shown(case: Case) -> bool:

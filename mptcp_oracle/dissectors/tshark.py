@@ -100,7 +100,7 @@ class TShark:
 
     @cached_property
     def _wanted(self) -> tuple[str, ...]:
-        """The fields of the table, and witnesses; in front those that are looked up in each line."""
+        """The fields of the table, and witnesses; in front what is looked up in each line."""
         return tuple(dict.fromkeys([LAYERS, "tcp.stream", *self._table]))
 
     @property

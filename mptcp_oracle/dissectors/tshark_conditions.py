@@ -31,7 +31,7 @@ __all__ = [
 
 def quoted(case: Case) -> bool:
     """In tshark there is a TCP header in an ICMP error, and facts no segment."""
-    said = case.said[case.frame]
+    said = case.said.get(case.frame, {})
     return case.segment is None and bool({"icmp.type", "icmpv6.type"} & said.keys())
 
 
@@ -40,7 +40,7 @@ def plain_tcp(case: Case) -> bool:
     if case.segment is not None:
         return False
     streams = case.view.derived(f"streams {id(case.said)}", lambda: _streams(case.said))
-    return case.said[case.frame].get("tcp.stream") not in streams
+    return case.said.get(case.frame, {}).get("tcp.stream") not in streams
 
 
 def _streams(said: Mapping[int, Words]) -> set[tuple[str, ...] | None]:
@@ -144,12 +144,12 @@ def seen_twice_data(case: Case) -> bool:
 
 def seen_twice_keys(case: Case) -> bool:
     """Another connection has the same keys, and what we say follows from the option's own."""
-    if not seen_twice(case) or case.segment is None:
+    segment = case.segment
+    if segment is None or segment.connection["version"] not in (0, 1) or not seen_twice(case):
         return False
     follows = crypto.token if case.field == "mptcp.expected_token" else crypto.idsn
-    version = case.segment.connection["version"]
-    keys = [int(item["sender_key"], 16) for item in case.segment.options("mp_capable")]
-    return case.ours == tuple(follows(key, version) for key in keys)
+    keys = [int(item["sender_key"], 16) for item in segment.options("mp_capable")]
+    return case.ours == tuple(follows(key, segment.connection["version"]) for key in keys)
 
 
 def seen_twice_initial(case: Case) -> bool:

@@ -232,8 +232,8 @@ def _first_declaring(view: View) -> dict[Value, Value]:
                     dsn = seq.extend(dsn, 32, int(next(parts, None) or last))
                 near[whose] = dsn
                 key = (*whose, dsn, item["ssn"], item["dll"])
-            elif item["option"] == "mp_capable" and item["data_length"] is not None:
-                idsn = crypto.idsn(int(item["sender_key"], 16), segment.connection["version"])
+            elif item["option"] == "mp_capable" and item["data_length"] and item["version"] == 1:
+                idsn = crypto.idsn(int(item["sender_key"], 16), 1)
                 key = (*whose, (idsn + 1) & WIDE, 1, item["data_length"])
             else:
                 continue

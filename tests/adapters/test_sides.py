@@ -15,11 +15,15 @@ from mptcp_oracle.dissectors import blocks, explaining
 from mptcp_oracle.dissectors.blocks import Blocks
 from mptcp_oracle.dissectors.known import catalogue
 from mptcp_oracle.dissectors.lines import Line, packed, unpacked
+from mptcp_oracle.dissectors.proofs import number_shown
 from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.dissectors.tshark_fields import FIELDS
+from mptcp_oracle.dissectors.values import first_declaring
 from mptcp_oracle.dissectors.view import View
 from tests.common.checkout import ROOT
+from tests.common.conversation import Conversation
 from tests.common.machine import tool
+from tests.common.tape import ACK, Tape
 
 CAPTURE = ROOT / "corpus" / "kernel" / "bulk-two-paths.pcapng"
 
@@ -113,3 +117,22 @@ def test_fields_that_a_version_does_not_know_are_left_out() -> None:
     assert {frame: dict(each) for frame, each in said.items()} == {
         frame: dict(each) for frame, each in TShark().frames(Path(CAPTURE))
     }
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 15])
+def test_keys_of_any_version_can_be_compared(version: int, tmp_path: Path) -> None:
+    """An MP_CAPABLE with data of a version without a known hash declares no mapping."""
+    tape = Tape()
+    flow = Conversation(tape).flow()
+    capable = bytes([30, 24, version, 0x01]) + bytes(range(18)) + bytes([0, 4])
+    for _ in range(2):
+        flow.segment(0, ACK, capable, payload=b"data", seq=1)
+    path = tmp_path / "capable.pcap"
+    path.write_bytes(tape.pcap())
+    with analyze(path) as trace:
+        view = View(trace.facts(), path)
+    assert first_declaring(view) == ({2: 1} if version == 1 else {})
+    for row in FIELDS:
+        found = list(cases(row, {}, view))
+        assert all(number_shown(case) in (True, False) for case in found)
+    assert compare(FIELDS, {}, view, catalogue("tshark")).groups
