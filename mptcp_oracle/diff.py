@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TypeAlias
 from mptcp_oracle.dissectors.blocks import Blocks
 from mptcp_oracle.dissectors.case import Case, kind
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Words
-from mptcp_oracle.dissectors.explaining import case_of, explaining
+from mptcp_oracle.dissectors.explaining import Answer, case_of, explaining
 from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.lines import packed, unpacked
 from mptcp_oracle.dissectors.sides import Names, Side, beginnings, merged, sides, stretches
@@ -188,7 +187,7 @@ def compare(
     names = {row.name: Names() for row in rows if row.names}
     unnamed: dict[str, list[Side]] = {name: [] for name in names}
     begins = cache(lambda: beginnings(said))
-    found: list[tuple[Field, list[Side], Future[list[int | None]]]] = []
+    found: list[tuple[Field, list[Side], Answer]] = []
 
     def settled(row: Field, side: Side) -> bool:
         """Whether the sides do not differ, or one says nothing at all; that is counted."""
@@ -226,7 +225,7 @@ def compare(
             if row.names:
                 judge(row, map(names[row.name].named, unnamed[row.name]))
         for row, different, answer in found:
-            for side, at in zip(different, answer.result(), strict=True):
+            for side, at in zip(different, answer(), strict=True):
                 case = partial(case_of, row.name, side, view, said)
                 cause = None if at is None else known[at]
                 result.add(row, side, cause, case)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.dissector import Words
@@ -20,7 +22,10 @@ from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.sides import Side
 from mptcp_oracle.dissectors.view import View
 
-__all__ = ["Explainer", "case_of", "explain", "explaining"]
+__all__ = ["Answer", "Explainer", "case_of", "explain", "explaining"]
+
+Answer: TypeAlias = Callable[[], list[int | None]]
+"""Gives, for each frame that was asked about, the place of the known difference, or ``None``."""
 
 LONG = 20_000
 """Segments from which on another process is worth its start."""
@@ -29,8 +34,8 @@ LONG = 20_000
 class Explainer(Protocol):
     """What explains differences, at once or later."""
 
-    def submit(self, field: str, sides: Sequence[Side]) -> Future[list[int | None]]:
-        """For each frame where a field's sides differ, the place of what explains it, if known."""
+    def submit(self, field: str, sides: Sequence[Side]) -> Answer:
+        """Ask what explains it, for each frame where a field's sides differ."""
 
 
 @contextmanager
@@ -51,9 +56,9 @@ def explaining(
     global _inherited
     _inherited = here
     fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(max_workers=1, mp_context=fork) as pool:
+    with ProcessPoolExecutor(1, mp_context=fork, initializer=_begin) as pool:
         try:
-            yield _Beside(pool)
+            yield _Beside(pool, here)
         finally:
             pool.shutdown(cancel_futures=True)
             _inherited = None
@@ -91,11 +96,10 @@ class _Here:
         self._known, self._view, self._said = known, view, said
         self._about: dict[str, list[int]] = {}
 
-    def submit(self, field: str, sides: Sequence[Side]) -> Future[list[int | None]]:
-        """The explanations, which are there already."""
-        done: Future[list[int | None]] = Future()
-        done.set_result(self.places(field, sides))
-        return done
+    def submit(self, field: str, sides: Sequence[Side]) -> Answer:
+        """Explain it now."""
+        found = self.places(field, sides)
+        return lambda: found
 
     def places(self, field: str, sides: Sequence[Side]) -> list[int | None]:
         """For each frame the place of the first known difference that explains it."""
@@ -120,10 +124,27 @@ class _Beside:
     """Explains in another process."""
 
     pool: ProcessPoolExecutor
+    here: _Here
 
-    def submit(self, field: str, sides: Sequence[Side]) -> Future[list[int | None]]:
-        """The explanations, when they are there."""
-        return self.pool.submit(_places, field, sides)
+    def submit(self, field: str, sides: Sequence[Side]) -> Answer:
+        """Have it explained, or explain it when asked, should the other process be gone."""
+        try:
+            asked = self.pool.submit(_places, field, sides)
+        except BrokenProcessPool:
+            return lambda: self.here.places(field, sides)
+
+        def answer() -> list[int | None]:
+            try:
+                return asked.result()
+            except BrokenProcessPool:
+                return self.here.places(field, sides)
+
+        return answer
+
+
+def _begin() -> None:
+    """In the other process: end at once when the user interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _places(field: str, sides: Sequence[Side]) -> list[int | None]:

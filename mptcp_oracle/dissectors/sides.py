@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from mptcp_oracle.dissectors.blocks import Blocks
 from mptcp_oracle.dissectors.dissector import Field, OfOptions, Value, Words
-from mptcp_oracle.dissectors.lines import BETWEEN, Line
+from mptcp_oracle.dissectors.lines import BETWEEN, Line, packed, unpacked
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
 
@@ -136,7 +136,7 @@ def _order(value: Value) -> tuple[bool, Value]:
 def stretches(said: Mapping[int, Words], view: View, until: int | None = None) -> Iterator[Stretch]:
     """A capture in stretches, up to and with a frame ``until``, or all of it."""
     if not isinstance(said, Blocks):
-        mine: Blocks[Words] = Blocks()
+        mine: Blocks[Words] = Blocks(pack=packed, unpack=unpacked)
         for frame in sorted(said):
             mine.put(frame, said[frame])
         said = mine

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,22 @@ def test_another_process_explains_alike(monkeypatch: pytest.MonkeyPatch) -> None
         assert ("tshark" in view._derived) == (length > 1)
     assert found[0] == found[1]
     assert found[0][2]
+
+
+def test_a_process_that_dies_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the other process be killed, everything is explained in this one."""
+    tool("tshark")
+    said, _ = heard(TShark(), CAPTURE)
+    monkeypatch.setattr(explaining, "processors", lambda: 2)
+    found = []
+    for kill in (False, True):
+        with analyze(CAPTURE) as trace:
+            view = View(trace.facts(), CAPTURE)
+        monkeypatch.setattr(explaining, "LONG", 1 if kill else 1 << 30)
+        if kill:
+            monkeypatch.setattr(explaining, "_begin", lambda: os.kill(os.getpid(), signal.SIGKILL))
+        found.append(results(compare(FIELDS, said, view, catalogue("tshark"))))
+    assert found[0] == found[1]
 
 
 def test_fields_that_a_version_does_not_know_are_left_out() -> None:
