@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mptcp_oracle.constants import KIND_MPTCP
 from mptcp_oracle.dissectors.case import Place
 from mptcp_oracle.dissectors.dissector import Value
 from mptcp_oracle.dissectors.packets import COOKED, COOKED_V2
 from mptcp_oracle.dissectors.tcpdump_fields import FIELDS
 from mptcp_oracle.dissectors.tcpdump_reading import BEHIND_BAD, called_bad, read
 from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.wire.mptcp import walk
 
 __all__ = [
     "address_forms",
+    "another_kind",
     "behind_bad",
     "capable_forms",
     "cut_options",
@@ -62,6 +65,15 @@ def cut_options(place: Place) -> bool:
     )
 
 
+def another_kind(place: Place) -> bool:
+    """A TCP option that is not MPTCP's has a bad Length, and the snap length has not cut it."""
+    if place.segment is None or place.segment.fact["options_cut"] or _hidden(place):
+        return False
+    header = place.view.headers.get(place.frame, b"")
+    options = walk(header[20:])
+    return any(option.malformed and option.kind != KIND_MPTCP for option in options)
+
+
 def ends_at_bad(place: Place) -> bool:
     """An option is called bad, in options that are whole."""
     segment = place.segment
@@ -70,7 +82,10 @@ def ends_at_bad(place: Place) -> bool:
         and bool(place.ours)
         and not segment.fact["options_cut"]
         and not _hidden(place)
-        and any(called_bad(item, segment.fact["flags"]) for item in segment.fact["options"])
+        and (
+            another_kind(place)
+            or any(called_bad(item, segment.fact["flags"]) for item in segment.fact["options"])
+        )
     )
 
 

@@ -112,6 +112,7 @@ SHOWN: dict[str, tuple[bytes, Sequence[str]]] = {
     "out-of-place-called-bad": (
         made(DSS, flags=SYN), ("mptcp.ack", "mptcp.bad"),
     ),
+    "option-of-another-kind-is-bad": (made(DSS + "5c1d0101"), ("mptcp.bad",)),
     "plain-tcp": (
         c.pcap(c.records(plain(c.tcp(flags=SYN)))),
         ("tcp.flags", "tcp.length", "tcp.seq", "tcp.win"),
