@@ -90,7 +90,7 @@ class Flows:
                 self.passed_over |= self.newest[name] is not older
             self.all.append(flow)
             self.newest[name] = flow
-        if given.key and not flow.key:
+        if given.key and not flow.key and not given.flags & SYN:
             flow.key = given.key
         self._learn(flow, given, side)
         return 2 * flow.number + side, self._place(flow, given, side)

@@ -338,7 +338,12 @@ def segments(**fields: Any) -> Any:
         plane=plane(**fields), wire=held, capture=SimpleNamespace(data=data),
         ground=SimpleNamespace(controls=lambda row: [encode(MpPrio(backup=False))]),
     )  # fmt: skip
-    made.rows, made.data, made.subflows = held.segments, data, {3: known}
+    made.data, made.subflows = data, {3: known}
+    for name, column in (
+        ("half", "half"), ("flags", "flags"), ("acks", "ack"), ("offset", "offset"),
+        ("header", "header"),
+    ):  # fmt: skip
+        setattr(made, name, held.segments[column])
     made.first_frame = np.array([11, 22, 33])
     made.sure = [bool(each) for each in made.trace.plane.isn_from]
     return made
@@ -502,7 +507,7 @@ def test_a_transmission_of_which_little_is_known() -> None:
     assert (fact["dsn"], fact["dsn_end"], fact["absolute"], fact["sequence"]) == (
         None, None, None, 40,
     )  # fmt: skip
-    emitter.rows["flags"][1] = 0x02
+    emitter.flags[1] = 0x02
     assert emitter.transmission(1, MOVE | {"mapped": False})["unknown"] == {}
 
 

@@ -193,7 +193,12 @@ def test_a_third_packet_that_offload_put_together_with_data() -> None:
     first = MpCapable(version=1, sender_key=A, receiver_key=B, data_length=3)
     assert rows_of(read((US, ACK, first), payload=9)) == (None, None, 0, None)
     assert rows_of(read((US, ACK, first), payload=0)) == (None, None, 0, None)
-    assert rows_of(read((US, SYN, THIRD))) == (None, None, 0, None)
+
+
+def test_both_keys_on_a_syn_are_no_third_packet() -> None:
+    """Nobody has the other one's key when it sends a SYN or a SYN/ACK with MP_CAPABLE version 1."""
+    for flags in (SYN, SYN | ACK):
+        assert rows_of(read((US, flags, THIRD))) == (None, None, None, None)
 
 
 # -------------------------------------------------------------------- repeated messages
