@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.cache import Made
-from benchmarks.measure import Run, run
+from benchmarks.measure import Figures, compare
 from benchmarks.report import table
 from mptcp_oracle.dissectors.tshark import TShark
 
@@ -21,7 +21,7 @@ COMPARED = (0, 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """The shortest runs of both programs on one capture.
+    """The figures of both programs on one capture.
 
     Attributes:
         name: The capture. segments: How many it has. alone: tshark with the arguments that
@@ -30,8 +30,8 @@ class Cost:
 
     name: str
     segments: int
-    alone: Run
-    compared: Run
+    alone: Figures
+    compared: Figures
 
     @property
     def ratio(self) -> float:
@@ -53,14 +53,15 @@ def costs(
     """
     tshark, found = TShark(path=dissector), []
     for name, made in captures:
-        alone, compared = [], []
-        for turn in range(1, rounds + 1):
-            alone.append(run(tshark.command(made.path)))
-            command = [program, "diff", "--with", f"tshark={dissector}", str(made.path)]
-            compared.append(run(command, fine=COMPARED))
-            progress(f"{name}: round {turn} of {rounds}")
-        least = [min(runs, key=lambda each: each.seconds) for runs in (alone, compared)]
-        found.append(Cost(name=name, segments=made.segments, alone=least[0], compared=least[1]))
+        progress(f"{name}: {made.segments} segments")
+        compared, alone = compare(
+            [program, "diff", "--with", f"tshark={dissector}", str(made.path)],
+            tshark.command(made.path),
+            rounds=(rounds, rounds),
+            progress=progress,
+            fine=COMPARED,
+        )
+        found.append(Cost(name=name, segments=made.segments, alone=alone, compared=compared))
     return found
 
 

@@ -109,6 +109,7 @@ def compare(
     *,
     rounds: tuple[int, int],
     progress: Callable[[str], None],
+    fine: Collection[int] = (0,),
 ) -> tuple[Figures, Figures]:
     """Run two commands in turn, the first one first.
 
@@ -120,16 +121,17 @@ def compare(
         other: A command line.
         rounds: How often each runs.
         progress: Told of each run.
+        fine: Exit statuses of ours that are no failure.
 
     Raises:
         AdapterError: A command failed.
     """
     figures = Figures(), Figures()
-    figures[0].anonymous = run(ours, watch=True).anonymous
+    figures[0].anonymous = run(ours, watch=True, fine=fine).anonymous
     for turn in range(max(rounds)):
         for which, command in enumerate((ours, other)):
             if turn < rounds[which]:
-                took = run(command)
+                took = run(command, fine=(0,) if which else fine)
                 figures[which].runs.append(took)
                 name = Path(command[0]).name
                 progress(f"round {turn + 1}: {name} {took.seconds:.3f} s, {took.peak / 1e6:.0f} MB")

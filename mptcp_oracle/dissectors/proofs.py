@@ -55,10 +55,8 @@ def _idsn(case: Case, other: bool = False) -> int | None:
         return None
     roles = ("initiator", "listener")
     role = roles[roles.index(segment.fact["sender"]) ^ other]
-    key, version = (
-        keys_of(case.view, segment.fact["connection"]).get(role),
-        segment.connection["version"],
-    )
+    key = keys_of(case.view, segment.fact["connection"]).get(role)
+    version = segment.connection["version"]
     return crypto.idsn(key, version) if key is not None and version in (0, 1) else None
 
 

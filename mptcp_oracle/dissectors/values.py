@@ -63,12 +63,8 @@ def option(*names: str) -> Callable[[Callable[[Fact], Value | None]], OfOptions]
 
     def make(value: Callable[[Fact], Value | None]) -> OfOptions:
         def ours(_: View, segment: Segment) -> Iterable[Value]:
-            found = []
-            for item in segment.fact["options"]:
-                told = item.get("reading") or item
-                if told["option"] in names and (each := value(told)) is not None:
-                    found.append(each)
-            return found
+            found = (value(item) for item in segment.options(*names))
+            return [each for each in found if each is not None]
 
         return OfOptions(names, ours, value)
 

@@ -227,11 +227,13 @@ def _viewed(path: Path, name: str, progress: Progress) -> Iterator[Future[tuple[
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Without the collector of cycles: of so many objects that live on it takes half the time."""
+    before = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if before:
+            gc.enable()
 
 
 @contextmanager
