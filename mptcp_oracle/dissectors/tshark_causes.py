@@ -191,8 +191,10 @@ def _derived(spot: Spot) -> str:
         return "twice"
     if spot.note.saw is not None and spot.note.saw.refused:
         return "half"
-    if any(each["option"] == "malformed" for each in spot.segment.fact["options"]):
-        return out_of_place(spot)
+    if any(each["option"] == "malformed" for each in spot.segment.fact["options"]) and (
+        why := out_of_place(spot)
+    ):
+        return why
     return base(spot, spot.note.saw, other=False) or out_of_place(spot) or "derived?"
 
 
