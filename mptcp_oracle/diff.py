@@ -7,7 +7,7 @@ are grouped: by field, and by the known difference that explains them or by how 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -185,6 +185,7 @@ def compare(
     rows = [row for row in fields if claims is None or row.name in claims]
     others = [row for row in fields if row not in rows]
     names = {row.name: Names() for row in rows if row.names}
+    pairs: dict[str, dict[tuple[str, Hashable], bool]] = {row.name: {} for row in rows}
     unnamed: dict[str, list[Side]] = {name: [] for name in names}
     begins = cache(lambda: beginnings(said))
     found: list[tuple[Field, list[Side], Answer]] = []
@@ -209,7 +210,11 @@ def compare(
     with explaining(known, view, said) as explainer:
         for stretch in stretches(said, view, until):
             for row in rows:
-                theirs, ours = stretch.theirs(row, begins), stretch.ours(row)
+                count, rest = stretch.quick(row, names.get(row.name), pairs[row.name], begins)
+                result.equal[row.name] += count
+                if rest is not None and not rest:
+                    continue
+                theirs, ours = stretch.theirs(row, begins, rest), stretch.ours(row, rest)
                 if row.names:
                     both, learn = list(merged(theirs, ours)), names[row.name].learn
                     unknown = [side for side in both if not learn(side)]

@@ -8,6 +8,7 @@ Options are decoded from the capture while their segment is emitted.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis import described
@@ -20,9 +21,10 @@ from mptcp_oracle.wire.columns import FLAG_BITS
 from mptcp_oracle.wire.mptcp import decode_option, walk
 
 if TYPE_CHECKING:
+    from mptcp_oracle.analysis.parts import Parts
     from mptcp_oracle.analysis.trace import Trace
 
-__all__ = ["facts", "options_of"]
+__all__ = ["SegmentFacts", "facts", "options_of", "raw_options"]
 
 MASK = 0xFFFFFFFFFFFFFFFF
 SYN, RST, ACK = 0x02, 0x04, 0x10
@@ -46,7 +48,7 @@ def facts(trace: Trace) -> Iterator[Fact]:
     numbers = {flow.id: group.id for group in groups for flow in group.subflows}
     for flow in trace.subflows:
         yield described.subflow(trace, flow, numbers[flow.id])
-    yield from _Segments(trace).facts()
+    yield from SegmentFacts(trace).facts()
     for group in groups:
         yield from described.observations(trace, group)
 
@@ -63,22 +65,30 @@ def options_of(trace: Trace, row: int, version: int | None) -> list[Option]:
         Their values. Of a header that the snap length cut, only what is whole and not merely a
         DSS.
     """
-    rows, data = trace.wire.segments, trace.capture.data
+    rows = trace.wire.segments
     flags, payload = rows["flags"][row], rows["length"][row]
-    if flags & OPTIONS_CUT:
-        raws = trace.ground.controls(row)
-    else:
-        begin = rows["offset"][row] - rows["header"][row] + 20
-        found = walk(bytes(data[begin : rows["offset"][row]]))
-        raws = [option.raw for option in found if option.kind == KIND_MPTCP]
     syn, ack = bool(flags & SYN), bool(flags & ACK)
-    return [decode_option(raw, syn=syn, ack=ack, payload=payload, version=version) for raw in raws]
+    return [
+        decode_option(raw, syn=syn, ack=ack, payload=payload, version=version)
+        for raw in raw_options(trace, row)
+    ]
 
 
-class _Segments:
-    """The facts of segments and transmissions while they are emitted."""
+def raw_options(trace: Trace, row: int) -> list[bytes]:
+    """The octets of those options."""
+    rows = trace.wire.segments
+    if rows["flags"][row] & OPTIONS_CUT:
+        return trace.ground.controls(row)
+    end = rows["offset"][row]
+    found = walk(bytes(trace.capture.data[end - rows["header"][row] + 20 : end]))
+    return [option.raw for option in found if option.kind == KIND_MPTCP]
+
+
+class SegmentFacts:
+    """The facts of segments and transmissions, one after the other or of those asked for."""
 
     def __init__(self, trace: Trace) -> None:
+        """Take an open trace."""
         self.trace = trace
         rows = trace.wire.segments
         self.half, self.flags, self.acks = rows["half"], rows["flags"], rows["ack"]
@@ -102,16 +112,36 @@ class _Segments:
             chunk = rows[low : low + CHUNK]
             bounds = [chunk[0], chunk[-1] + 1]
             segments = _records(columns, slice(low, low + CHUNK))
-            ranges = _grouped(
-                parts.row,
-                {name: getattr(parts, name) for name in ("start", "end", "mapping", "delta")},
-                bounds,
-            )
+            ranges = _grouped(parts.row, _cuts(parts), bounds)
             sent = _grouped(moves.row, move_columns, bounds)
             for row, segment in zip(chunk.tolist(), segments, strict=True):
                 yield self.segment(row, segment, ranges.get(row, []))
                 for move in sent.get(row, ()):
                     yield self.transmission(row, move)
+
+    def one(self, index: int) -> Fact:
+        """The fact of the segment with this index in the table of segments."""
+        table, starts, cuts = self._tables
+        row = int(self.trace.ground.rows[index])
+        low, high = starts.searchsorted((row, row + 1)).tolist()
+        record = {name: values[index].item() for name, values in table.items()}
+        return self.segment(row, record, _records(cuts, slice(low, high)))
+
+    def options(self, index: int) -> list[Fact]:
+        """The options of that segment, as its fact has them."""
+        row = int(self.trace.ground.rows[index])
+        version = self.subflows[int(self.trace.segments.subflow[index])].version
+        return [of_option(option) for option in options_of(self.trace, row, version)]
+
+    def raws(self, index: int) -> list[bytes]:
+        """Their octets."""
+        return raw_options(self.trace, int(self.trace.ground.rows[index]))
+
+    @cached_property
+    def _tables(self) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+        """The table of segments, and the rows of parts of payload with what facts say of them."""
+        parts = self.trace.ground.parts
+        return self.trace.segments.columns(), parts.row, _cuts(parts)
 
     def segment(self, row: int, segment: Fact, ranges: list[Fact]) -> Fact:
         """The fact of one segment."""
@@ -239,6 +269,11 @@ def _records(columns: dict[str, Any], chosen: slice) -> list[Fact]:
     """Rows of a table as objects."""
     lists = [values[chosen].tolist() for values in columns.values()]
     return [dict(zip(columns, values, strict=True)) for values in zip(*lists, strict=True)]
+
+
+def _cuts(parts: Parts) -> dict[str, Any]:
+    """What a fact says of a range, as columns."""
+    return {name: getattr(parts, name) for name in ("start", "end", "mapping", "delta")}
 
 
 def _grouped(rows: Any, columns: dict[str, Any], bounds: list[int]) -> dict[int, list[Fact]]:

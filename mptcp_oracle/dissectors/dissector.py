@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from mptcp_oracle.dissectors.columns import Column, Key
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.facts import Fact
@@ -78,6 +79,8 @@ class Field:
         names: The values only name groups of frames: partitions are compared, not names.
         streams: The values are numbers of TCP streams; their first frames are compared.
         frames: The values are numbers of frames.
+        column: The texts that are expected of a part of a trace, to be quick.
+        key: Of a field whose texts cannot be expected: what its values follow from.
     """
 
     name: str
@@ -90,6 +93,8 @@ class Field:
     streams: bool = False
     frames: bool = False
     same: Callable[[View], Mapping[Value, Value]] | None = None
+    column: Column | None = None
+    key: Key | None = None
 
 
 class Dissector(Protocol):

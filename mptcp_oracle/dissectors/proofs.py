@@ -25,7 +25,7 @@ def earlier(view: View, case: Case, *names: str) -> Iterator[tuple[Segment, Fact
         return
     for frame in sorted({each for name in names for each in view.signals.get(name, ())}):
         segment = view.segments[frame]
-        if frame <= case.frame and segment.fact["subflow"] == case.segment.fact["subflow"]:
+        if frame <= case.frame and segment.subflow["subflow"] == case.segment.subflow["subflow"]:
             for item in segment.options(*names):
                 yield segment, item
 
@@ -39,23 +39,23 @@ def _keys(view: View) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = {}
     for frame in view.signals.get("mp_capable", ()):
         segment = view.segments[frame]
-        if segment.fact["sender"] is None:
+        if segment.sender is None:
             continue
         for item in segment.fact["options"]:
             if item["option"] == "mp_capable" and item["sender_key"] is not None:
-                keys = found.setdefault(segment.fact["connection"], {})
-                keys.setdefault(segment.fact["sender"], int(item["sender_key"], 16))
+                keys = found.setdefault(segment.connection["connection"], {})
+                keys.setdefault(segment.sender, int(item["sender_key"], 16))
     return found
 
 
 def _idsn(case: Case, other: bool = False) -> int | None:
     """The IDSN that follows from the key of the sender, or of the other host."""
     segment = case.segment
-    if segment is None or segment.fact["sender"] is None:
+    if segment is None or segment.sender is None:
         return None
     roles = ("initiator", "listener")
-    role = roles[roles.index(segment.fact["sender"]) ^ other]
-    key = keys_of(case.view, segment.fact["connection"]).get(role)
+    role = roles[roles.index(segment.sender) ^ other]
+    key = keys_of(case.view, segment.connection["connection"]).get(role)
     version = segment.connection["version"]
     return crypto.idsn(key, version) if key is not None and version in (0, 1) else None
 
@@ -100,7 +100,7 @@ def _dsn_shown(case: Case) -> bool:
     if segment is None or idsn is None or item is None or item["sequence"] is None:
         return False
     announcer = case.view.segments[item["announced"]]
-    if announcer.fact["options_cut"]:
+    if announcer.options_cut:
         return True
     place, early = item["sequence"], segment.end["syn_data"]
     numbers = {idsn + place - early for _ in announcer.options("mp_capable")}
@@ -140,4 +140,4 @@ def _data_ack_shown(case: Case) -> bool:
             bits = 8 * option["data_ack_size"]
             wanted = (int(case.ours[0]) + idsn) % (1 << bits)
             return bool(wanted == int(option["data_ack"]))
-    return bool(segment.fact["options_cut"])
+    return bool(segment.options_cut)

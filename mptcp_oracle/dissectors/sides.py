@@ -6,13 +6,15 @@ field are the same, as nearly everywhere they are, no frame is looked at on its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from functools import cache, cached_property
 from typing import TypeAlias
 
 from mptcp_oracle.dissectors.blocks import Blocks
+from mptcp_oracle.dissectors.columns import Chunk
 from mptcp_oracle.dissectors.dissector import Field, OfOptions, Value, Words
 from mptcp_oracle.dissectors.lines import BETWEEN, Line, packed, unpacked
+from mptcp_oracle.dissectors.rows import TraceView
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
 
@@ -29,62 +31,222 @@ class Stretch:
     """Some frames in a row."""
 
     def __init__(
-        self, said: Mapping[int, Words], segments: Mapping[int, Segment], view: View
+        self,
+        said: Mapping[int, Words],
+        segments: Mapping[int, Segment],
+        view: View,
+        part: tuple[Chunk, slice] | None = None,
     ) -> None:
-        """Take what the dissector says of the frames, our segments among them, and all facts."""
+        """Take what there is.
+
+        Args:
+            said: What the dissector says of the frames.
+            segments: Our segments among them.
+            view: All facts.
+            part: Where the segments stand in the tables of a trace, if the facts are of one.
+        """
         self._said, self._segments, self._view = said, segments, view
         self._cells = _columns(said)
         every = () if self._cells else said.values()
         self._named = {name for words in every for name in words}
-        self._options: dict[str, dict[int, list[Fact]]] = {}
-        for frame, segment in segments.items():
-            for option in segment.fact["options"]:
-                told = option.get("reading") or option
-                self._options.setdefault(told["option"], {}).setdefault(frame, []).append(told)
+        self._part = part if self._cells or not said else None
 
-    def theirs(self, row: Field, begins: Callable[[], Mapping[str, int]]) -> Values:
+    # ---- quickly ---------------------------------------------------------------------------
+
+    def quick(
+        self,
+        row: Field,
+        names: Names | None,
+        known: dict[tuple[str, Hashable], bool],
+        begins: Callable[[], Mapping[str, int]],
+    ) -> tuple[int, list[int] | None]:
+        """Compare a field's texts with those that are expected.
+
+        Args:
+            row: The field.
+            names: Learns the names, if it has only names.
+            known: Of a field with a key: whether a text and a key agree, found before.
+            begins: Gives the first frame of each TCP stream.
+
+        Returns:
+            How many values agree, and the frames that have to be looked at; ``None`` for all.
+        """
+        if self._part is None:
+            return 0, None
+        cells = self._cells.get(row.name)
+        chunk, part = self._part
+        if row.key is not None:
+            return self._by_key(row, cells, chunk.keys(row.key)[part], names, known, begins)
+        if row.column is not None:
+            expected = chunk.texts(row.column)[part]
+        elif isinstance(row.ours, OfOptions) and "dss" not in row.ours.options:
+            expected = []
+        else:
+            return 0, None
+        rest = self._holders(row)
+        if cells is None and not any(expected):
+            return 0, rest
+        mine, foreign = self._aligned(cells)
+        expected = expected or [""] * len(mine)
+        count = len(mine) - expected.count("")
+        if mine != expected:
+            frames = self._frames
+            differ = [at for at, cell in enumerate(mine) if cell != expected[at]]
+            count -= sum(1 for at in differ if expected[at])
+            rest = sorted({*rest, *(frames[at] for at in differ)})
+        if rest:
+            settled = set(rest)
+            count = sum(
+                1 for frame, text in zip(self._frames, expected, strict=True)
+                if text and frame not in settled
+            )  # fmt: skip
+        return count, sorted({*rest, *foreign}) if foreign else rest
+
+    def _by_key(
+        self,
+        row: Field,
+        cells: Sequence[str] | None,
+        keys: Sequence[Hashable],
+        names: Names | None,
+        known: dict[tuple[str, Hashable], bool],
+        begins: Callable[[], Mapping[str, int]],
+    ) -> tuple[int, list[int] | None]:
+        mine, rest = self._aligned(cells)
+        frames, count = self._frames, 0
+        first: dict[tuple[str, Hashable], int] = {}
+        for frame, pair in zip(frames, zip(mine, keys, strict=True), strict=True):
+            first.setdefault(pair, frame)
+        agree: dict[tuple[str, Hashable], int] = {}
+        for pair, frame in first.items():
+            if names is not None or pair not in known:
+                theirs = self.theirs(row, begins, (frame,)).get(frame, ())
+                ours = self.ours(row, (frame,)).get(frame, ())
+                if names is not None:
+                    known[pair] = names.learn((frame, theirs, ours))
+                else:
+                    known[pair] = theirs == ours
+                agree[pair] = len(ours)
+            elif known[pair]:
+                agree[pair] = len(self.ours(row, (frame,)).get(frame, ()))
+        for frame, pair in zip(frames, zip(mine, keys, strict=True), strict=True):
+            if known[pair]:
+                count += agree[pair]
+            else:
+                rest.append(frame)
+        return count, sorted(rest)
+
+    @cached_property
+    def _frames(self) -> list[int]:
+        """The frames of our segments."""
+        return list(self._segments)
+
+    @cached_property
+    def _places(self) -> tuple[list[int | None], list[int]] | None:
+        """Where in the table our frames stand, and where others do; ``None``: they are the same."""
+        said = list(self._said)
+        if said == self._frames:
+            return None
+        place = {frame: at for at, frame in enumerate(said)}
+        ours = self._segments
+        return [place.get(frame) for frame in ours], [
+            at for frame, at in place.items() if frame not in ours
+        ]
+
+    def _aligned(self, cells: Sequence[str] | None) -> tuple[list[str], list[int]]:
+        """The texts of our frames, and other frames that have one."""
+        if cells is None:
+            return [""] * len(self._frames), []
+        if self._places is None:
+            return list(cells), []
+        ours, others = self._places
+        said = list(self._said)
+        return [
+            "" if at is None else cells[at] for at in ours
+        ], [said[at] for at in others if cells[at]]  # fmt: skip
+
+    def _holders(self, row: Field) -> list[int]:
+        """The frames with any of the options whose values a field has, other than a lone DSS."""
+        ours = row.ours
+        if not isinstance(ours, OfOptions):
+            return []
+        return sorted({frame for name in ours.options for frame in self._special.get(name, ())})
+
+    @cached_property
+    def _special(self) -> dict[str, dict[int, list[Fact]]]:
+        """Options by name and frame, of frames that have others than one ordinary DSS."""
+        if self._part is None:
+            return self._options_of(self._segments)
+        chunk, part = self._part
+        frames = chunk.of("frame")[part][chunk.special[part]].tolist()
+        return self._options_of({frame: self._segments[frame] for frame in frames})
+
+    def _options_of(self, segments: Mapping[int, Segment]) -> dict[str, dict[int, list[Fact]]]:
+        found: dict[str, dict[int, list[Fact]]] = {}
+        for frame, segment in segments.items():
+            for told in segment.options():
+                found.setdefault(told["option"], {}).setdefault(frame, []).append(told)
+        return found
+
+    # ---- value by value --------------------------------------------------------------------
+
+    def theirs(
+        self,
+        row: Field,
+        begins: Callable[[], Mapping[str, int]],
+        only: Collection[int] | None = None,
+    ) -> Values:
         """The dissector's values of a field.
 
         Args:
             row: The field.
             begins: Gives the first frame of each TCP stream.
+            only: Frames in order, if not all.
         """
-        read, cells = row.read, self._cells.get(row.name)
+        read, texts = row.read, self._texts(row.name, only)
         if row.streams:
             first = begins()
             found: Values = {
-                frame: tuple(first.get(name, name) for text in texts for name in text.split())
-                for frame, texts in self._texts(row.name)
-            }
-        elif cells is not None:
-            found = {
-                frame: tuple(map(read, cell.split(BETWEEN))) if BETWEEN in cell else (read(cell),)
-                for frame, cell in zip(self._said, cells, strict=True)
-                if cell
+                frame: tuple(first.get(name, name) for text in every for name in text.split())
+                for frame, every in texts
             }
         else:
-            found = {frame: tuple(map(read, texts)) for frame, texts in self._texts(row.name)}
+            found = {frame: tuple(map(read, every)) for frame, every in texts}
         return self._settled(row, found) if row.unordered else found
 
-    def _texts(self, name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    def _texts(
+        self, name: str, only: Collection[int] | None
+    ) -> Iterator[tuple[int, tuple[str, ...]]]:
         """The frames in which the dissector says something of a field, and what."""
+        said = self._said
         if name in self._cells:
-            for frame, cell in zip(self._said, self._cells[name], strict=True):
+            cells = zip(said, self._cells[name], strict=True)
+            if only is not None:
+                place, column = self._place, self._cells[name]
+                cells = ((frame, column[place[frame]]) for frame in only if frame in place)
+            for frame, cell in cells:
                 if cell:
-                    yield frame, tuple(cell.split(BETWEEN))
+                    yield frame, tuple(cell.split(BETWEEN)) if BETWEEN in cell else (cell,)
         elif name in self._named:
-            for frame, words in self._said.items():
-                if texts := words.get(name):
+            for frame in said if only is None else only:
+                if frame in said and (texts := said[frame].get(name)):
                     yield frame, texts
 
-    def ours(self, row: Field) -> Values:
-        """Our values of a field."""
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        """Where in the table each frame stands."""
+        return {frame: at for at, frame in enumerate(self._said)}
+
+    def ours(self, row: Field, only: Collection[int] | None = None) -> Values:
+        """Our values of a field, of all frames or of some in order."""
         ours, segments = row.ours, self._segments
-        if isinstance(ours, OfOptions):
-            having = [self._options[name] for name in ours.options if name in self._options]
+        if only is not None:
+            segments = {frame: segments[frame] for frame in only if frame in segments}
+        elif isinstance(ours, OfOptions):
+            having = [self._every[name] for name in ours.options if name in self._every]
             if ours.value is not None and len(having) == 1:
                 return _told(ours.value, having[0])
             segments = {frame: segments[frame] for each in having for frame in each}
+        if isinstance(ours, OfOptions):
             ours = ours.ours
         view = self._view
         found = {
@@ -93,6 +255,11 @@ class Stretch:
             if (values := tuple(ours(view, segment)))
         }
         return self._settled(row, found) if row.unordered else found
+
+    @cached_property
+    def _every(self) -> dict[str, dict[int, list[Fact]]]:
+        """All options by name and frame."""
+        return self._options_of(self._segments)
 
     def _settled(self, row: Field, values: Values) -> Values:
         """Values that are sets: in order, numbers before texts, and what means the same once."""
@@ -143,7 +310,8 @@ def stretches(said: Mapping[int, Words], view: View, until: int | None = None) -
     for number in sorted(said.numbers | view.segments.numbers):
         words, segments = said.block(number), view.segments.block(number)
         if until is None:
-            yield Stretch(words, segments, view)
+            part = view.chunk(number) if isinstance(view, TraceView) else None
+            yield Stretch(words, segments, view, part)
         else:
             yield Stretch(
                 {frame: each for frame, each in words.items() if frame <= until},

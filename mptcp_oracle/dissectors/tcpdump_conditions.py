@@ -18,7 +18,7 @@ def read_so(case: Case) -> bool:
 
     Of a header that the snap length cuts facts list some options: it may show more.
     """
-    if case.segment is not None and case.segment.fact["options_cut"]:
+    if case.segment is not None and case.segment.options_cut:
         theirs = iter(case.theirs)
         return all(each in theirs for each in as_read(case))
     return case.theirs == as_read(case)
@@ -26,4 +26,4 @@ def read_so(case: Case) -> bool:
 
 def cut_header(case: Case) -> bool:
     """The snap length cuts the header."""
-    return case.segment is not None and bool(case.segment.fact["options_cut"]) and read_so(case)
+    return case.segment is not None and bool(case.segment.options_cut) and read_so(case)

@@ -54,13 +54,13 @@ def _malformed(_: View, segment: Segment) -> Iterable[Value]:
 
 
 def _sequence(_: View, segment: Segment) -> Iterable[Value]:
-    if segment.fact["payload"] or segment.fact["flags"] & NUMBERED:
-        yield segment.fact["sequence_raw"]
+    if segment.payload or segment.flags & NUMBERED:
+        yield segment.number
 
 
 def _acknowledgment(_: View, segment: Segment) -> Iterable[Value]:
-    if segment.fact["ack_raw"] is not None:
-        yield segment.fact["ack_raw"]
+    if segment.ack is not None:
+        yield segment.ack
 
 
 def _version(item: Fact) -> Value | None:

@@ -60,14 +60,14 @@ def cut_options(place: Place) -> bool:
     return (
         segment is not None
         and bool(place.ours)
-        and bool(segment.fact["options_cut"])
+        and bool(segment.options_cut)
         and not _hidden(place)
     )
 
 
 def another_kind(place: Place) -> bool:
     """A TCP option that is not MPTCP's has a bad Length, and the snap length has not cut it."""
-    if place.segment is None or place.segment.fact["options_cut"] or _hidden(place):
+    if place.segment is None or place.segment.options_cut or _hidden(place):
         return False
     header = place.view.headers.get(place.frame, b"")
     options = walk(header[20:])
@@ -80,11 +80,11 @@ def ends_at_bad(place: Place) -> bool:
     return (
         segment is not None
         and bool(place.ours)
-        and not segment.fact["options_cut"]
+        and not segment.options_cut
         and not _hidden(place)
         and (
             another_kind(place)
-            or any(called_bad(item, segment.fact["flags"]) for item in segment.fact["options"])
+            or any(called_bad(item, segment.flags) for item in segment.fact["options"])
         )
     )
 

@@ -88,7 +88,7 @@ def _membership(spot: Spot) -> str:
     assert connection is not None
     if twice(spot.view, spot.segment):
         return "twice"
-    if spot.segment.fact["connection"] < 0:
+    if spot.segment.connection["connection"] < 0:
         if spot.field == "mptcp.master":
             return "unknown-master"
         return "unlisted" if not spot.theirs else "same-token"
@@ -203,7 +203,7 @@ def _derived(spot: Spot) -> str:
 
 def _option(spot: Spot) -> str:
     """The fields of options."""
-    if spot.segment.fact["options_cut"]:
+    if spot.segment.options_cut:
         return "options-cut"
     if len(spot.theirs) < len(spot.ours) and silent(spot) in ("malformed", "token"):
         return silent(spot)

@@ -67,7 +67,7 @@ def options_cut(case: Case) -> bool:
     theirs = iter(case.theirs)
     return (
         case.segment is not None
-        and bool(case.segment.fact["options_cut"])
+        and bool(case.segment.options_cut)
         and all(any(value == each for each in theirs) for value in case.ours)
     )
 
@@ -78,7 +78,7 @@ def behind_cut(case: Case) -> bool:
     if segment is None:
         return False
     first = case.view.derived("cut", lambda: _first_cuts(case.view))
-    begin = first.get(segment.fact["connection"])
+    begin = first.get(segment.connection["connection"])
     if begin is None or begin > case.frame or not number_shown(case):
         return False
     # Where tshark says what the rest of the options gives, the cut ones have no part in it.
@@ -91,8 +91,8 @@ def _first_cuts(view: View) -> dict[int, int]:
     """By connection: the first frame whose options are cut."""
     found: dict[int, int] = {}
     for frame, segment in view.segments.items():
-        if segment.fact["options_cut"]:
-            number = segment.fact["connection"]
+        if segment.options_cut:
+            number = segment.connection["connection"]
             found[number] = min(frame, found.get(number, frame))
     return found
 
@@ -122,7 +122,7 @@ def seen_twice_membership(case: Case) -> bool:
         and seen_twice(case)
         and bool(ours)
         and all(
-            other is not None and other.fact["connection"] == segment.fact["connection"]
+            other is not None and other.connection["connection"] == segment.connection["connection"]
             for other in ours
         )
     )
@@ -136,7 +136,8 @@ def seen_twice_data(case: Case) -> bool:
         and seen_twice(case)
         and set(case.ours) <= set(case.theirs)
         and all(
-            case.view.segments[int(frame)].fact["connection"] != case.segment.fact["connection"]
+            case.view.segments[int(frame)].connection["connection"]
+            != case.segment.connection["connection"]
             for frame in added
         )
     )

@@ -94,12 +94,6 @@ def endpoints(segment: Segment) -> tuple[Endpoint, Endpoint]:
     return (end["address"], end["port"]), (other["address"], other["port"])
 
 
-def nanoseconds(segment: Segment) -> int:
-    """When it was captured."""
-    seconds, _, rest = segment.fact["time"].partition(".")
-    return int(seconds) * 10**9 + int(rest.ljust(9, "0"))
-
-
 class Streams:
     """All streams of a capture, fed segment by segment."""
 
@@ -111,7 +105,7 @@ class Streams:
         """The stream of a segment, and its flows from its sender and to it."""
         one, other = endpoints(segment)
         key = frozenset((one, other))
-        flags, number = segment.fact["flags"], segment.fact["sequence_raw"]
+        flags, number = segment.flags, segment.number
         stream = self._latest.get(key) or self._new(key)
         own = stream.flow(one)
         if flags & (SYN | ACK) == SYN and own.base is not None:
@@ -132,12 +126,11 @@ class Streams:
 
 def based(segment: Segment, own: Flow, other: Flow) -> None:
     """Learn what numbers count from."""
-    fact = segment.fact
     if own.base is None:
-        own.syn = bool(fact["flags"] & SYN)
-        own.base = fact["sequence_raw"] if own.syn else (fact["sequence_raw"] - 1) % MODULO
-    if other.base is None and fact["flags"] & ACK:
-        other.base = (fact["ack_raw"] - 1) % MODULO
+        own.syn = segment.syn
+        own.base = segment.number if own.syn else (segment.number - 1) % MODULO
+    if other.base is None and segment.ack is not None:
+        other.base = (segment.ack - 1) % MODULO
 
 
 def sent_again(segment: Segment, stream: Stream, own: Flow, other: Flow) -> set[str]:
@@ -146,11 +139,10 @@ def sent_again(segment: Segment, stream: Stream, own: Flow, other: Flow) -> set[
     Returns:
         Some of ``retransmission``, ``out_of_order``, ``zero_window_probe``.
     """
-    fact = segment.fact
-    flags, length, window = fact["flags"], fact["payload"], fact["window"]
-    number = fact["sequence_raw"]
-    ack = fact["ack_raw"] if fact["ack_raw"] is not None else 0
-    now, control = nanoseconds(segment), flags & (SYN | FIN)
+    flags, length, window = segment.flags, segment.payload, segment.window
+    number = segment.number
+    ack = 0 if segment.ack is None else segment.ack
+    now, control = segment.time, flags & (SYN | FIN)
     quiet = not flags & (SYN | FIN | RST)
     said: set[str] = set()
     alive = probe = False
@@ -206,11 +198,11 @@ def _copied(
 
 def timed(segment: Segment, stream: Stream) -> None:
     """Learn the round-trip time of the handshake."""
-    flags = segment.fact["flags"]
+    flags = segment.flags
     if flags & (SYN | ACK) == SYN:
-        stream.syn_time = nanoseconds(segment)
+        stream.syn_time = segment.time
     if flags & (SYN | ACK) == ACK and stream.syn_time and not stream.rtt:
-        stream.rtt = nanoseconds(segment) - stream.syn_time
+        stream.rtt = segment.time - stream.syn_time
 
 
 def _changed(stream: Stream, own: Flow) -> bool:

@@ -76,7 +76,7 @@ def dsn(spot: Spot) -> str:
         if not any(segment.options("mp_capable")):
             return "join-syn"
         return "lost" if note.lost else base(spot, note.saw, other=False) or "dsn?"
-    if not segment.fact["payload"]:
+    if not segment.payload:
         return "lost" if note.lost else "empty"
     if note.lost:
         return "lost"
@@ -94,7 +94,7 @@ def _mapped(spot: Spot, mapping: Mapped) -> str:
     wanted = int(item["absolute"])
     size = mapping_size(spot.view, mapping)
     own = spot.note.own
-    begin = (spot.segment.fact["sequence_raw"] - (own.base or 0) & SHORT) - mapping.low
+    begin = (spot.segment.number - (own.base or 0) & SHORT) - mapping.low
     absolute = mapping.dsn if size == 8 else seq.extend(mapping.dsn, 32, wanted)
     if (absolute + begin) & WIDE != wanted:
         return _spurious(spot, mapping)
@@ -119,14 +119,14 @@ def _spurious(spot: Spot, mapping: Mapped) -> str:
 def _after_syn_data(spot: Spot) -> bool:
     """Whether the sender's SYN had data."""
     ends = spot.view.derived("syn data", lambda: _syn_data(spot.view))
-    return (spot.segment.subflow["subflow"], spot.segment.fact["from"]) in ends
+    return (spot.segment.subflow["subflow"], spot.segment.origin) in ends
 
 
 def _syn_data(view: View) -> set[tuple[int, str]]:
     return {
-        (segment.subflow["subflow"], segment.fact["from"])
+        (segment.subflow["subflow"], segment.origin)
         for segment in view.segments.values()
-        if segment.syn and segment.fact["payload"]
+        if segment.syn and segment.payload
     } | {
         (number, end)
         for number, subflow in view.subflows.items()
@@ -183,7 +183,7 @@ def missing(spot: Spot) -> str:
     """The complaint that there is no mapping."""
     if why := silent(spot):
         return why
-    if not spot.segment.fact["payload"]:
+    if not spot.segment.payload:
         return "empty"
     if spot.note.lost:
         return "lost"

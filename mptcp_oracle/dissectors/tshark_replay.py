@@ -47,10 +47,10 @@ def spoken(view: View, frame: int) -> Said:
     """All that tshark says of a segment by its replayed state, and by its options."""
     played = replay(view)
     words, note = dict(played.said[frame]), played.notes[frame]
-    options = view.segments[frame].fact["options"][: note.options]
+    options = view.segments[frame].raws()[: note.options]
     last = len(options) - 1
     for at, option in enumerate(options):
-        for name, value in shown(bytes.fromhex(option["raw"])):
+        for name, value in shown(option):
             if at < last or name.rpartition(".")[2] not in note.hidden:
                 words[name] = (*words.get(name, ()), str(value))
     return words
@@ -100,7 +100,7 @@ class _Dissection:
             said.put(frame, self._words)
             begins.setdefault(str(stream.number), frame)
             called = tuple(map(int, self._words.get("mptcp.stream", ())))
-            names.learn((frame, called, (segment.fact["connection"],)))
+            names.learn((frame, called, (segment.connection["connection"],)))
         return Replay(said, notes, begins, names)
 
     def _say(self, name: str, value: int) -> None:
@@ -108,13 +108,12 @@ class _Dissection:
         words[name] = (*words[name], str(value)) if name in words else (str(value),)
 
     def _numbers(self, segment: Segment, own: Flow, other: Flow) -> None:
-        fact = segment.fact
         assert own.base is not None
-        self._say("tcp.seq", (fact["sequence_raw"] - own.base) & SHORT)
-        if fact["ack_raw"] is None:
+        self._say("tcp.seq", (segment.number - own.base) & SHORT)
+        if segment.ack is None:
             return
         assert other.base is not None
-        self._say("tcp.ack", (fact["ack_raw"] - other.base) & SHORT)
+        self._say("tcp.ack", (segment.ack - other.base) & SHORT)
 
     # ---- options ---------------------------------------------------------------------------
 
@@ -132,12 +131,11 @@ class _Dissection:
     def _read(self, segment: Segment, note: Note) -> str:
         stream, own, other = note.stream, note.own, note.other
         silent = "plain"
-        cut = segment.fact["options_cut"]
+        cut = segment.options_cut
         if cut:
             self._blurred.add(stream)
             note.blurred = True
-        for option in segment.fact["options"]:
-            raw = bytes.fromhex(option["raw"])
+        for raw in segment.raws():
             if len(raw) < 2 or raw[1] < 2 or raw[1] != len(raw):
                 break
             silent = ""
@@ -257,7 +255,7 @@ class _Dissection:
             length = octets.number(2)
             if not length:
                 self._say("mptcp.dss.infinite_mapping", 1)
-            begin = (segment.fact["sequence_raw"] - own.base) & SHORT
+            begin = (segment.number - own.base) & SHORT
             self._map(own, begin, length, (own.subflow.side.base + 1) & WIDE, True, "mp_capable")
 
     def _join(self, octets: Octets, note: Note) -> None:
@@ -328,8 +326,8 @@ class _Dissection:
     def _dsn(self, segment: Segment, note: Note) -> int | None:
         """The 64-bit number of a segment's first octet."""
         own = note.own.subflow
-        begin = int(segment.fact["sequence_raw"] - note.own.base) & SHORT
-        length = int(segment.fact["payload"])
+        begin = int(segment.number - note.own.base) & SHORT
+        length = int(segment.payload)
         if segment.syn:
             return int(own.side.base)
         if begin == 1 and not length:
@@ -353,7 +351,7 @@ class _Dissection:
 
     def _place(self, segment: Segment, note: Note, connection: Connection, dsn: int) -> None:
         """Say where in the data a segment is, and which frames had the same data."""
-        side, length = note.own.subflow.side, segment.fact["payload"]
+        side, length = note.own.subflow.side, segment.payload
         self._say("mptcp.rawdsn64", dsn)
         if side.wide:
             self._say("mptcp.dsn", (dsn - side.base) & WIDE)

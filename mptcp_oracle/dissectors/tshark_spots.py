@@ -40,13 +40,13 @@ def silent(spot: Spot) -> str:
 def out_of_place(spot: Spot) -> str:
     """Whether the connection has an MP_CAPABLE or MP_JOIN that is malformed."""
     strange = spot.view.derived("strange", lambda: _strange(spot.view))
-    return "out-of-place" if spot.segment.fact["connection"] in strange else ""
+    return "out-of-place" if spot.segment.connection["connection"] in strange else ""
 
 
 def _strange(view: View) -> set[int]:
     segments = {frame: view.segments[frame] for each in view.signals.values() for frame in each}
     return {
-        segment.fact["connection"]
+        segment.connection["connection"]
         for segment in segments.values()
         for option in segment.fact["options"]
         if option["option"] == "malformed" and option["subtype"] in (0, 1)
@@ -56,7 +56,7 @@ def _strange(view: View) -> set[int]:
 def twice(view: View, segment: Segment) -> bool:
     """Whether another connection of the capture has the same keys."""
     shared = view.derived("keys of several", lambda: _shared(view))
-    return segment.fact["connection"] in shared
+    return segment.connection["connection"] in shared
 
 
 def _shared(view: View) -> set[int]:
@@ -70,12 +70,12 @@ def _shared(view: View) -> set[int]:
 def streams_of(spot: Spot) -> Collection[Stream]:
     """Tshark's streams that facts put into the connection of a segment."""
     every = spot.view.derived("tshark streams", lambda: _streams(spot.view))
-    return every[spot.segment.fact["connection"]]
+    return every[spot.segment.connection["connection"]]
 
 
 def _streams(view: View) -> dict[int, set[Stream]]:
     notes = replay(view).notes
     found: dict[int, set[Stream]] = {}
     for frame, segment in view.segments.items():
-        found.setdefault(segment.fact["connection"], set()).add(notes[frame].stream)
+        found.setdefault(segment.connection["connection"], set()).add(notes[frame].stream)
     return found

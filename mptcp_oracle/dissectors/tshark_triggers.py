@@ -62,7 +62,7 @@ Trigger = Callable[[Place], bool]
 def ack_without_flag(place: Place) -> bool:
     """The segment has no flag ACK."""
     segment = place.segment
-    return segment is not None and not segment.fact["flags"] & 0x10
+    return segment is not None and not segment.flags & 0x10
 
 
 def dss_with_checksum(place: Place) -> bool:

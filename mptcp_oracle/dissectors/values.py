@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_address
 
-from mptcp_oracle import crypto, seq
+from mptcp_oracle import seq
 from mptcp_oracle.dissectors.dissector import OfOptions, Ours, Value
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
@@ -205,42 +205,12 @@ def announcers(_: View, segment: Segment) -> Iterable[Value]:
 
 def first_declaring(view: View) -> Mapping[Value, Value]:
     """By frame that repeats a mapping: the first frame that declares it."""
-    return view.derived("first declaring", lambda: _first_declaring(view))
-
-
-def _first_declaring(view: View) -> dict[Value, Value]:
-    """By frame: the first one that declares its mapping, if it is an earlier one.
-
-    RFC 8684 section 3.3.1: a mapping may be declared on several segments; it is the same if
-    subflow, DSN, subflow sequence number and length are.
-    """
-    first: dict[tuple[object, ...], int] = {}
-    near: dict[tuple[object, ...], int] = {}
-    again: dict[Value, Value] = {}
-    for frame, segment in view.segments.items():
-        whose = (segment.fact["subflow"], segment.fact["from"])
-        for item in segment.options("dss", "mp_capable"):
-            if item["option"] == "dss" and item["dsn"] is not None:
-                dsn = int(item["dsn"])
-                if item["dsn_size"] == 4:
-                    parts = (part["absolute"] for part in segment.mapped())
-                    last = near.get(whose, segment.base() or 0)
-                    dsn = seq.extend(dsn, 32, int(next(parts, None) or last))
-                near[whose] = dsn
-                key = (*whose, dsn, item["ssn"], item["dll"])
-            elif item["option"] == "mp_capable" and item["data_length"] and item["version"] == 1:
-                idsn = crypto.idsn(int(item["sender_key"], 16), 1)
-                key = (*whose, (idsn + 1) & WIDE, 1, item["data_length"])
-            else:
-                continue
-            if first.setdefault(key, frame) != frame:
-                again[frame] = first[key]
-    return again
+    return view.derived("first declaring", view.first_declaring)
 
 
 def connection_of(_: View, segment: Segment) -> Iterable[Value]:
     """The connection, or what stands for that of an unattached subflow."""
-    return (segment.fact["connection"],)
+    return (segment.connection["connection"],)
 
 
 def subflows_so_far(view: View, segment: Segment) -> Iterable[Value]:
@@ -275,7 +245,7 @@ def infinite(_: View, segment: Segment) -> Iterable[Value]:
 
 def unmapped(_: View, segment: Segment) -> Iterable[Value]:
     """Whether payload lies under no mapping at all; that of a SYN needs none (appendix B)."""
-    bare = segment.fact["payload"] and not segment.syn and not any(segment.mapped())
+    bare = segment.payload and not segment.syn and not any(segment.mapped())
     return (1,) if bare else ()
 
 
@@ -315,7 +285,7 @@ def sent_as(name: str) -> Ours:
     """Whether any octets of the segment are of a class of transmissions."""
 
     def ours(view: View, segment: Segment) -> Iterable[Value]:
-        return (1,) if segment.fact["frame"] in view.again.get(name, ()) else ()
+        return (1,) if segment.frame in view.again.get(name, ()) else ()
 
     return ours
 

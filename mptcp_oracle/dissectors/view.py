@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from mptcp_oracle import crypto, seq
 from mptcp_oracle.dissectors.blocks import Blocks
 from mptcp_oracle.dissectors.packets import packets
 from mptcp_oracle.facts import ROLES, Fact
@@ -17,33 +17,123 @@ __all__ = ["Segment", "View"]
 
 Derived = TypeVar("Derived")
 
+WIDE = (1 << 64) - 1
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+class Maker(Protocol):
+    """Makes what is seldom asked of segments, each given by a number."""
+
+    def one(self, at: int, /) -> Fact:
+        """The fact of a segment."""
+
+    def options(self, at: int, /) -> list[Fact]:
+        """Its MPTCP options, as the fact has them."""
+
+    def raws(self, at: int, /) -> list[bytes]:
+        """Their octets."""
+
+
+class _Made:
+    """What is there already."""
+
+    def __init__(self, fact: Fact) -> None:
+        self._fact = fact
+
+    def one(self, at: int, /) -> Fact:
+        return self._fact
+
+    def options(self, at: int, /) -> list[Fact]:
+        options: list[Fact] = self._fact["options"]
+        return options
+
+    def raws(self, at: int, /) -> list[bytes]:
+        return [bytes.fromhex(option["raw"]) for option in self._fact["options"]]
+
+
 class Segment:
-    """A segment's fact with what it belongs to.
+    """A segment with what it belongs to; its fact is made when it is asked for.
 
     Attributes:
-        fact: The segment. subflow, connection: Its subflow's and its connection's fact.
+        frame, flags, payload, window: As in its fact. number, ack: Its raw sequence number, and
+            its raw acknowledgment number, if it has one.
+        time: When it was captured, in nanoseconds since the epoch.
+        sender: Its host's role, if known. origin: Which end of the subflow sent it: ``source`` or
+            ``destination``.
+        options_cut: Whether the snap length cuts its options.
+        subflow, connection: Its subflow's and its connection's fact.
     """
 
-    fact: Fact
-    subflow: Fact
-    connection: Fact
+    __slots__ = (
+        "_at", "_fact", "_maker", "_options", "ack", "connection", "flags", "frame", "number",
+        "options_cut", "origin", "payload", "sender", "subflow", "time", "window",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        frame: int,
+        time: int,
+        flags: int,
+        number: int,
+        ack: int | None,
+        window: int,
+        payload: int,
+        sender: str | None,
+        origin: str,
+        subflow: Fact,
+        connection: Fact,
+        maker: Maker,
+        at: int,
+        *,
+        options_cut: bool,
+    ) -> None:
+        """Take what is read of nearly every segment, and what makes the rest, given ``at``."""
+        self.frame, self.time, self.flags = frame, time, flags
+        self.number, self.ack, self.window, self.payload = number, ack, window, payload
+        self.sender, self.origin, self.options_cut = sender, origin, options_cut
+        self.subflow, self.connection = subflow, connection
+        self._maker, self._at = maker, at
+        self._fact: Fact | None = None
+        self._options: list[Fact] | None = None
+
+    @classmethod
+    def of(cls, fact: Fact, subflow: Fact, connection: Fact) -> Segment:
+        """A segment whose fact is there."""
+        seconds, _, rest = fact["time"].partition(".")
+        made = cls(
+            fact["frame"],
+            int(seconds) * 10**9 + int(rest.ljust(9, "0")),
+            fact["flags"],
+            fact["sequence_raw"],
+            fact["ack_raw"],
+            fact["window"],
+            fact["payload"],
+            fact["sender"],
+            fact["from"],
+            subflow,
+            connection,
+            _Made(fact),
+            0,
+            options_cut=fact["options_cut"],
+        )
+        made._fact = fact
+        return made
 
     @property
-    def frame(self) -> int:
-        """Its frame number."""
-        return int(self.fact["frame"])
+    def fact(self) -> Fact:
+        """Its fact."""
+        if self._fact is None:
+            self._fact = self._maker.one(self._at)
+        return self._fact
 
     @property
     def syn(self) -> bool:
         """Flag SYN."""
-        return bool(self.fact["flags"] & 0x02)
+        return bool(self.flags & 0x02)
 
     @property
     def end(self) -> Fact:
         """The end of the subflow that sent it."""
-        end: Fact = self.subflow[self.fact["from"]]
+        end: Fact = self.subflow[self.origin]
         return end
 
     @property
@@ -55,14 +145,13 @@ class Segment:
     @property
     def other(self) -> str:
         """Which end of the subflow gets it: ``source`` or ``destination``."""
-        return "destination" if self.fact["from"] == "source" else "source"
+        return "destination" if self.origin == "source" else "source"
 
     def host(self, *, other: bool = False) -> Fact | None:
         """The host that sent it, or the other one, as the connection's fact describes it."""
-        sender = self.fact["sender"]
-        if sender is None:
+        if self.sender is None:
             return None
-        host: Fact = self.connection[ROLES[ROLES.index(sender) ^ other]]
+        host: Fact = self.connection[ROLES[ROLES.index(self.sender) ^ other]]
         return host
 
     def base(self, *, other: bool = False) -> int | None:
@@ -72,10 +161,17 @@ class Segment:
 
     def options(self, *names: str) -> Iterator[Fact]:
         """Its options with these names, in order; what is out of place as what it says."""
-        for option in self.fact["options"]:
+        if self._options is None:
+            known = self._fact
+            self._options = self._maker.options(self._at) if known is None else known["options"]
+        for option in self._options:
             told = option.get("reading") or option
             if not names or told["option"] in names:
                 yield told
+
+    def raws(self) -> list[bytes]:
+        """The octets of its MPTCP options, in order."""
+        return self._maker.raws(self._at)
 
     def written(self) -> list[str]:
         """Its options by name, each with its octets on the wire in hexadecimal digits."""
@@ -86,14 +182,37 @@ class Segment:
         return (item for item in self.fact["ranges"] if item["dsn"] is not None)
 
 
+class Segments(Protocol):
+    """Segments by frame number, in blocks of frames."""
+
+    @property
+    def numbers(self) -> set[int]:
+        """The numbers of all blocks."""
+
+    def block(self, number: int) -> Mapping[int, Segment]:
+        """The segments in frames with this number, once it is shifted right by ``BITS``."""
+
+    def get(self, frame: int, default: Any = None) -> Any:
+        """The segment of a frame, or what stands for none."""
+
+    def items(self) -> Iterable[tuple[int, Segment]]:
+        """Frames and segments, in the order of frames."""
+
+    def values(self) -> Iterable[Segment]:
+        """The segments, in the order of frames."""
+
+    def __getitem__(self, frame: int) -> Segment: ...
+    def __contains__(self, frame: object) -> bool: ...
+    def __len__(self) -> int: ...
+
+
 class View:
     """All facts of one capture.
 
     Attributes:
         segments: Segments of MPTCP subflows, by frame number.
-        sent: Transmissions by frame number. again: Frames by the class of a transmission in them,
-            without what was first seen. signals: Frames by the name of an option that they have,
-            a DSS aside.
+        again: Frames by the class of a transmission in them, without what was first seen.
+        signals: Frames by the name of an option that they have, a DSS aside.
         connections, subflows: Their facts by id.
     """
 
@@ -106,8 +225,9 @@ class View:
         """
         self.connections: dict[int, Fact] = {}
         self.subflows: dict[int, Fact] = {}
-        self.segments: Blocks[Segment] = Blocks(pack=lambda segment: segment.fact, unpack=self._of)
-        self.sent: Blocks[list[Fact]] = Blocks()
+        segments = Blocks(pack=lambda segment: segment.fact, unpack=self._of)
+        self.segments: Segments = segments
+        self._sent: Blocks[list[Fact]] = Blocks()
         self.again: dict[str, set[int]] = {}
         self.signals: dict[str, list[int]] = {}
         self._capture = capture
@@ -121,7 +241,7 @@ class View:
                 self.subflows[fact["subflow"]] = fact
             elif kind == "segment":
                 segment = self._of(fact)
-                self.segments.put(fact["frame"], segment)
+                segments.put(fact["frame"], segment)
                 for option in fact["options"]:
                     name = (option.get("reading") or option)["option"]
                     if name != "dss":
@@ -131,17 +251,15 @@ class View:
                         entry = (item["dsn"], item["dsn_end"], fact["frame"], fact["subflow"])
                         self._carried.setdefault(direction(segment), []).append(entry)
             elif kind == "transmission":
-                before = self.sent.get(fact["frame"], [])
-                self.sent.put(fact["frame"], [*before, fact])
+                before = self._sent.get(fact["frame"], [])
+                self._sent.put(fact["frame"], [*before, fact])
                 if fact["class"] != "first_seen":
                     self.again.setdefault(fact["class"], set()).add(fact["frame"])
 
     def _of(self, fact: Fact) -> Segment:
         """A segment's fact with what it belongs to."""
         subflow, connection = fact["subflow"], fact["connection"]
-        return Segment(
-            fact=fact, subflow=self.subflows[subflow], connection=self.connections[connection]
-        )
+        return Segment.of(fact, self.subflows[subflow], self.connections[connection])
 
     def facts(self) -> Iterator[Fact]:
         """The facts of connections, subflows, segments and transmissions."""
@@ -149,7 +267,7 @@ class View:
         yield from self.subflows.values()
         for frame, segment in self.segments.items():
             yield segment.fact
-            yield from self.sent.get(frame, ())
+            yield from self._sent.get(frame, ())
 
     def derived(self, name: str, make: Callable[[], Derived]) -> Derived:
         """What follows from all facts, made when it is first asked for, and kept."""
@@ -185,6 +303,37 @@ class View:
             each.frame: (each.link, each.layers, each.header) for each in packets(self._capture)
         }
 
+    def first_declaring(self) -> dict[int | str, int | str]:
+        """By frame: the first one that declares its mapping, if it is an earlier one.
+
+        RFC 8684 section 3.3.1: a mapping may be declared on several segments; it is the same if
+        subflow, DSN, subflow sequence number and length are.
+        """
+        first: dict[tuple[object, ...], int] = {}
+        near: dict[tuple[object, ...], int] = {}
+        again: dict[int | str, int | str] = {}
+        for frame, segment in self.segments.items():
+            whose = (segment.subflow["subflow"], segment.origin)
+            for item in segment.options("dss", "mp_capable"):
+                if item["option"] == "dss" and item["dsn"] is not None:
+                    dsn = int(item["dsn"])
+                    if item["dsn_size"] == 4:
+                        parts = (part["absolute"] for part in segment.mapped())
+                        last = near.get(whose, segment.base() or 0)
+                        dsn = seq.extend(dsn, 32, int(next(parts, None) or last))
+                    near[whose] = dsn
+                    key = (*whose, dsn, item["ssn"], item["dll"])
+                elif item["option"] == "mp_capable" and item["data_length"]:
+                    if item["version"] != 1:
+                        continue
+                    idsn = crypto.idsn(int(item["sender_key"], 16), 1)
+                    key = (*whose, (idsn + 1) & WIDE, 1, item["data_length"])
+                else:
+                    continue
+                if first.setdefault(key, frame) != frame:
+                    again[frame] = first[key]
+        return again
+
     def copies_elsewhere(self, segment: Segment) -> set[int]:
         """Earlier frames that carried any of a segment's DSNs on another subflow."""
         frame = segment.frame
@@ -201,10 +350,14 @@ class View:
         own = segment.subflow["subflow"]
         return {each for each, subflow in found if each < frame and subflow != own}
 
+    def carried(self) -> dict[tuple[Any, ...], list[tuple[int, int, int, int]]]:
+        """What carried data, by direction: DSNs ``[start, end)``, frame and subflow."""
+        return self._carried
+
     @cached_property
     def _carriers(self) -> dict[tuple[Any, ...], _Carriers]:
-        """What carried data, by direction."""
-        return {key: _Carriers(entries) for key, entries in self._carried.items()}
+        """That, to be searched."""
+        return {key: _Carriers(entries) for key, entries in self.carried().items()}
 
 
 class _Carriers:
@@ -225,4 +378,4 @@ class _Carriers:
 
 def direction(segment: Segment) -> tuple[Any, ...]:
     """Whose data a segment carries: a host of a connection."""
-    return segment.fact["connection"], segment.fact["sender"] or segment.fact["from"]
+    return segment.connection["connection"], segment.sender or segment.origin

@@ -21,8 +21,8 @@ def without_ack(case: Case) -> bool:
     return (
         case.kind == "invented"
         and case.segment is not None
-        and flags == (str(case.segment.fact["flags"]),)
-        and not case.segment.fact["flags"] & ACK
+        and flags == (str(case.segment.flags),)
+        and not case.segment.flags & ACK
     )
 
 
@@ -41,4 +41,4 @@ def read_so(case: Case) -> bool:
 
 def cut_header(case: Case) -> bool:
     """The capture ends in the options."""
-    return case.segment is not None and bool(case.segment.fact["options_cut"]) and read_so(case)
+    return case.segment is not None and bool(case.segment.options_cut) and read_so(case)

@@ -38,7 +38,7 @@ def short_length(place: Place) -> bool:
     segment = place.segment
     return (
         segment is not None
-        and not segment.fact["options_cut"]
+        and not segment.options_cut
         and not _hidden(place)
         and any(length < 2 for _, length, _ in _walked(place))
         and as_read(place) != place.ours
@@ -73,7 +73,7 @@ def _walked(place: Place) -> Iterator[tuple[int, int, int]]:
 
 def _captured(place: Place) -> bool:
     segment = place.segment
-    return segment is not None and bool(segment.fact["options_cut"]) and not _hidden(place)
+    return segment is not None and bool(segment.options_cut) and not _hidden(place)
 
 
 def _hidden(place: Place) -> bool:

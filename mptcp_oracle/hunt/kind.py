@@ -54,11 +54,11 @@ def _around(segment: Segment | None) -> str:
     words = ["MPTCP" if version is None else f"v{version}"]
     words += _flags(segment)
     words += dict.fromkeys(_options(segment))
-    return " ".join([*words, *(["data"] if segment.fact["payload"] else [])])
+    return " ".join([*words, *(["data"] if segment.payload else [])])
 
 
 def _flags(segment: Segment) -> list[str]:
-    return [name for mask, name in FLAGS if segment.fact["flags"] & mask]
+    return [name for mask, name in FLAGS if segment.flags & mask]
 
 
 def _options(segment: Segment) -> Iterator[str]:

@@ -334,9 +334,9 @@ def _candidates(whole: Compared, case: Case) -> Iterator[Sequence[int]]:
     if case.segment is None:
         yield (case.frame,)
     else:
-        mine = case.segment.fact["connection"]
+        mine = case.segment.connection["connection"]
         of = whole.view.segments
-        yield [each for each in before if each in of and of[each].fact["connection"] == mine]
+        yield [each for each in before if each in of and of[each].connection["connection"] == mine]
     yield before
     yield range(1, whole.frames + 1)
 

@@ -331,7 +331,7 @@ def segments(**fields: Any) -> Any:
         ROWS, 3, half=[0, 1, 0], flags=[0x10, 0x10, 0x10 | FLAG_BITS["options_cut"]],
         offset=[offset] * 3, header=[len(header)] * 3, ack=[77, 78, 79],
     )  # fmt: skip
-    made: Any = object.__new__(serialise._Segments)
+    made: Any = object.__new__(serialise.SegmentFacts)
     one = connection()
     known = flow(version=1, connection=one)
     made.trace = SimpleNamespace(
