@@ -16,7 +16,7 @@ from typing import TypeAlias
 from mptcp_oracle.dissectors.blocks import Blocks
 from mptcp_oracle.dissectors.case import Case, kind
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Words
-from mptcp_oracle.dissectors.explaining import Answer, case_of, explaining
+from mptcp_oracle.dissectors.explaining import Ahead, Answer, Beside, Explainer, Here, case_of
 from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.lines import packed, unpacked
 from mptcp_oracle.dissectors.sides import Names, Side, beginnings, merged, sides, stretches
@@ -145,6 +145,7 @@ def judged(
     view: View,
     known: Sequence[Known],
     watch: Watch | None = None,
+    ahead: Ahead | None = None,
 ) -> Comparison:
     """What a dissector has said, and whether it crashed, compared with our facts."""
     return compare(
@@ -156,6 +157,7 @@ def judged(
         silent=dissector.silent,
         until=None if crash is None else max(said, default=0),
         watch=watch,
+        ahead=ahead,
     )
 
 
@@ -168,6 +170,7 @@ def compare(
     silent: bool = True,
     until: int | None = None,
     watch: Watch | None = None,
+    ahead: Ahead | None = None,
 ) -> Comparison:
     """Compare a dissector's words with our facts.
 
@@ -180,6 +183,7 @@ def compare(
         silent: Whether a field that is not mentioned in a frame says that there is none.
         until: The last frame of which it spoke before it broke down; by default it spoke of all.
         watch: Told of every difference and what explains it.
+        ahead: A process that has begun with explaining.
     """
     result = Comparison()
     rows = [row for row in fields if claims is None or row.name in claims]
@@ -189,6 +193,8 @@ def compare(
     unnamed: dict[str, list[Side]] = {name: [] for name in names}
     begins = cache(lambda: beginnings(said))
     found: list[tuple[Field, list[Side], Answer]] = []
+    here = Here(known, view, said)
+    explainer: Explainer = here if ahead is None else Beside(ahead, here)
 
     def settled(row: Field, side: Side) -> bool:
         """Whether the sides do not differ, or one says nothing at all; that is counted."""
@@ -207,35 +213,34 @@ def compare(
         if different:
             found.append((row, different, explainer.submit(row.name, different)))
 
-    with explaining(known, view, said) as explainer:
-        for stretch in stretches(said, view, until):
-            for row in rows:
-                count, rest = stretch.quick(row, names.get(row.name), pairs[row.name], begins)
-                result.equal[row.name] += count
-                if rest is not None and not rest:
-                    continue
-                theirs, ours = stretch.theirs(row, begins, rest), stretch.ours(row, rest)
-                if row.names:
-                    both, learn = list(merged(theirs, ours)), names[row.name].learn
-                    unknown = [side for side in both if not learn(side)]
-                    unnamed[row.name] += unknown
-                    result.equal[row.name] += len(both) - len(unknown)
-                elif theirs == ours:
-                    result.equal[row.name] += sum(map(len, theirs.values()))
-                else:
-                    judge(row, merged(theirs, ours))
-            for row in others:
-                result.no_claim[row.name] += sum(map(len, stretch.ours(row).values()))
+    for stretch in stretches(said, view, until):
         for row in rows:
+            count, rest = stretch.quick(row, names.get(row.name), pairs[row.name], begins)
+            result.equal[row.name] += count
+            if rest is not None and not rest:
+                continue
+            theirs, ours = stretch.theirs(row, begins, rest), stretch.ours(row, rest)
             if row.names:
-                judge(row, map(names[row.name].named, unnamed[row.name]))
-        for row, different, answer in found:
-            for side, at in zip(different, answer(), strict=True):
-                case = partial(case_of, row.name, side, view, said)
-                cause = None if at is None else known[at]
-                result.add(row, side, cause, case)
-                if watch is not None:
-                    watch(row, case(), cause)
+                both, learn = list(merged(theirs, ours)), names[row.name].learn
+                unknown = [side for side in both if not learn(side)]
+                unnamed[row.name] += unknown
+                result.equal[row.name] += len(both) - len(unknown)
+            elif theirs == ours:
+                result.equal[row.name] += sum(map(len, theirs.values()))
+            else:
+                judge(row, merged(theirs, ours))
+        for row in others:
+            result.no_claim[row.name] += sum(map(len, stretch.ours(row).values()))
+    for row in rows:
+        if row.names:
+            judge(row, map(names[row.name].named, unnamed[row.name]))
+    for row, different, answer in found:
+        for side, at in zip(different, answer(), strict=True):
+            case = partial(case_of, row.name, side, view, said)
+            cause = None if at is None else known[at]
+            result.add(row, side, cause, case)
+            if watch is not None:
+                watch(row, case(), cause)
     result.sort(fields)
     return result
 

@@ -1,7 +1,8 @@
 """Explaining differences by what is known, beside the comparison that finds them.
 
 What tshark says follows from a state that is replayed from the beginning of the capture. With a
-long capture and a second processor that is done in another process, while fields are compared.
+long capture and a second processor another process does that, and begins with it while the
+dissector runs.
 """
 
 from __future__ import annotations
@@ -14,21 +15,33 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.dissector import Words
 from mptcp_oracle.dissectors.known import Known
+from mptcp_oracle.dissectors.rows import TraceView
 from mptcp_oracle.dissectors.sides import Side
+from mptcp_oracle.dissectors.tshark_replay import replay
 from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.errors import OracleError
 
-__all__ = ["Answer", "Explainer", "case_of", "explain", "explaining"]
+__all__ = ["Ahead", "Answer", "Beside", "Explainer", "Here", "ahead", "case_of", "explain"]
 
 Answer: TypeAlias = Callable[[], list[int | None]]
 """Gives, for each frame that was asked about, the place of the known difference, or ``None``."""
 
-LONG = 20_000
-"""Segments from which on another process is worth its start."""
+LONG = 2_000_000
+"""Octets of a capture from which on another process is worth its start."""
+
+AHEAD: Mapping[str, Callable[[View], object]] = {"tshark": replay}
+"""By dissector: what takes long and needs nothing that the dissector says."""
+
+ELSEWHERE = -1
+"""Stands for what the other process cannot explain: frames of no segment of ours."""
 
 
 class Explainer(Protocol):
@@ -39,29 +52,26 @@ class Explainer(Protocol):
 
 
 @contextmanager
-def explaining(
-    known: Sequence[Known], view: View, said: Mapping[int, Words]
-) -> Iterator[Explainer]:
-    """An explainer for one capture.
+def ahead(name: str, known: Callable[[], Sequence[Known]], capture: Path) -> Iterator[Ahead | None]:
+    """A process that prepares to explain what a dissector says of a capture, if that is worth it.
 
     Args:
-        known: Known differences, tried in order.
-        view: Our facts of the capture.
-        said: The dissector's words, by frame.
+        name: What the command line calls the dissector.
+        known: Gives known differences, tried in order.
+        capture: The capture.
     """
-    here = _Here(known, view, said)
-    if processors() < 2 or not known or len(view.segments) < LONG:
-        yield here
+    long = capture.is_file() and capture.stat().st_size >= LONG
+    if name not in AHEAD or not long or processors() < 2 or not known():
+        yield None
         return
-    global _inherited
-    _inherited = here
     fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(1, mp_context=fork, initializer=_begin) as pool:
+    arguments = (known(), capture, AHEAD[name])
+    with ProcessPoolExecutor(1, fork, initializer=_begin, initargs=arguments) as pool:
+        pool.submit(_prepare)
         try:
-            yield _Beside(pool, here)
+            yield Ahead(pool)
         finally:
             pool.shutdown(cancel_futures=True)
-            _inherited = None
 
 
 def processors() -> int:
@@ -89,10 +99,11 @@ def case_of(field: str, side: Side, view: View, said: Mapping[int, Words]) -> Ca
     )
 
 
-class _Here:
+class Here:
     """Explains at once."""
 
     def __init__(self, known: Sequence[Known], view: View, said: Mapping[int, Words]) -> None:
+        """Take known differences, our facts of a capture and what the dissector says of it."""
         self._known, self._view, self._said = known, view, said
         self._about: dict[str, list[int]] = {}
 
@@ -103,9 +114,10 @@ class _Here:
 
     def places(self, field: str, sides: Sequence[Side]) -> list[int | None]:
         """For each frame the place of the first known difference that explains it."""
-        return [self._place(field, side) for side in sides]
+        return [self.place(field, side) for side in sides]
 
-    def _place(self, field: str, side: Side) -> int | None:
+    def place(self, field: str, side: Side) -> int | None:
+        """The place of the first known difference that explains one."""
         if field not in self._about:
             self._about[field] = [at for at, each in enumerate(self._known) if each.about(field)]
         case = case_of(field, side, self._view, self._said)
@@ -115,39 +127,90 @@ class _Here:
         return None
 
 
-#: What another process has from this one when it begins.
-_inherited: _Here | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class _Beside:
+class Beside:
     """Explains in another process."""
 
-    pool: ProcessPoolExecutor
-    here: _Here
+    ahead: Ahead
+    here: Here
 
     def submit(self, field: str, sides: Sequence[Side]) -> Answer:
         """Have it explained, or explain it when asked, should the other process be gone."""
         try:
-            asked = self.pool.submit(_places, field, sides)
+            asked = self.ahead.pool.submit(_places, field, sides)
         except BrokenProcessPool:
             return lambda: self.here.places(field, sides)
 
         def answer() -> list[int | None]:
             try:
-                return asked.result()
-            except BrokenProcessPool:
+                found = asked.result()
+            except (BrokenProcessPool, OracleError):
                 return self.here.places(field, sides)
+            return [
+                self.here.place(field, side) if place == ELSEWHERE else place
+                for side, place in zip(sides, found, strict=True)
+            ]
 
         return answer
 
 
-def _begin() -> None:
-    """In the other process: end at once when the user interrupts."""
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A process that has begun."""
+
+    pool: ProcessPoolExecutor
+
+
+# ---- in the other process ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the other process has."""
+
+    known: Sequence[Known]
+    capture: Path
+    prepare: Callable[[View], object]
+
+    @cached_property
+    def explainer(self) -> tuple[View, Here]:
+        """Facts of the capture, and what explains by them."""
+        view = TraceView(analyze(self.capture), self.capture)
+        self.prepare(view)
+        return view, Here(self.known, view, _Untold())
+
+
+class _Untold(Mapping[int, Words]):
+    """What the dissector says, of which the other process knows nothing."""
+
+    def __getitem__(self, frame: int) -> Words:
+        raise OracleError("what the dissector says is not known here")
+
+    def __iter__(self) -> Iterator[int]:
+        raise OracleError("what the dissector says is not known here")
+
+    def __len__(self) -> int:
+        raise OracleError("what the dissector says is not known here")
+
+
+_prepared: _Prepared | None = None
+
+
+def _begin(known: Sequence[Known], capture: Path, prepare: Callable[[View], object]) -> None:
+    """End at once when the user interrupts."""
+    global _prepared
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _prepared = _Prepared(known, capture, prepare)
+
+
+def _prepare() -> None:
+    """Begin with what takes long."""
+    assert _prepared is not None
+    _ = _prepared.explainer
 
 
 def _places(field: str, sides: Sequence[Side]) -> list[int | None]:
-    """In the other process: the explanations."""
-    assert _inherited is not None
-    return _inherited.places(field, sides)
+    """The explanations."""
+    assert _prepared is not None
+    view, here = _prepared.explainer
+    return [here.place(field, side) if side[0] in view.segments else ELSEWHERE for side in sides]

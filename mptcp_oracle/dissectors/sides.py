@@ -6,7 +6,7 @@ field are the same, as nearly everywhere they are, no frame is looked at on its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TypeAlias
 
@@ -219,7 +219,7 @@ class Stretch:
         """The frames in which the dissector says something of a field, and what."""
         said = self._said
         if name in self._cells:
-            cells = zip(said, self._cells[name], strict=True)
+            cells: Iterable[tuple[int, str]] = zip(said, self._cells[name], strict=True)
             if only is not None:
                 place, column = self._place, self._cells[name]
                 cells = ((frame, column[place[frame]]) for frame in only if frame in place)

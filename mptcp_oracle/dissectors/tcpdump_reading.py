@@ -7,7 +7,6 @@ has nothing to say, the same one. From these follow where tcpdump differs, and w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
@@ -236,5 +235,5 @@ def _readings(view: View) -> dict[tuple[int, str | None], Segment]:
         if own:
             own[None] = every
             for key, items in own.items():
-                found[frame, key] = replace(segment, fact=segment.fact | {"options": items})
+                found[frame, key] = segment.having(items)
     return found

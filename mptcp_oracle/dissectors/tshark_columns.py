@@ -158,7 +158,9 @@ def relative(name: str) -> Column:
     def column(chunk: Chunk) -> list[str]:
         import numpy as np
 
-        whole = chunk.view.derived("column ISNs", lambda: np.array(chunk.trace.plane.isn_from, "u1") != 0)
+        whole = chunk.view.derived(
+            "column ISNs", lambda: np.array(chunk.trace.plane.isn_from, "u1") != 0
+        )
         known = whole[chunk.half ^ (name == "ack")]
         if name == "ack":
             known = known & (chunk.of("flags") & ACK != 0)
@@ -247,7 +249,9 @@ def again(name: str) -> Column:
 
 def reinjected(chunk: Chunk) -> list[str]:
     """That nothing was carried before; what was, and where, is not said."""
-    frames = chunk.view.derived("column again", lambda: set[int]().union(*chunk.view.again.values()))
+    frames = chunk.view.derived(
+        "column again", lambda: set[int]().union(*chunk.view.again.values())
+    )
     return [UNSURE if frame in frames else "" for frame in chunk.frames]
 
 
@@ -308,6 +312,8 @@ def _sure(chunk: Chunk) -> Array:
     """Where the upper half of its sender's DSNs is known."""
     import numpy as np
 
-    known = chunk.view.derived("column high", lambda: np.array(chunk.trace.plane.high_known, np.bool_))
+    known = chunk.view.derived(
+        "column high", lambda: np.array(chunk.trace.plane.high_known, np.bool_)
+    )
     found: Array = known[chunk.direction]
     return found

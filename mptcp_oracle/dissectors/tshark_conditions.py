@@ -31,8 +31,9 @@ __all__ = [
 
 def quoted(case: Case) -> bool:
     """In tshark there is a TCP header in an ICMP error, and facts no segment."""
-    said = case.said.get(case.frame, {})
-    return case.segment is None and bool({"icmp.type", "icmpv6.type"} & said.keys())
+    return case.segment is None and bool(
+        {"icmp.type", "icmpv6.type"} & case.said.get(case.frame, {}).keys()
+    )
 
 
 def plain_tcp(case: Case) -> bool:

@@ -255,7 +255,7 @@ class _Dissection:
             length = octets.number(2)
             if not length:
                 self._say("mptcp.dss.infinite_mapping", 1)
-            begin = (segment.number - own.base) & SHORT
+            begin = (segment.number - (own.base or 0)) & SHORT
             self._map(own, begin, length, (own.subflow.side.base + 1) & WIDE, True, "mp_capable")
 
     def _join(self, octets: Octets, note: Note) -> None:
@@ -326,7 +326,7 @@ class _Dissection:
     def _dsn(self, segment: Segment, note: Note) -> int | None:
         """The 64-bit number of a segment's first octet."""
         own = note.own.subflow
-        begin = int(segment.number - note.own.base) & SHORT
+        begin = (segment.number - (note.own.base or 0)) & SHORT
         length = int(segment.payload)
         if segment.syn:
             return int(own.side.base)

@@ -175,7 +175,7 @@ def own_dsn(*, absolute: bool) -> Ours:
         if segment.syn and any(segment.options("mp_capable")):
             base = segment.base()
             return () if base is None else (base if absolute else 0,)
-        for item in segment.fact["ranges"]:
+        for item in segment.ranges:
             if item["dsn"] is not None:
                 if not absolute:
                     return (item["dsn"],)
@@ -200,7 +200,7 @@ def expected(name: str) -> Ours:
 
 def announcers(_: View, segment: Segment) -> Iterable[Value]:
     """The first frame that announced each mapping under which the payload lies."""
-    return [item["announced"] for item in segment.fact["ranges"] if item["dsn"] is not None]
+    return [item["announced"] for item in segment.ranges if item["dsn"] is not None]
 
 
 def first_declaring(view: View) -> Mapping[Value, Value]:

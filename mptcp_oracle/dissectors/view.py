@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from typing import Any, Protocol, TypeVar
@@ -118,6 +118,10 @@ class Segment:
         made._fact = fact
         return made
 
+    def having(self, options: list[Fact]) -> Segment:
+        """The segment as it would be with other options."""
+        return Segment.of(self.fact | {"options": options}, self.subflow, self.connection)
+
     @property
     def fact(self) -> Fact:
         """Its fact."""
@@ -177,9 +181,15 @@ class Segment:
         """Its options by name, each with its octets on the wire in hexadecimal digits."""
         return [f"{option['option']} {option['raw']}" for option in self.fact["options"]]
 
+    @property
+    def ranges(self) -> Sequence[Fact]:
+        """Its ranges of payload."""
+        ranges: Sequence[Fact] = self.fact["ranges"] if self.payload else ()
+        return ranges
+
     def mapped(self) -> Iterator[Fact]:
         """Its ranges of payload that lie under a mapping."""
-        return (item for item in self.fact["ranges"] if item["dsn"] is not None)
+        return (item for item in self.ranges if item["dsn"] is not None)
 
 
 class Segments(Protocol):

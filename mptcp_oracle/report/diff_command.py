@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import takewhile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -113,13 +112,12 @@ def diff_command(
     """
     from mptcp_oracle.dissectors.choice import chosen
     from mptcp_oracle.dissectors.known import catalogue, covering, read_known
-    from mptcp_oracle.report.baseline import read_baseline
     from mptcp_oracle.report.differences import body, lines, new_since
     from mptcp_oracle.report.layout import page
 
     passes = 2 if two_pass else 1
     dissector = chosen(name, passes=passes, patience=patience)
-    old = None if baseline is None else read_baseline(baseline, "differences", "diff")
+    old = None if baseline is None else _read(baseline)
     names = inputs(files)
     if name.startswith("facts:") and len(names) != 1:
         raise UsageError("a document of facts is about one capture")
@@ -128,33 +126,32 @@ def diff_command(
             "--shrink asks the dissector about parts of the capture",
             hint="it needs a program, and files",
         )
-    version = dissector.version()
+    version = _Asked(dissector)
     every = (*read_known(known), *(() if no_known else catalogue(dissector.name)))
-    own = covering(every, version, passes)
+    own = cache(lambda: covering(every, version.told(), passes))
     bodies, failed, different = [], False, False
     for at, each in enumerate(names):
         try:
-            checked = compared(dissector, version, each, own, progress)
+            with compared(dissector, each, version.told, own, progress) as checked:
+                different = different or bool(checked.result.new) or checked.crash is not None
+                if shrink is not None:
+                    from mptcp_oracle.report.minimal import minimal
+
+                    for path, frames in minimal(dissector, each, checked, own(), Path(shrink)):
+                        click.echo(f"{path}: {frames} frames", err=True)
+                if as_json or old is not None:
+                    bodies.append(body(checked))
+                if as_json:
+                    sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
+                elif old is None:
+                    sys.stdout.write("\n" if at else "")
+                    for line in lines(checked, page(sys.stdout), everything=everything):
+                        sys.stdout.write(line + "\n")
         except UsageError:
             raise
         except (OracleError, OSError, MemoryError) as error:
             say(error, each)
             failed = True
-            continue
-        different = different or bool(checked.result.new) or checked.crash is not None
-        if shrink is not None:
-            from mptcp_oracle.report.minimal import minimal
-
-            for path, frames in minimal(dissector, each, checked, own, Path(shrink)):
-                click.echo(f"{path}: {frames} frames", err=True)
-        if as_json or old is not None:
-            bodies.append(body(checked))
-        if as_json:
-            sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
-        elif old is None:
-            sys.stdout.write("\n" if at else "")
-            for line in lines(checked, page(sys.stdout), everything=everything):
-                sys.stdout.write(line + "\n")
     if old is not None:
         new = new_since(old, bodies)
         different = bool(new)
@@ -164,64 +161,88 @@ def diff_command(
     sys.exit(UNREADABLE if failed else DIFFERENT if different else 0)
 
 
+class _Asked:
+    """A dissector's version, asked for while other things are done."""
+
+    def __init__(self, dissector: Dissector) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._version = self._pool.submit(dissector.version)
+
+    def told(self) -> str:
+        """The version; nothing goes on beside from then on.
+
+        Raises:
+            AdapterError: The dissector does not run, or does not say.
+        """
+        self._pool.shutdown()
+        return self._version.result()
+
+
+@contextmanager
 def compared(
     dissector: Dissector,
-    version: str,
     name: str,
-    known: tuple[Known, ...],
+    version: Callable[[], str],
+    known: Callable[[], tuple[Known, ...]],
     progress: bool | None,
-) -> Checked:
-    """Compare one capture.
+) -> Iterator[Checked]:
+    """Compare one capture, which stays open for those that look at the result.
+
+    Args:
+        dissector: The dissector.
+        name: The capture.
+        version: Gives the dissector's version.
+        known: Gives what is known of it.
+        progress: Whether to show progress; ``None`` on terminals.
 
     Raises:
         CaptureError: It cannot be read.
         AdapterError: The dissector does not run, fails, or takes too long.
     """
     from mptcp_oracle.diff import heard, judged
+    from mptcp_oracle.dissectors.explaining import ahead
     from mptcp_oracle.report.differences import Checked
     from mptcp_oracle.report.progress import Progress
 
-    with (
-        _file(name) as path,
-        Progress(name, sys.stderr, wanted=progress) as shown,
-        _uncollected(),
-    ):
-        with _viewed(path, name, shown) as viewed:
+    with _file(name) as path, ExitStack() as opened:
+        with (
+            Progress(name, sys.stderr, wanted=progress) as shown,
+            _uncollected(),
+            ahead(dissector.name, known, path) as beside,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            viewed = pool.submit(_viewed, path, name, shown, opened)
             try:
                 said, crash = heard(dissector, path)
             except AdapterError:
+                version()
                 viewed.result()
                 raise
             view, frames = viewed.result()
-        result = judged(dissector, said, crash, view, known)
-    return Checked(
-        capture=name,
-        frames=frames,
-        dissector=dissector.name,
-        version=version,
-        result=result,
-        crash=crash,
-    )
+            result = judged(dissector, said, crash, view, known(), ahead=beside)
+        yield Checked(
+            capture=name,
+            frames=frames,
+            dissector=dissector.name,
+            version=version(),
+            result=result,
+            crash=crash,
+        )
 
 
-@contextmanager
-def _viewed(path: Path, name: str, progress: Progress) -> Iterator[Future[tuple[View, int]]]:
-    """Our facts of a capture and its number of frames, found out beside what else is done."""
+def _viewed(path: Path, name: str, progress: Progress, opened: ExitStack) -> tuple[View, int]:
+    """Our facts of a capture, which is opened, and its number of frames."""
     from mptcp_oracle.analysis.trace import analyze
-    from mptcp_oracle.dissectors.view import View
+    from mptcp_oracle.dissectors.rows import TraceView
 
-    given_up = Event()
+    trace = opened.enter_context(analyze(path, name=name, progress=progress))
+    return TraceView(trace, path), trace.capture.frames
 
-    def found() -> tuple[View, int]:
-        with analyze(path, name=name, progress=progress) as trace:
-            facts = takewhile(lambda _: not given_up.is_set(), trace.facts())
-            return View(facts, path), trace.capture.frames
 
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            yield pool.submit(found)
-        finally:
-            given_up.set()
+def _read(baseline: str) -> list[dict[str, Any]]:
+    from mptcp_oracle.report.baseline import read_baseline
+
+    return read_baseline(baseline, "differences", "diff")
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import Comparison, cases, compare, heard
 from mptcp_oracle.dissectors import blocks, explaining
 from mptcp_oracle.dissectors.blocks import Blocks
+from mptcp_oracle.dissectors.dissector import Words
+from mptcp_oracle.dissectors.explaining import Ahead, ahead
 from mptcp_oracle.dissectors.known import catalogue
 from mptcp_oracle.dissectors.lines import Line, packed, unpacked
 from mptcp_oracle.dissectors.proofs import number_shown
@@ -28,6 +32,8 @@ from tests.common.machine import tool
 from tests.common.tape import ACK, Tape
 
 CAPTURE = ROOT / "corpus" / "kernel" / "bulk-two-paths.pcapng"
+
+KNOWN = partial(catalogue, "tshark")
 
 
 def results(found: Comparison) -> tuple[object, ...]:
@@ -91,37 +97,71 @@ def test_lines_and_words_have_the_same_sides() -> None:
         assert one == other, row.name
 
 
-@pytest.mark.usefixtures("few")
-def test_another_process_explains_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processors, and every capture is a long one."""
+    monkeypatch.setattr(explaining, "LONG", 1)
+    monkeypatch.setattr(explaining, "processors", lambda: 2)
+
+
+def explained(beside: Ahead | None, said: Mapping[int, Words]) -> tuple[View, Comparison]:
+    """The comparison of the capture, and the facts that it took."""
+    with analyze(CAPTURE) as trace:
+        view = View(trace.facts(), CAPTURE)
+    return view, compare(FIELDS, said, view, catalogue("tshark"), ahead=beside)
+
+
+@pytest.mark.usefixtures("few", "two")
+def test_another_process_explains_alike() -> None:
     """Groups, counts and frames are the same wherever differences are explained."""
     tool("tshark")
     said, _ = heard(TShark(), CAPTURE)
-    found = []
-    for length in (1 << 30, 1):
-        monkeypatch.setattr(explaining, "LONG", length)
-        monkeypatch.setattr(explaining, "processors", lambda: 2)
-        with analyze(CAPTURE) as trace:
-            view = View(trace.facts(), CAPTURE)
-        found.append(results(compare(FIELDS, said, view, catalogue("tshark"))))
-        assert ("tshark" in view._derived) == (length > 1)
-    assert found[0] == found[1]
-    assert found[0][2]
+    here, found = explained(None, said)
+    with ahead("tshark", KNOWN, CAPTURE) as beside:
+        assert beside is not None
+        there, other = explained(beside, said)
+    assert results(found) == results(other)
+    assert found.groups
+    assert "tshark" in here._derived
+    assert "tshark" not in there._derived
 
 
+@pytest.mark.usefixtures("two")
 def test_a_process_that_dies_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should the other process be killed, everything is explained in this one."""
     tool("tshark")
     said, _ = heard(TShark(), CAPTURE)
-    monkeypatch.setattr(explaining, "processors", lambda: 2)
-    found = []
-    for kill in (False, True):
-        with analyze(CAPTURE) as trace:
-            view = View(trace.facts(), CAPTURE)
-        monkeypatch.setattr(explaining, "LONG", 1 if kill else 1 << 30)
-        if kill:
-            monkeypatch.setattr(explaining, "_begin", lambda: os.kill(os.getpid(), signal.SIGKILL))
-        found.append(results(compare(FIELDS, said, view, catalogue("tshark"))))
-    assert found[0] == found[1]
+    monkeypatch.setattr(explaining, "_begin", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with ahead("tshark", KNOWN, CAPTURE) as beside:
+        assert beside is not None
+        _, found = explained(beside, said)
+    assert results(found) == results(explained(None, said)[1])
+
+
+@pytest.mark.usefixtures("two")
+def test_a_process_that_must_know_more_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the dissector says is known in this process only; who asks for it is answered here."""
+    asking = dataclasses.replace(
+        catalogue("tshark")[0], fields=("*",), holds=lambda case: bool(case.said[case.frame])
+    )
+    said, _ = heard(TShark(), CAPTURE)
+    with ahead("tshark", lambda: [asking], CAPTURE) as beside, analyze(CAPTURE) as trace:
+        assert beside is not None
+        found = compare(FIELDS, said, View(trace.facts()), [asking], ahead=beside)
+    assert found.groups
+    assert not found.new
+
+
+def test_nothing_is_begun_in_vain(monkeypatch: pytest.MonkeyPatch, two: None) -> None:
+    """Not for other dissectors, nor without a catalogue or a second processor, nor if short."""
+    for name, entries in (("tcpdump", KNOWN), ("tshark", tuple)):
+        with ahead(name, entries, CAPTURE) as beside:
+            assert beside is None
+    with ahead("tshark", KNOWN, Path("none.pcap")) as beside:
+        assert beside is None
+    monkeypatch.setattr(explaining, "processors", lambda: 1)
+    with ahead("tshark", KNOWN, CAPTURE) as beside:
+        assert beside is None
 
 
 def test_fields_that_a_version_does_not_know_are_left_out() -> None:

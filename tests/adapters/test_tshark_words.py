@@ -68,7 +68,8 @@ def view(options: list[dict[str, Any]], **more: object) -> View:
             {
                 "fact": "segment", "frame": 1, "connection": 0, "subflow": 0, "from": "source",
                 "sender": "initiator", "flags": 16, "payload": 0, "ranges": [], "options": options,
-                "options_cut": False, **more,
+                "options_cut": False, "time": "0.5", "window": 0, "sequence_raw": 1,
+                "ack_raw": None, **more,
             },
         ]
     )  # fmt: skip

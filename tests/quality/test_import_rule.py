@@ -63,7 +63,10 @@ OUTSIDE = {
     "dpkt": ({"dissectors.with_dpkt"}, False),  # a program of its own imports it
     "hypothesis": ({"generators", "hunt", "pytest_plugin", "conformance"}, True),
     "intervaltree": ({"model", "generators"}, True),
-    "numpy": ({"wire", "analysis", "rules", "oracle", "report", "live", "diff"}, False),
+    "numpy": (
+        {"wire", "analysis", "rules", "oracle", "report", "live", "diff", "dissectors"},
+        False,
+    ),
     "pytest": ({"pytest_plugin", "conformance"}, True),
     "redis": ({"hunt.exchange"}, False),  # an extra: hunts that share findings through a server
     "scapy": ({"generators.emit"}, True),
