@@ -189,7 +189,7 @@ def compare(
     rows = [row for row in fields if claims is None or row.name in claims]
     others = [row for row in fields if row not in rows]
     names = {row.name: Names() for row in rows if row.names}
-    pairs: dict[str, dict[tuple[str, Hashable], bool]] = {row.name: {} for row in rows}
+    pairs: dict[str, dict[tuple[str, Hashable], tuple[bool, int]]] = {row.name: {} for row in rows}
     unnamed: dict[str, list[Side]] = {name: [] for name in names}
     begins = cache(lambda: beginnings(said))
     found: list[tuple[Field, list[Side], Answer]] = []

@@ -6,7 +6,8 @@ See :mod:`mptcp_oracle.facts` for the vocabulary. Nothing is inferred here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mptcp_oracle.analysis.entities import (
@@ -23,6 +24,8 @@ from mptcp_oracle.facts import Fact
 from mptcp_oracle.wire.notes import Note
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from mptcp_oracle.analysis.trace import Trace
 
 __all__ = ["connection", "observations", "subflow", "unknown"]
@@ -47,8 +50,14 @@ def unknown(fact: Fact, **reasons: str) -> Fact:
     return fact
 
 
-def connection(trace: Trace, item: Connection) -> Fact:
-    """A connection, or what stands for the connection of an unattached subflow."""
+def connection(trace: Trace, item: Connection, *, events: bool = True) -> Fact:
+    """A connection, or what stands for the connection of an unattached subflow.
+
+    Args:
+        trace: An open trace.
+        item: The connection.
+        events: Whether to tell its events, which takes longer than all the rest.
+    """
     right, wrong, incomplete = item.checksums
     fact: Fact = {
         "fact": "connection",
@@ -63,7 +72,7 @@ def connection(trace: Trace, item: Connection) -> Fact:
         "listener": _host(trace, item, 1),
         "subflows": [flow.id for flow in item.subflows],
         "checksums": {"right": right, "wrong": wrong, "incomplete": incomplete},
-        "events": [_event(event) for event in item.events],
+        "events": [_event(event) for event in item.events] if events else [],
         "addresses": [_address_event(event) for event in item.addresses],
         "mismatches": [_mismatch(mismatch) for mismatch in item.mismatches],
         "notes": _notes(item.notes),
@@ -91,7 +100,7 @@ def _host(trace: Trace, item: Connection, role: int) -> Fact:
         "c_flag": host.c_flag,
         "octets": host.octets,
         "transmissions": dict(host.transmissions),
-        "data_fin": None if fin is None else asdict(fin),
+        "data_fin": None if fin is None else _flat(fin),
         "acknowledged": host.acknowledged,
     }
     no_key = "no key in the capture"
@@ -128,8 +137,8 @@ def subflow(trace: Trace, item: Subflow, number: int) -> Fact:
         "vantage": item.vantage[0],
         "vantage_known": item.vantage[1],
         "established": item.established,
-        "join": None if join is None else {**asdict(join), "token": _hex(join.token, 8)},
-        "end": None if end is None else asdict(end),
+        "join": None if join is None else {**_flat(join), "token": _hex(join.token, 8)},
+        "end": None if end is None else _flat(end),
         "notes": _notes(item.notes),
     }
     no_handshake = "no MPTCP handshake in the capture"
@@ -226,21 +235,31 @@ def _event(event: Event) -> Fact:
 
 
 def _address_event(event: AddressEvent) -> Fact:
-    return asdict(event)
+    return _flat(event)
 
 
 def _mismatch(mismatch: Mismatch) -> Fact:
-    return asdict(mismatch)
+    return _flat(mismatch)
 
 
 def _notes(notes: Iterable[Note]) -> list[Fact]:
-    return [asdict(note) for note in notes]
+    return [_flat(note) for note in notes]
 
 
 def seconds(time: int) -> str:
     """A time in nanoseconds since the epoch as seconds with nine decimals."""
     whole, part = divmod(time, 1_000_000_000)
     return f"{whole}.{part:09d}"
+
+
+def _flat(item: DataclassInstance) -> Fact:
+    """A value's fields, none of which is a value with fields."""
+    return {name: getattr(item, name) for name in _names(type(item))}
+
+
+@cache
+def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 def _hex(number: int | None, digits: int) -> str | None:

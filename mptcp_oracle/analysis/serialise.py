@@ -18,7 +18,7 @@ from mptcp_oracle.constants import KIND_MPTCP
 from mptcp_oracle.facts import CLASSES, Fact, of_option
 from mptcp_oracle.options import Option
 from mptcp_oracle.wire.columns import FLAG_BITS
-from mptcp_oracle.wire.mptcp import decode_option, walk
+from mptcp_oracle.wire.mptcp import decode_option, of_kind
 
 if TYPE_CHECKING:
     from mptcp_oracle.analysis.parts import Parts
@@ -76,12 +76,11 @@ def options_of(trace: Trace, row: int, version: int | None) -> list[Option]:
 
 def raw_options(trace: Trace, row: int) -> list[bytes]:
     """The octets of those options."""
-    rows = trace.wire.segments
-    if rows["flags"][row] & OPTIONS_CUT:
+    flags, offset, header = trace.wire.segments.of("flags", "offset", "header")
+    if flags[row] & OPTIONS_CUT:
         return trace.ground.controls(row)
-    end = rows["offset"][row]
-    found = walk(bytes(trace.capture.data[end - rows["header"][row] + 20 : end]))
-    return [option.raw for option in found if option.kind == KIND_MPTCP]
+    end = offset[row]
+    return of_kind(bytes(trace.capture.data[end - header[row] + 20 : end]), KIND_MPTCP)
 
 
 class SegmentFacts:

@@ -129,7 +129,7 @@ class Rows(Mapping[int, Segment]):
 
 
 class TraceView(View):
-    """All facts of a capture, made as they are asked for.
+    """All facts of a capture, made as they are asked for; the events of connections are left out.
 
     Attributes:
         trace: The trace that they are of, which must stay open.
@@ -141,7 +141,7 @@ class TraceView(View):
         self.trace = trace
         groups = list(trace.groups())
         for group in groups:
-            self.connections[group.id] = described.connection(trace, group)
+            self.connections[group.id] = described.connection(trace, group, events=False)
             for flow in group.subflows:
                 self.subflows[flow.id] = described.subflow(trace, flow, group.id)
         self.segments: Rows = Rows(trace, self.subflows, self.connections)

@@ -6,8 +6,11 @@ field are the same, as nearly everywhere they are, no frame is looked at on its 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
+from itertools import compress
+from operator import ne
 from typing import TypeAlias
 
 from mptcp_oracle.dissectors.blocks import Blocks
@@ -18,7 +21,17 @@ from mptcp_oracle.dissectors.rows import TraceView
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import Fact
 
-__all__ = ["Names", "Side", "Stretch", "Values", "beginnings", "sides", "stretches"]
+__all__ = [
+    "Names",
+    "Side",
+    "Stretch",
+    "Values",
+    "beginnings",
+    "read",
+    "settled",
+    "sides",
+    "stretches",
+]
 
 Values: TypeAlias = dict[int, tuple[Value, ...]]
 """By frame what a side says, if it says anything."""
@@ -57,7 +70,7 @@ class Stretch:
         self,
         row: Field,
         names: Names | None,
-        known: dict[tuple[str, Hashable], bool],
+        known: dict[tuple[str, Hashable], tuple[bool, int]],
         begins: Callable[[], Mapping[str, int]],
     ) -> tuple[int, list[int] | None]:
         """Compare a field's texts with those that are expected.
@@ -65,7 +78,8 @@ class Stretch:
         Args:
             row: The field.
             names: Learns the names, if it has only names.
-            known: Of a field with a key: whether a text and a key agree, found before.
+            known: Of a field with a key: whether a text and a key agree, found before, and how
+                many values that are.
             begins: Gives the first frame of each TCP stream.
 
         Returns:
@@ -83,24 +97,19 @@ class Stretch:
             expected = []
         else:
             return 0, None
-        rest = self._holders(row)
+        holders = self._holders(row)
         if cells is None and not any(expected):
-            return 0, rest
+            return 0, holders
         mine, foreign = self._aligned(cells)
         expected = expected or [""] * len(mine)
         count = len(mine) - expected.count("")
+        rest = {self._index[frame] for frame in holders}
         if mine != expected:
-            frames = self._frames
-            differ = [at for at, cell in enumerate(mine) if cell != expected[at]]
-            count -= sum(1 for at in differ if expected[at])
-            rest = sorted({*rest, *(frames[at] for at in differ)})
-        if rest:
-            settled = set(rest)
-            count = sum(
-                1 for frame, text in zip(self._frames, expected, strict=True)
-                if text and frame not in settled
-            )  # fmt: skip
-        return count, sorted({*rest, *foreign}) if foreign else rest
+            rest.update(compress(range(len(mine)), map(ne, mine, expected)))
+        if not rest and not foreign:
+            return count, []
+        count -= sum(1 for at in rest if expected[at])
+        return count, sorted([*(self._frames[at] for at in rest), *foreign])
 
     def _by_key(
         self,
@@ -108,37 +117,36 @@ class Stretch:
         cells: Sequence[str] | None,
         keys: Sequence[Hashable],
         names: Names | None,
-        known: dict[tuple[str, Hashable], bool],
+        known: dict[tuple[str, Hashable], tuple[bool, int]],
         begins: Callable[[], Mapping[str, int]],
-    ) -> tuple[int, list[int] | None]:
+    ) -> tuple[int, list[int]]:
         mine, rest = self._aligned(cells)
-        frames, count = self._frames, 0
-        first: dict[tuple[str, Hashable], int] = {}
-        for frame, pair in zip(frames, zip(mine, keys, strict=True), strict=True):
-            first.setdefault(pair, frame)
-        agree: dict[tuple[str, Hashable], int] = {}
-        for pair, frame in first.items():
-            if names is not None or pair not in known:
+        pairs = list(zip(mine, keys, strict=True))
+        count = 0
+        # In the order in which they come up first, in which names are learnt.
+        for pair, often in Counter(pairs).items():
+            if pair not in known or not known[pair][0]:
+                frame = self._frames[pairs.index(pair)]
                 theirs = self.theirs(row, begins, (frame,)).get(frame, ())
                 ours = self.ours(row, (frame,)).get(frame, ())
-                if names is not None:
-                    known[pair] = names.learn((frame, theirs, ours))
-                else:
-                    known[pair] = theirs == ours
-                agree[pair] = len(ours)
-            elif known[pair]:
-                agree[pair] = len(self.ours(row, (frame,)).get(frame, ()))
-        for frame, pair in zip(frames, zip(mine, keys, strict=True), strict=True):
-            if known[pair]:
-                count += agree[pair]
+                same = theirs == ours if names is None else names.learn((frame, theirs, ours))
+                known[pair] = same, len(ours)
+            same, values = known[pair]
+            if same:
+                count += often * values
             else:
-                rest.append(frame)
+                rest += [self._frames[at] for at, each in enumerate(pairs) if each == pair]
         return count, sorted(rest)
 
     @cached_property
     def _frames(self) -> list[int]:
         """The frames of our segments."""
         return list(self._segments)
+
+    @cached_property
+    def _index(self) -> dict[int, int]:
+        """Where each of them stands among ours."""
+        return {frame: at for at, frame in enumerate(self._frames)}
 
     @cached_property
     def _places(self) -> tuple[list[int | None], list[int]] | None:
@@ -202,16 +210,9 @@ class Stretch:
             begins: Gives the first frame of each TCP stream.
             only: Frames in order, if not all.
         """
-        read, texts = row.read, self._texts(row.name, only)
-        if row.streams:
-            first = begins()
-            found: Values = {
-                frame: tuple(first.get(name, name) for text in every for name in text.split())
-                for frame, every in texts
-            }
-        else:
-            found = {frame: tuple(map(read, every)) for frame, every in texts}
-        return self._settled(row, found) if row.unordered else found
+        texts = self._texts(row.name, only)
+        found = {frame: read(row, every, begins) for frame, every in texts}
+        return settled(row, self._view, found) if row.unordered else found
 
     def _texts(
         self, name: str, only: Collection[int] | None
@@ -249,28 +250,39 @@ class Stretch:
         if isinstance(ours, OfOptions):
             ours = ours.ours
         view = self._view
-        found = {
+        found: Values = {
             frame: values
             for frame, segment in segments.items()
             if (values := tuple(ours(view, segment)))
         }
-        return self._settled(row, found) if row.unordered else found
+        return settled(row, self._view, found) if row.unordered else found
 
     @cached_property
     def _every(self) -> dict[str, dict[int, list[Fact]]]:
         """All options by name and frame."""
         return self._options_of(self._segments)
 
-    def _settled(self, row: Field, values: Values) -> Values:
-        """Values that are sets: in order, numbers before texts, and what means the same once."""
-        if row.same is not None:
-            same = row.same(self._view)
-            values = {frame: tuple(same.get(x, x) for x in each) for frame, each in values.items()}
-        return {
-            frame: each if len(each) == 1 else tuple(sorted(set(each), key=_order))
-            for frame, each in values.items()
-            if each
-        }
+
+def read(
+    row: Field, texts: Sequence[str], begins: Callable[[], Mapping[str, int]]
+) -> tuple[Value, ...]:
+    """A dissector's texts as values."""
+    if row.streams:
+        first = begins()
+        return tuple(first.get(name, name) for text in texts for name in text.split())
+    return tuple(map(row.read, texts))
+
+
+def settled(row: Field, view: View, values: Values) -> Values:
+    """Values that are sets: in order, numbers before texts, and what means the same once."""
+    if row.same is not None:
+        same = row.same(view)
+        values = {frame: tuple(same.get(x, x) for x in each) for frame, each in values.items()}
+    return {
+        frame: each if len(each) == 1 else tuple(sorted(set(each), key=_order))
+        for frame, each in values.items()
+        if each
+    }
 
 
 def _columns(said: Mapping[int, Words]) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mptcp_oracle.dissectors.dissector import Field, Value
-from mptcp_oracle.dissectors.sides import Side, Stretch
+from mptcp_oracle.dissectors.sides import Side, read, settled
 from mptcp_oracle.dissectors.tshark_fields import FIELDS
 from mptcp_oracle.dissectors.tshark_numbers import base, dsn, missing, option_number, related
 from mptcp_oracle.dissectors.tshark_replay import replay, spoken
@@ -22,6 +22,8 @@ __all__ = ["FORETOLD", "Foretold", "foretold", "replayed"]
 
 
 ROWS = {each.name: each for each in FIELDS}
+#: How much of what is foreseen is kept.
+KEPT = 10_000
 #: Why there may be no analysis of TCP, either.
 UNREAD = ("cut", "malformed", "option bug")
 
@@ -35,9 +37,11 @@ class Foretold:
 
 
 def foretold(view: View, field: str, frame: int) -> Foretold | None:
-    """The difference that is foreseen for a field in a frame, if one is; found once."""
+    """The difference that is foreseen for a field in a frame, if one is; kept for a while."""
     known: dict[tuple[str, int], Foretold | None] = view.derived("tshark foretold", dict)
     if (field, frame) not in known:
+        if len(known) > KEPT:
+            known.clear()
         known[field, frame] = _foretold(view, field, frame)
     return known[field, frame]
 
@@ -66,9 +70,12 @@ def _side(view: View, row: Field, frame: int) -> Side:
         return frame, (), ()
     played = replay(view)
     words = spoken(view, frame) if row.name in OPTION_ROWS else played.said[frame]
-    stretch = Stretch({frame: words}, {frame: segment}, view)
-    theirs, ours = stretch.theirs(row, lambda: played.begins), stretch.ours(row)
-    side = (frame, theirs.get(frame, ()), ours.get(frame, ()))
+    theirs = read(row, words.get(row.name, ()), lambda: played.begins)
+    ours = tuple(row.ours(view, segment))
+    if row.unordered:
+        theirs = settled(row, view, {frame: theirs}).get(frame, ())
+        ours = settled(row, view, {frame: ours}).get(frame, ())
+    side = (frame, theirs, ours)
     return played.names.named(side) if row.names else side
 
 
@@ -154,19 +161,18 @@ def _again(spot: Spot) -> str:
     """What is sent again."""
     if spot.note.silent in UNREAD:
         return silent(spot)
-    fact = spot.segment.fact
     if not spot.theirs:
         said = replay(spot.view).said[spot.segment.frame]
         if "tcp.analysis.out_of_order" in said:
             return "early"
         if "tcp.analysis.zero_window_probe" in said:
             return "probed-again"
-        if fact["payload"] == 1:
+        if spot.segment.payload == 1:
             return "keep-alive"
         return "zero" if spot.note.zero else "unseen"
-    if fact["duplicate"]:
+    if spot.segment.fact["duplicate"]:
         return "captured-twice"
-    if not fact["payload"]:
+    if not spot.segment.payload:
         return "control"
     return "late"
 

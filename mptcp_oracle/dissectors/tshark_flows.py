@@ -99,12 +99,17 @@ class Streams:
 
     def __init__(self) -> None:
         self._latest: dict[frozenset[Endpoint], Stream] = {}
+        self._ends: dict[tuple[int, str], tuple[Endpoint, Endpoint, frozenset[Endpoint]]] = {}
         self._count = 0
 
     def take(self, segment: Segment) -> tuple[Stream, Flow, Flow]:
         """The stream of a segment, and its flows from its sender and to it."""
-        one, other = endpoints(segment)
-        key = frozenset((one, other))
+        whose = (segment.subflow["subflow"], segment.origin)
+        ends = self._ends.get(whose)
+        if ends is None:
+            both = endpoints(segment)
+            ends = self._ends[whose] = (*both, frozenset(both))
+        one, other, key = ends
         flags, number = segment.flags, segment.number
         stream = self._latest.get(key) or self._new(key)
         own = stream.flow(one)

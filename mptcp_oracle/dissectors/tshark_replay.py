@@ -90,8 +90,8 @@ class _Dissection:
             timed(segment, stream)
             self._numbers(segment, own, other)
             note.silent = self._options(segment, note)
-            if note.silent not in ("cut", "malformed") and not note.silent.startswith("option"):
-                for name in sorted(found & {"retransmission", "out_of_order", "zero_window_probe"}):
+            if found and note.silent not in ("cut", "malformed", "option bug"):
+                for name in sorted(found):
                     self._say(f"tcp.analysis.{name}", 1)
             if not note.silent:
                 note.silent = self._analysis(segment, note)
@@ -123,9 +123,9 @@ class _Dissection:
         own, other = note.own, note.other
         note.joins = note.stream.joins
         note.side = own.subflow.side if own.subflow else None
-        note.saw = None if note.side is None else note.side.copy()
+        note.saw = None if note.side is None else note.side.seen()
         peer = other.subflow.side if other.subflow else None
-        note.peer = None if peer is None else peer.copy()
+        note.peer = None if peer is None else peer.seen()
         return silent
 
     def _read(self, segment: Segment, note: Note) -> str:
@@ -213,7 +213,7 @@ class _Dissection:
                 flow.subflow.side = connection.sides[0]
             else:
                 raise AssertionFailedError
-            flow.subflow.side.token = token
+            flow.subflow.side.learn(token=token)
             self._tokens[token] = connection
         at = 0 if flow.subflow.side is connection.sides[0] else 1
         at ^= flow is not note.own
@@ -225,15 +225,15 @@ class _Dissection:
         """The connection of a host that has shown its key."""
         side = flow.subflow.side
         if side is not None and side.wide:
-            side.refused = side.key is None
+            side.learn(refused=side.key is None)
             found: Connection = note.stream.mptcp
             return found
         known = version in (0, 1)
         token = crypto.token(key, version) if known else 0
         connection = self._by_token(note, flow, int(token), "key")
         side = flow.subflow.side
-        side.version, side.key, side.wide = version, key, True
-        side.base = int(crypto.idsn(key, version)) if known else 0
+        base = int(crypto.idsn(key, version)) if known else 0
+        side.learn(version=version, key=key, wide=True, base=base)
         return connection
 
     def _capable(self, octets: Octets, segment: Segment, note: Note, version: int) -> None:
@@ -280,8 +280,8 @@ class _Dissection:
         if not flags & 0x04:
             return
         dsn = octets.number(8 if flags & 0x08 else 4)
-        if flags & 0x08:
-            own.side.wide = True
+        if flags & 0x08 and not own.side.wide:
+            own.side.learn(wide=True)
         begin, length = octets.number(4), octets.number(2)
         if not length:
             self._say("mptcp.dss.infinite_mapping", 1)

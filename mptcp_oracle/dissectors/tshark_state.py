@@ -29,10 +29,20 @@ class Side:
     token: int | None = None
     version: int = 0
     refused: bool = False
+    _seen: Side | None = None
 
-    def copy(self) -> Side:
-        """What is known now."""
-        return Side(self.base, self.wide, self.key, self.token, self.version, self.refused)
+    def learn(self, **known: int | None) -> None:
+        """Know something from now on."""
+        for name, value in known.items():
+            setattr(self, name, value)
+        self._seen = None
+
+    def seen(self) -> Side:
+        """What is known now, which stays as it is."""
+        if self._seen is None:
+            known = (self.base, self.wide, self.key, self.token, self.version, self.refused)
+            self._seen = Side(*known)
+        return self._seen
 
 
 @dataclass(slots=True, eq=False)

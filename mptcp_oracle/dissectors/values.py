@@ -83,8 +83,7 @@ def bit(name: str, mask: int) -> Ours:
 
 def subtypes(_: View, segment: Segment) -> Iterable[Value]:
     """The subtype of every option that is as long as it says, also of those that mean nothing."""
-    raws = (bytes.fromhex(item["raw"]) for item in segment.fact["options"])
-    return [raw[2] >> 4 for raw in raws if len(raw) > 2 and raw[1] == len(raw)]
+    return [raw[2] >> 4 for raw in segment.raws() if len(raw) > 2 and raw[1] == len(raw)]
 
 
 def flag_octets(_: View, segment: Segment) -> Iterable[Value]:

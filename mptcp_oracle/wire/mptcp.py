@@ -12,7 +12,7 @@ Layouts: RFC 8684 section 3, RFC 6824 section 3. All numbers in network byte ord
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, TypeAlias
 
@@ -50,7 +50,7 @@ from mptcp_oracle.options import (
     Unknown,
 )
 
-__all__ = ["RawOption", "decode_option", "walk"]
+__all__ = ["RawOption", "decode_option", "of_kind", "walk"]
 
 
 class RawOption(NamedTuple):
@@ -82,21 +82,32 @@ def walk(options: bytes) -> list[RawOption]:
     because nobody can tell where the next one starts. Joining the ``raw`` of all options gives
     ``options`` back.
     """
-    found: list[RawOption] = []
+    return [
+        RawOption(offset, options[offset], options[offset:after])
+        for offset, after in _spans(options)
+    ]
+
+
+def of_kind(options: bytes, kind: int) -> list[bytes]:
+    """The options of one kind, as :func:`walk` gives their octets."""
+    return [options[offset:after] for offset, after in _spans(options) if options[offset] == kind]
+
+
+def _spans(options: bytes) -> Iterator[tuple[int, int]]:
+    """Where each option begins, and where the next one does."""
     offset, end = 0, len(options)
     while offset < end:
         kind = options[offset]
         if kind == KIND_NOP:
-            size = 1
+            after = offset + 1
         elif kind == KIND_END or offset + 1 == end:
-            size = end - offset
+            after = end
         else:
-            size = options[offset + 1]
-            if size < 2 or size > end - offset:
-                size = end - offset
-        found.append(RawOption(offset, kind, options[offset : offset + size]))
-        offset += size
-    return found
+            after = offset + options[offset + 1]
+            if after < offset + 2 or after > end:
+                after = end
+        yield offset, after
+        offset = after
 
 
 def decode_option(raw: bytes, *, syn: bool, ack: bool, payload: int, version: int | None) -> Option:
