@@ -215,11 +215,12 @@ def compare(
 
     for stretch in stretches(said, view, until):
         for row in rows:
-            count, rest = stretch.quick(row, names.get(row.name), pairs[row.name], begins)
+            learnt = names.get(row.name)
+            count, rest, told = stretch.quick(row, learnt, pairs[row.name], begins)
             result.equal[row.name] += count
             if rest is not None and not rest:
                 continue
-            theirs, ours = stretch.theirs(row, begins, rest), stretch.ours(row, rest)
+            theirs, ours = stretch.theirs(row, begins, rest), stretch.ours(row, rest, told)
             if row.names:
                 both, learn = list(merged(theirs, ours)), names[row.name].learn
                 unknown = [side for side in both if not learn(side)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mptcp_oracle.dissectors.dissector import Value, Words
 from mptcp_oracle.dissectors.view import Segment, View
 
-__all__ = ["KINDS", "Case", "Place", "kind", "told"]
+__all__ = ["KINDS", "Case", "Caused", "Place", "kind", "told"]
 
 KINDS = ("missing", "invented", "other")
 """How a dissector differs: it says nothing where the oracle has a value, it says something where
@@ -52,6 +52,23 @@ class Case(Place):
     def __str__(self) -> str:
         theirs, ours = (told(each, "says nothing") for each in (self.theirs, self.ours))
         return f"frame {self.frame}: {self.field}: the dissector {theirs}, facts {ours}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caused:
+    """Foresees a difference at places where there is one that has a certain cause.
+
+    Attributes:
+        cause: The cause. find: Gives the cause of the difference at a place, if there is one; such
+            functions are the same for all causes of a dissector.
+    """
+
+    cause: str
+    find: Callable[[Place], str | None]
+
+    def __call__(self, place: Place) -> bool:
+        """Whether a difference with this cause has to be there."""
+        return self.find(place) == self.cause
 
 
 def kind(theirs: Sequence[Value], ours: Sequence[Value]) -> str:

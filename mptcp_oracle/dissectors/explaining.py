@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from mptcp_oracle.analysis.trace import analyze
-from mptcp_oracle.dissectors.case import Case
+from mptcp_oracle.dissectors.case import Case, Caused
 from mptcp_oracle.dissectors.dissector import Words
 from mptcp_oracle.dissectors.known import Known
 from mptcp_oracle.dissectors.rows import TraceView
@@ -120,9 +120,17 @@ class Here:
         """The place of the first known difference that explains one."""
         if field not in self._about:
             self._about[field] = [at for at, each in enumerate(self._known) if each.about(field)]
-        case = case_of(field, side, self._view, self._said)
+        case, causes = case_of(field, side, self._view, self._said), dict[object, str | None]()
         for at in self._about[field]:
-            if self._known[at].foresees(case) and self._known[at].holds(case):
+            trigger, holds = self._known[at].foresees, self._known[at].holds
+            if isinstance(trigger, Caused):
+                # All of a dissector's ask for the same.
+                if trigger.find not in causes:
+                    causes[trigger.find] = trigger.find(case)
+                foreseen = causes[trigger.find] == trigger.cause
+            else:
+                foreseen = trigger(case)
+            if foreseen and holds(case):
                 return at
         return None
 

@@ -46,6 +46,7 @@ class Rows(Mapping[int, Segment]):
         self._trace, self._subflows, self._connections = trace, subflows, connections
         self._frame = trace.segments.frame
         self._live: dict[int, dict[int, Segment]] = {}
+        self._latest: tuple[int, dict[int, Segment]] = (-1, {})
         self._facts = SegmentFacts(trace)
 
     @cached_property
@@ -65,10 +66,13 @@ class Rows(Mapping[int, Segment]):
 
     def block(self, number: int) -> Mapping[int, Segment]:
         """The segments in frames with this number, once it is shifted right by ``BITS``."""
+        if number == self._latest[0]:
+            return self._latest[1]
         found = self._live.pop(number, None)
         if found is None:
             found = dict(self._made(*self.bounds(number)))
         self._live[number] = found
+        self._latest = number, found
         if len(self._live) > LIVE:
             del self._live[next(iter(self._live))]
         return found

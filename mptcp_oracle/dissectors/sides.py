@@ -14,7 +14,7 @@ from operator import ne
 from typing import TypeAlias
 
 from mptcp_oracle.dissectors.blocks import Blocks
-from mptcp_oracle.dissectors.columns import Chunk
+from mptcp_oracle.dissectors.columns import UNSURE, Chunk
 from mptcp_oracle.dissectors.dissector import Field, OfOptions, Value, Words
 from mptcp_oracle.dissectors.lines import BETWEEN, Line, packed, unpacked
 from mptcp_oracle.dissectors.rows import TraceView
@@ -72,7 +72,7 @@ class Stretch:
         names: Names | None,
         known: dict[tuple[str, Hashable], tuple[bool, int]],
         begins: Callable[[], Mapping[str, int]],
-    ) -> tuple[int, list[int] | None]:
+    ) -> tuple[int, list[int] | None, Values]:
         """Compare a field's texts with those that are expected.
 
         Args:
@@ -83,33 +83,40 @@ class Stretch:
             begins: Gives the first frame of each TCP stream.
 
         Returns:
-            How many values agree, and the frames that have to be looked at; ``None`` for all.
+            How many values agree; the frames that have to be looked at, ``None`` for all; and of
+            those of them where a text was expected, our values.
         """
         if self._part is None:
-            return 0, None
+            return 0, None, {}
         cells = self._cells.get(row.name)
         chunk, part = self._part
         if row.key is not None:
-            return self._by_key(row, cells, chunk.keys(row.key)[part], names, known, begins)
+            keys = chunk.keys(row.key)[part]
+            return *self._by_key(row, cells, keys, names, known, begins), {}
         if row.column is not None:
             expected = chunk.texts(row.column)[part]
         elif isinstance(row.ours, OfOptions) and "dss" not in row.ours.options:
             expected = []
         else:
-            return 0, None
+            return 0, None, {}
         holders = self._holders(row)
         if cells is None and not any(expected):
-            return 0, holders
+            return 0, holders, {}
         mine, foreign = self._aligned(cells)
         expected = expected or [""] * len(mine)
         count = len(mine) - expected.count("")
-        rest = {self._index[frame] for frame in holders}
-        if mine != expected:
-            rest.update(compress(range(len(mine)), map(ne, mine, expected)))
-        if not rest and not foreign:
-            return count, []
-        count -= sum(1 for at in rest if expected[at])
-        return count, sorted([*(self._frames[at] for at in rest), *foreign])
+        held = {self._index[frame] for frame in holders}
+        rest = list(compress(range(len(mine)), map(ne, mine, expected))) if mine != expected else []
+        frames, told = self._frames, Values()
+        for at in rest:
+            if expected[at] != UNSURE and at not in held:
+                told[frames[at]] = (row.read(expected[at]),) if expected[at] else ()
+        if held:
+            rest = sorted(held.union(rest))
+        if rest:
+            count -= sum(1 for at in rest if expected[at])
+        looked = [frames[at] for at in rest]
+        return count, sorted([*looked, *foreign]) if foreign else looked, told
 
     def _by_key(
         self,
@@ -237,11 +244,21 @@ class Stretch:
         """Where in the table each frame stands."""
         return {frame: at for at, frame in enumerate(self._said)}
 
-    def ours(self, row: Field, only: Collection[int] | None = None) -> Values:
-        """Our values of a field, of all frames or of some in order."""
-        ours, segments = row.ours, self._segments
+    def ours(
+        self, row: Field, only: Collection[int] | None = None, told: Values | None = None
+    ) -> Values:
+        """Our values of a field.
+
+        Args:
+            row: The field.
+            only: Frames in order, if not all.
+            told: The values of some of these, if they are known.
+        """
+        ours, segments, told = row.ours, self._segments, told or {}
         if only is not None:
-            segments = {frame: segments[frame] for frame in only if frame in segments}
+            segments = {
+                frame: segments[frame] for frame in only if frame in segments and frame not in told
+            }
         elif isinstance(ours, OfOptions):
             having = [self._every[name] for name in ours.options if name in self._every]
             if ours.value is not None and len(having) == 1:
@@ -255,6 +272,7 @@ class Stretch:
             for frame, segment in segments.items()
             if (values := tuple(ours(view, segment)))
         }
+        found |= told
         return settled(row, self._view, found) if row.unordered else found
 
     @cached_property

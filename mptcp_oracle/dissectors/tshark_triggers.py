@@ -6,9 +6,7 @@ there, and that its cause is this one (:mod:`~mptcp_oracle.dissectors.tshark_cau
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from mptcp_oracle.dissectors.case import Place
+from mptcp_oracle.dissectors.case import Caused, Place
 from mptcp_oracle.dissectors.tshark_causes import foretold
 
 __all__ = [
@@ -56,8 +54,6 @@ __all__ = [
     "wrapped",
 ]
 
-Trigger = Callable[[Place], bool]
-
 
 def ack_without_flag(place: Place) -> bool:
     """The segment has no flag ACK."""
@@ -73,12 +69,14 @@ def dss_with_checksum(place: Place) -> bool:
     )
 
 
-def _because(cause: str) -> Trigger:
-    def trigger(place: Place) -> bool:
-        found = foretold(place.view, place.field, place.frame)
-        return found is not None and found.cause == cause
+def _cause(place: Place) -> str | None:
+    """Why tshark has to differ, if it has to."""
+    found = foretold(place.view, place.field, place.frame)
+    return None if found is None else found.cause
 
-    return trigger
+
+def _because(cause: str) -> Caused:
+    return Caused(cause, _cause)
 
 
 assertion_fails = _because("assertion")

@@ -48,6 +48,14 @@ __all__ = [
 ]
 
 WIDE = (1 << 64) - 1
+#: Keys of a segment's fact that can be had without the fact.
+LIGHT = {
+    "ack_raw": "ack",
+    "flags": "flags",
+    "payload": "payload",
+    "sequence_raw": "number",
+    "window": "window",
+}
 
 
 # ---- values of options ---------------------------------------------------------------------
@@ -261,9 +269,10 @@ def data_ack(_: View, segment: Segment) -> Iterable[Value]:
 
 def segment_fact(name: str) -> Ours:
     """A value of the segment's own fact."""
+    light = LIGHT.get(name)
 
     def ours(_: View, segment: Segment) -> Iterable[Value]:
-        value = segment.fact[name]
+        value = segment.fact[name] if light is None else getattr(segment, light)
         return () if value is None else (value,)
 
     return ours
