@@ -15,7 +15,7 @@ KINDS = ("missing", "invented", "other")
 the oracle has none, or it says something else."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Place:
     """One field of one frame, as our facts have it.
 
@@ -33,7 +33,7 @@ class Place:
     view: View
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Case(Place):
     """A place and what a dissector says there.
 

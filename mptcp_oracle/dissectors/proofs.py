@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from mptcp_oracle import crypto, seq
 from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.view import Segment, View
-from mptcp_oracle.facts import Fact
+from mptcp_oracle.facts import ROLES, Fact
 
 __all__ = ["earlier", "keys_of", "number_shown"]
 
@@ -41,7 +41,7 @@ def _keys(view: View) -> dict[int, dict[str, int]]:
         segment = view.segments[frame]
         if segment.sender is None:
             continue
-        for item in segment.fact["options"]:
+        for item in segment.listed:
             if item["option"] == "mp_capable" and item["sender_key"] is not None:
                 keys = found.setdefault(segment.connection["connection"], {})
                 keys.setdefault(segment.sender, int(item["sender_key"], 16))
@@ -53,11 +53,14 @@ def _idsn(case: Case, other: bool = False) -> int | None:
     segment = case.segment
     if segment is None or segment.sender is None:
         return None
-    roles = ("initiator", "listener")
-    role = roles[roles.index(segment.sender) ^ other]
-    key = keys_of(case.view, segment.connection["connection"]).get(role)
-    version = segment.connection["version"]
-    return crypto.idsn(key, version) if key is not None and version in (0, 1) else None
+    known: dict[tuple[int, str, bool], int | None] = case.view.derived("idsns", dict)
+    whose = (segment.connection["connection"], segment.sender, other)
+    if whose not in known:
+        role = ROLES[ROLES.index(segment.sender) ^ other]
+        key, version = keys_of(case.view, whose[0]).get(role), segment.connection["version"]
+        shown = key is not None and version in (0, 1)
+        known[whose] = crypto.idsn(key or 0, version) if shown else None
+    return known[whose]
 
 
 def number_shown(case: Case) -> bool:

@@ -129,7 +129,7 @@ class Stretch:
     ) -> tuple[int, list[int]]:
         mine, rest = self._aligned(cells)
         pairs = list(zip(mine, keys, strict=True))
-        count = 0
+        count, bad = 0, set()
         # In the order in which they come up first, in which names are learnt.
         for pair, often in Counter(pairs).items():
             if pair not in known or not known[pair][0]:
@@ -142,7 +142,9 @@ class Stretch:
             if same:
                 count += often * values
             else:
-                rest += [self._frames[at] for at, each in enumerate(pairs) if each == pair]
+                bad.add(pair)
+        if bad:
+            rest += [self._frames[at] for at, pair in enumerate(pairs) if pair in bad]
         return count, sorted(rest)
 
     @cached_property

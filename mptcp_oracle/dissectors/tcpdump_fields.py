@@ -36,7 +36,7 @@ def _flags(text: str) -> Value:
 
 def _names(_: View, segment: Segment) -> Iterable[Value]:
     """The name of every option, also of those that mean nothing."""
-    for item in segment.fact["options"]:
+    for item in segment.listed:
         raw = bytes.fromhex(item["raw"])
         if len(raw) > 2:
             subtype = raw[2] >> 4
@@ -45,12 +45,12 @@ def _names(_: View, segment: Segment) -> Iterable[Value]:
 
 def _lengths(_: View, segment: Segment) -> Iterable[Value]:
     """The Length of every option."""
-    return [int(item["raw"][2:4], 16) for item in segment.fact["options"] if len(item["raw"]) >= 6]
+    return [int(item["raw"][2:4], 16) for item in segment.listed if len(item["raw"]) >= 6]
 
 
 def _malformed(_: View, segment: Segment) -> Iterable[Value]:
     """Whether an option is malformed."""
-    return ["bad" for item in segment.fact["options"] if item["option"] == "malformed"]
+    return ["bad" for item in segment.listed if item["option"] == "malformed"]
 
 
 def _sequence(_: View, segment: Segment) -> Iterable[Value]:

@@ -220,7 +220,7 @@ def read(view: View, frame: int, way: str | None = None) -> Segment | None:
 def _readings(view: View) -> dict[tuple[int, str | None], Segment]:
     found: dict[tuple[int, str | None], Segment] = {}
     for frame, segment in view.segments.items():
-        flags, options = segment.flags, segment.fact["options"]
+        flags, options = segment.flags, segment.listed
         ends = next((at for at, item in enumerate(options, 1) if called_bad(item, flags)), None)
         own: dict[str | None, list[Fact]] = {}
         every = options

@@ -82,10 +82,7 @@ def ends_at_bad(place: Place) -> bool:
         and bool(place.ours)
         and not segment.options_cut
         and not _hidden(place)
-        and (
-            another_kind(place)
-            or any(called_bad(item, segment.flags) for item in segment.fact["options"])
-        )
+        and (another_kind(place) or any(called_bad(item, segment.flags) for item in segment.listed))
     )
 
 

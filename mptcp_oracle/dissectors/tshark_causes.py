@@ -16,7 +16,7 @@ from mptcp_oracle.dissectors.tshark_fields import FIELDS
 from mptcp_oracle.dissectors.tshark_numbers import base, dsn, missing, option_number, related
 from mptcp_oracle.dissectors.tshark_replay import replay, spoken
 from mptcp_oracle.dissectors.tshark_spots import Spot, out_of_place, silent, streams_of, twice
-from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.dissectors.view import Segment, View
 
 __all__ = ["FORETOLD", "Foretold", "foretold", "replayed"]
 
@@ -28,7 +28,7 @@ KEPT = 10_000
 UNREAD = ("cut", "malformed", "option bug")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Foretold:
     """A difference that is foreseen: its cause, and what tshark says."""
 
@@ -48,14 +48,15 @@ def foretold(view: View, field: str, frame: int) -> Foretold | None:
 
 def replayed(view: View, field: str, frame: int) -> tuple[Value, ...]:
     """What tshark says of a field in a frame by its replayed state."""
-    return _side(view, ROWS[field], frame)[1]
+    segment = view.segments.get(frame)
+    return () if segment is None else _side(view, ROWS[field], segment)[1]
 
 
 def _foretold(view: View, field: str, frame: int) -> Foretold | None:
     cause, segment = FORETOLD.get(field), view.segments.get(frame)
     if cause is None or segment is None:
         return None
-    _, theirs, ours = _side(view, ROWS[field], frame)
+    _, theirs, ours = _side(view, ROWS[field], segment)
     if theirs == ours:
         return None
     note = replay(view).notes[frame]
@@ -63,12 +64,9 @@ def _foretold(view: View, field: str, frame: int) -> Foretold | None:
     return Foretold(_blurred(spot) or cause(spot), theirs)
 
 
-def _side(view: View, row: Field, frame: int) -> Side:
-    """Tshark's values of a field in a frame by its replayed state, and ours."""
-    segment = view.segments.get(frame)
-    if segment is None:
-        return frame, (), ()
-    played = replay(view)
+def _side(view: View, row: Field, segment: Segment) -> Side:
+    """Tshark's values of a field of a segment by its replayed state, and ours."""
+    played, frame = replay(view), segment.frame
     words = spoken(view, frame) if row.name in OPTION_ROWS else played.said[frame]
     theirs = read(row, words.get(row.name, ()), lambda: played.begins)
     ours = tuple(row.ours(view, segment))
@@ -197,7 +195,7 @@ def _derived(spot: Spot) -> str:
         return "twice"
     if spot.note.saw is not None and spot.note.saw.refused:
         return "half"
-    if any(each["option"] == "malformed" for each in spot.segment.fact["options"]) and (
+    if any(each["option"] == "malformed" for each in spot.segment.listed) and (
         why := out_of_place(spot)
     ):
         return why
@@ -213,11 +211,11 @@ def _option(spot: Spot) -> str:
         return "options-cut"
     if len(spot.theirs) < len(spot.ours) and silent(spot) in ("malformed", "token"):
         return silent(spot)
-    reasons = {each.get("reason") for each in spot.segment.fact["options"]} - {None}
+    reasons = {each.get("reason") for each in spot.segment.listed} - {None}
     for reason in ("layout", "wrong-version"):
         if reason in reasons:
             return reason
-    if any(each["option"] == "unknown" for each in spot.segment.fact["options"]):
+    if any(each["option"] == "unknown" for each in spot.segment.listed):
         return "layout"
     if spot.field == "mptcp.connection.echoed_key_mismatch":
         return out_of_place(spot) or "option?"

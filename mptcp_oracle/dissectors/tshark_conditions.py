@@ -156,9 +156,10 @@ def seen_twice_keys(case: Case) -> bool:
 
 def seen_twice_initial(case: Case) -> bool:
     """Another connection has the same keys, and MP_CAPABLE or MP_JOIN show the subflow's kind."""
+    if not seen_twice(case):
+        return False
     kinds = {item["option"] for _, item in earlier(case.view, case, "mp_capable", "mp_join_syn")}
-    shown = {("mp_capable",): (1,), ("mp_join_syn",): (0,)}.get(tuple(kinds))
-    return seen_twice(case) and case.ours == shown
+    return case.ours == {("mp_capable",): (1,), ("mp_join_syn",): (0,)}.get(tuple(kinds))
 
 
 def seen_twice_numbers(case: Case) -> bool:

@@ -80,15 +80,13 @@ class _Dissection:
         begins: dict[str, int] = {}
         names = Names()
         for frame, segment in self._view.segments.items():
-            self._frame, self._words = frame, {}
             stream, own, other = self._streams.take(segment)
             note = notes[frame] = Note(stream, own, other, blurred=stream in self._blurred)
-            self._say("tcp.stream", stream.number)
             based(segment, own, other)
+            self._frame, self._words = frame, _numbers(segment, stream, own, other)
             note.zero = own.seen and not own.next
             found = sent_again(segment, stream, own, other)
             timed(segment, stream)
-            self._numbers(segment, own, other)
             note.silent = self._options(segment, note)
             if found and note.silent not in ("cut", "malformed", "option bug"):
                 for name in sorted(found):
@@ -98,22 +96,16 @@ class _Dissection:
             if "bug" in note.silent:
                 self._say("_ws.malformed.dissector_bug", 1)
             said.put(frame, self._words)
-            begins.setdefault(str(stream.number), frame)
-            called = tuple(map(int, self._words.get("mptcp.stream", ())))
-            names.learn((frame, called, (segment.connection["connection"],)))
+            if stream.number == len(begins):
+                begins[str(stream.number)] = frame
+            if note.connection is not None:
+                called = (note.connection.number,)
+                names.learn((frame, called, (segment.connection["connection"],)))
         return Replay(said, notes, begins, names)
 
     def _say(self, name: str, value: int) -> None:
         words = self._words
         words[name] = (*words[name], str(value)) if name in words else (str(value),)
-
-    def _numbers(self, segment: Segment, own: Flow, other: Flow) -> None:
-        assert own.base is not None
-        self._say("tcp.seq", (segment.number - own.base) & SHORT)
-        if segment.ack is None:
-            return
-        assert other.base is not None
-        self._say("tcp.ack", (segment.ack - other.base) & SHORT)
 
     # ---- options ---------------------------------------------------------------------------
 
@@ -310,8 +302,7 @@ class _Dissection:
             return "keyless"
         self._say("mptcp.master", int(connection.master is note.stream))
         self._say("mptcp.stream", connection.number)
-        numbers = " ".join(str(stream.number) for stream in connection.streams)
-        self._words["mptcp.analysis.subflows"] = (numbers,)
+        self._words["mptcp.analysis.subflows"] = connection.listed()
         if not note.own.syn:
             note.lost = True
             return ""
@@ -368,6 +359,19 @@ class _Dissection:
                         self._say("mptcp.reinjection_of", frame)
                 if flow.carried.lost > before:
                     note.passed = (note.passed[0], True)
+
+
+def _numbers(segment: Segment, stream: Stream, own: Flow, other: Flow) -> Said:
+    """What is said of every segment."""
+    assert own.base is not None
+    said: Said = {
+        "tcp.stream": (str(stream.number),),
+        "tcp.seq": (str((segment.number - own.base) & SHORT),),
+    }
+    if segment.ack is not None:
+        assert other.base is not None
+        said["tcp.ack"] = (str((segment.ack - other.base) & SHORT),)
+    return said
 
 
 def _sided(stream: Stream, side: Side) -> Subflow | None:

@@ -15,7 +15,7 @@ from mptcp_oracle.dissectors.view import Segment, View
 __all__ = ["Spot", "out_of_place", "silent", "streams_of", "twice"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Spot:
     """A value that is foreseen to differ.
 
@@ -48,7 +48,7 @@ def _strange(view: View) -> set[int]:
     return {
         segment.connection["connection"]
         for segment in segments.values()
-        for option in segment.fact["options"]
+        for option in segment.listed
         if option["option"] == "malformed" and option["subtype"] in (0, 1)
     }
 

@@ -62,6 +62,15 @@ class Connection:
     streams: list[Stream] = field(default_factory=list)
     master: Stream | None = None
     operations: int = 0
+    _listed: tuple[str, ...] = ()
+    _length: int = -1
+
+    def listed(self) -> tuple[str, ...]:
+        """The numbers of the streams, as one text."""
+        if self._length != len(self.streams):
+            self._length = len(self.streams)
+            self._listed = (" ".join(str(stream.number) for stream in self.streams),)
+        return self._listed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -163,12 +163,17 @@ class Segment:
         host = self.host(other=other)
         return None if host is None or host["base"] is None else int(host["base"])
 
-    def options(self, *names: str) -> Iterator[Fact]:
-        """Its options with these names, in order; what is out of place as what it says."""
+    @property
+    def listed(self) -> list[Fact]:
+        """Its options, as the fact has them."""
         if self._options is None:
             known = self._fact
             self._options = self._maker.options(self._at) if known is None else known["options"]
-        for option in self._options:
+        return self._options
+
+    def options(self, *names: str) -> Iterator[Fact]:
+        """Its options with these names, in order; what is out of place as what it says."""
+        for option in self.listed:
             told = option.get("reading") or option
             if not names or told["option"] in names:
                 yield told
@@ -179,7 +184,7 @@ class Segment:
 
     def written(self) -> list[str]:
         """Its options by name, each with its octets on the wire in hexadecimal digits."""
-        return [f"{option['option']} {option['raw']}" for option in self.fact["options"]]
+        return [f"{option['option']} {option['raw']}" for option in self.listed]
 
     @property
     def ranges(self) -> Sequence[Fact]:

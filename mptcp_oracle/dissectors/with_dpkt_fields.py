@@ -28,7 +28,7 @@ def _address(text: str) -> Value:
 
 def _values(_: View, segment: Segment) -> Iterable[Value]:
     """The octets behind kind and Length of every option: dpkt does not give the Length."""
-    return [item["raw"][4:] for item in segment.fact["options"]]
+    return [item["raw"][4:] for item in segment.listed]
 
 
 def _nothing(_: View, segment: Segment) -> Iterable[Value]:

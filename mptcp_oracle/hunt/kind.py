@@ -63,7 +63,7 @@ def _flags(segment: Segment) -> list[str]:
 
 def _options(segment: Segment) -> Iterator[str]:
     """Its options by name; of a DSS also what it holds."""
-    for option in segment.fact["options"]:
+    for option in segment.listed:
         name = str(option["option"])
         if name != "dss":
             yield name
