@@ -10,11 +10,13 @@ from benchmarks.measure import Figures, compare
 from benchmarks.report import table
 from mptcp_oracle.dissectors.tshark import TShark
 
-__all__ = ["BUDGET", "Cost", "costs", "show"]
+__all__ = ["BUDGET", "TOO_LONG", "Cost", "costs", "show"]
 
 BUDGET = 3.0
 """``diff`` may take so many times as long as the dissector alone."""
 
+#: Captures that take a quarter of an hour and show no more than the others.
+TOO_LONG = ("repeat-10m",)
 #: Exit statuses of ``diff``: nothing new, something new.
 COMPARED = (0, 1)
 
