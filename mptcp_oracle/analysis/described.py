@@ -6,9 +6,7 @@ See :mod:`mptcp_oracle.facts` for the vocabulary. Nothing is inferred here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis.entities import (
     ROLES,
@@ -24,8 +22,6 @@ from mptcp_oracle.facts import Fact
 from mptcp_oracle.wire.notes import Note
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from mptcp_oracle.analysis.trace import Trace
 
 __all__ = ["connection", "observations", "subflow", "unknown"]
@@ -252,14 +248,9 @@ def seconds(time: int) -> str:
     return f"{whole}.{part:09d}"
 
 
-def _flat(item: DataclassInstance) -> Fact:
+def _flat(item: Any) -> Fact:
     """A value's fields, none of which is a value with fields."""
-    return {name: getattr(item, name) for name in _names(type(item))}
-
-
-@cache
-def _names(kind: type[DataclassInstance]) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
+    return {name: getattr(item, name) for name in item.__dataclass_fields__}
 
 
 def _hex(number: int | None, digits: int) -> str | None:

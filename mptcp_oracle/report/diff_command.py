@@ -150,6 +150,7 @@ def diff_command(
         except UsageError:
             raise
         except (OracleError, OSError, MemoryError) as error:
+            version.told()  # a dissector that does not say its version is no use for others either
             say(error, each)
             failed = True
     if old is not None:
@@ -215,7 +216,6 @@ def compared(
             try:
                 said, crash = heard(dissector, path)
             except AdapterError:
-                version()
                 viewed.result()
                 raise
             view, frames = viewed.result()
