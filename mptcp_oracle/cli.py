@@ -88,6 +88,12 @@ def _record() -> click.Command:
     return record_command
 
 
+def _report() -> click.Command:
+    from mptcp_oracle.pictures.report_command import report_command
+
+    return report_command
+
+
 def _corpus() -> click.Command:
     from mptcp_oracle.generators.corpus_command import corpus_command
 
@@ -113,6 +119,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),
     "hunt": (_hunt, "Search for what a dissector gets wrong, and make it small."),
     "record": (_record, "Record the local Linux kernel's MPTCP in network namespaces."),
+    "report": (_report, "Write a page with pictures of captures, to open in a browser."),
 }
 
 

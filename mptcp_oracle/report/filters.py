@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from mptcp_oracle.analysis.entities import Connection, Subflow
 from mptcp_oracle.analysis.trace import Trace
 
-__all__ = ["Filters"]
+__all__ = ["Filters", "frames_filter"]
 
 
 class Filters:
@@ -56,3 +57,8 @@ def _ends(trace: Trace, stream: int) -> tuple[int, ...]:
     ports = trace.wire.halves["port"][2 * stream : 2 * stream + 2]
     one, other = (*ends[:2], ports[0]), (*ends[2:], ports[1])
     return (*one, *other) if one <= other else (*other, *one)
+
+
+def frames_filter(frames: Iterable[int]) -> str:
+    """A filter for some frames, by number."""
+    return " || ".join(f"frame.number == {frame}" for frame in frames)

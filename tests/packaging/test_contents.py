@@ -16,7 +16,7 @@ from tests.common.machine import unavailable
 
 pytestmark = pytest.mark.slow
 
-SHIPPED = {".py", ".toml", ".typed"}
+SHIPPED = {".css", ".js", ".py", ".toml", ".txt", ".typed"}
 """Kinds of files that a package folder ships; others (notes, pictures) stay in the checkout."""
 
 

@@ -16,6 +16,7 @@ LEAVES = {
 }  # fmt: skip
 ANALYZER = [{"engine"}, {"wire"}, {"analysis"}, {"rules"}, {"oracle"}]
 CONSUMERS = {"diff", "dissectors", "report"}
+PICTURES = {"pictures"}
 MODEL = [{"encode"}, {"model"}, {"generators"}]
 TOP = {"hunt", "live", "conformance"}
 ENTRIES = {"__main__", "cli", "pytest_plugin"}
@@ -32,7 +33,9 @@ def _allowed() -> dict[str, set[str]]:
             allowed |= {unit: set(below) for unit in layer}
     consumers = LEAVES.union(*ANALYZER) | CONSUMERS
     allowed |= {unit: consumers | {FACE} for unit in CONSUMERS}
-    top = consumers.union(*MODEL) | TOP | {FACE}
+    pictured = LEAVES.union(*ANALYZER) | {"report", FACE}
+    allowed |= {unit: pictured for unit in PICTURES}
+    top = consumers.union(*MODEL) | PICTURES | TOP | {FACE}
     allowed |= {unit: set(top) for unit in TOP}
     allowed |= dict.fromkeys(ENTRIES, top | ENTRIES)
     allowed["corpus"] = set()  # recordings alone
@@ -50,6 +53,8 @@ OUTSIDE = {
         {
             "cli",
             "report",
+            "pictures.plot_command",
+            "pictures.report_command",
             "conformance.coverage_command",
             "live.command",
             "generators.corpus_command",
@@ -63,8 +68,9 @@ OUTSIDE = {
     "dpkt": ({"dissectors.with_dpkt"}, False),  # a program of its own imports it
     "hypothesis": ({"generators", "hunt", "pytest_plugin", "conformance"}, True),
     "intervaltree": ({"model", "generators"}, True),
+    "matplotlib": ({"pictures"}, False),  # an extra: plots as files
     "numpy": (
-        {"wire", "analysis", "rules", "oracle", "report", "live", "diff", "dissectors"},
+        {"wire", "analysis", "rules", "oracle", "report", "pictures", "live", "diff", "dissectors"},
         False,
     ),
     "pytest": ({"pytest_plugin", "conformance"}, True),
@@ -126,6 +132,9 @@ def test_every_module_keeps_the_import_rule() -> None:
         ("mptcp_oracle.encode", "from mptcp_oracle.wire import mptcp"),
         ("mptcp_oracle.errors", "import mptcp_oracle"),
         ("mptcp_oracle.report.table", "from mptcp_oracle.cli import main"),
+        ("mptcp_oracle.report.text", "from mptcp_oracle.pictures import page"),
+        ("mptcp_oracle.pictures.page", "from mptcp_oracle.diff import Report"),
+        ("mptcp_oracle.pictures.files", "import matplotlib"),
         ("mptcp_oracle.wire.capture", "import scapy.all"),
         ("mptcp_oracle.generators.strategies", "def f():\n    import scapy.all"),
         ("mptcp_oracle.analysis.joins", "import numpy as np"),
