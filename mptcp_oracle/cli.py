@@ -88,6 +88,12 @@ def _record() -> click.Command:
     return record_command
 
 
+def _plot() -> click.Command:
+    from mptcp_oracle.pictures.plot_command import plot_command
+
+    return plot_command
+
+
 def _report() -> click.Command:
     from mptcp_oracle.pictures.report_command import report_command
 
@@ -118,6 +124,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "facts": (_facts, "Print everything known about a capture as JSON lines."),
     "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),
     "hunt": (_hunt, "Search for what a dissector gets wrong, and make it small."),
+    "plot": (_plot, "Draw one picture of a connection: SVG, PNG, or for xplot."),
     "record": (_record, "Record the local Linux kernel's MPTCP in network namespaces."),
     "report": (_report, "Write a page with pictures of captures, to open in a browser."),
 }

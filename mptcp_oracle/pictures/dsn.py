@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["Drawn", "drawn", "picture", "thin_line"]
+__all__ = ["Drawn", "drawn", "picture", "remark", "thin_line"]
 
 Json = dict[str, Any]
 #: Points of one class on one subflow up to which all are drawn: first transmissions are what a
@@ -98,7 +98,8 @@ def picture(view: View) -> Json:
         _lines(direction, sheet, panel)
         for (subflow, name), rows in found[direction.role].chosen.items():
             _points(view, direction, sheet, panel, kind, subflow, name, rows)
-    for text in _remark(list(found.values())):
+    text = remark(list(found.values()))
+    if text:
         sheet.remark(text)
     figure = sheet.figure()
     figure["points"] = {
@@ -259,15 +260,15 @@ class _Room:
         return True
 
 
-def _remark(found: list[Drawn]) -> list[str]:
-    """What is not drawn, in one sentence, if anything."""
+def remark(found: list[Drawn]) -> str:
+    """What is not drawn, in one sentence; ``""`` if everything is."""
     mapped, shown = sum(each.mapped for each in found), sum(each.shown for each in found)
     if shown == mapped:
-        return []
+        return ""
     thinned = {name for each in found for name in each.thinned}
-    others = [palette.MARKS[name].name for name in palette.MARKS if name in thinned]
-    return [
+    names = [f"{mark.name}s" for name, mark in palette.MARKS.items() if name in thinned]
+    return (
         f"{shown:,} of {mapped:,} transmissions are drawn: of each subflow's "
-        f"{' and '.join(others)}s the first, last, lowest and highest of {SLOTS:,} time slots; "
+        f"{' and '.join(names)} the first, last, lowest and highest of {SLOTS:,} time slots; "
         "all others are drawn."
-    ]
+    )

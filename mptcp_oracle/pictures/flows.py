@@ -8,7 +8,7 @@ from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.pictures import palette
 from mptcp_oracle.pictures.packing import packed
 from mptcp_oracle.pictures.rates import FIRST_SEEN, Bins, binned, bins, round_trips, waiting
-from mptcp_oracle.pictures.series import Direction
+from mptcp_oracle.pictures.series import Direction, Sent
 from mptcp_oracle.pictures.sheet import Sheet
 from mptcp_oracle.pictures.thinning import kept
 from mptcp_oracle.pictures.view import View
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["COPIES", "delays", "rates", "trip_kind"]
+__all__ = ["COPIES", "copies", "delays", "rates", "trip_kind"]
 
 Json = dict[str, Any]
 PANEL = 150
@@ -85,19 +85,24 @@ def _shares(view: View, direction: Direction, sheet: Sheet, column: int, parts: 
             )  # fmt: skip
 
 
-def _copies(direction: Direction, sheet: Sheet, column: int, parts: Bins) -> None:
+def copies(sent: Sent, parts: Bins) -> dict[str, Array]:
+    """Shares of what was sent again, by name of :data:`COPIES`: percent of all payload octets."""
     import numpy as np
 
-    sent = direction.sent
-    panel = sheet.panel(2, column, "sent again, share of all payload octets", "%", range=[0, 100])
-    whole = binned(sent, parts, np.ones(len(sent), np.bool_))
-    for name, classes, colour, dash in COPIES:
+    whole = np.maximum(binned(sent, parts, np.ones(len(sent), np.bool_)), 1)
+    found = {}
+    for name, classes, *_ in COPIES:
         mine = np.isin(sent.kind, [CLASSES.index(each) for each in classes])
-        octets = binned(sent, parts, mine)
-        with np.errstate(invalid="ignore"):
-            share = np.where(whole > 0, 100 * octets / np.maximum(whole, 1), 0)
+        found[name] = 100 * binned(sent, parts, mine) / whole
+    return found
+
+
+def _copies(direction: Direction, sheet: Sheet, column: int, parts: Bins) -> None:
+    panel = sheet.panel(2, column, "sent again, share of all payload octets", "%", range=[0, 100])
+    shares = copies(direction.sent, parts)
+    for name, _, colour, dash in COPIES:
         sheet.add(
-            panel, type="scatter", mode="lines", x=packed(parts.middles), y=packed(share),
+            panel, type="scatter", mode="lines", x=packed(parts.middles), y=packed(shares[name]),
             line={"shape": "hvh", "width": 1.6, "color": colour, "dash": dash},
             name=name, showlegend=column == 0, legendgroup=name,
             hovertemplate=f"{name}: %{{y:.1f}} %<br>%{{x:.6f}} s<extra></extra>",

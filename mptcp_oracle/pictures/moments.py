@@ -31,26 +31,28 @@ class Kind:
     """A kind of event.
 
     Attributes:
-        name: What legends call it. symbol: Its mark (plotly's name), ``glyph`` the same in text.
+        name: What legends call it. symbol: Its mark (plotly's name), ``pen``: matplotlib's,
+            ``glyph``: in text.
         line: Whether a line through the pictures shows when it was.
     """
 
     name: str
     symbol: str
+    pen: str
     glyph: str
     line: bool = True
 
 
 KINDS = {
-    "open": Kind(name="handshake, FIN", symbol="line-ns-open", glyph="|", line=False),
-    "join": Kind(name="join", symbol="triangle-right", glyph="▶"),
-    "address": Kind(name="address signal", symbol="pentagon", glyph="⬟"),
-    "priority": Kind(name="priority", symbol="bowtie", glyph="⋈"),
-    "data_fin": Kind(name="DATA_FIN", symbol="square", glyph="■"),
-    "fast_close": Kind(name="fast close", symbol="star", glyph="★"),
-    "fallback": Kind(name="fallback, MP_FAIL", symbol="triangle-down", glyph="▼"),
-    "reset": Kind(name="reset", symbol="x", glyph="✖"),
-    "malformed": Kind(name="malformed option", symbol="diamond-x", glyph="❖"),
+    "open": Kind(name="handshake, FIN", symbol="line-ns-open", pen="|", glyph="|", line=False),
+    "join": Kind(name="join", symbol="triangle-right", pen=">", glyph="▶"),
+    "address": Kind(name="address signal", symbol="pentagon", pen="p", glyph="⬟"),
+    "priority": Kind(name="priority", symbol="bowtie", pen="d", glyph="⋈"),
+    "data_fin": Kind(name="DATA_FIN", symbol="square", pen="s", glyph="■"),
+    "fast_close": Kind(name="fast close", symbol="star", pen="*", glyph="★"),
+    "fallback": Kind(name="fallback, MP_FAIL", symbol="triangle-down", pen="v", glyph="▼"),
+    "reset": Kind(name="reset", symbol="x", pen="X", glyph="✖"),
+    "malformed": Kind(name="malformed option", symbol="diamond-x", pen="D", glyph="❖"),
 }
 """The kinds in the order of legends."""
 

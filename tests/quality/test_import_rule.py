@@ -34,7 +34,7 @@ def _allowed() -> dict[str, set[str]]:
     consumers = LEAVES.union(*ANALYZER) | CONSUMERS
     allowed |= {unit: consumers | {FACE} for unit in CONSUMERS}
     pictured = LEAVES.union(*ANALYZER) | {"report", FACE}
-    allowed |= {unit: pictured for unit in PICTURES}
+    allowed |= dict.fromkeys(PICTURES, pictured)
     top = consumers.union(*MODEL) | PICTURES | TOP | {FACE}
     allowed |= {unit: set(top) for unit in TOP}
     allowed |= dict.fromkeys(ENTRIES, top | ENTRIES)

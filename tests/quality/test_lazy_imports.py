@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.common.checkout import ROOT
 from tests.common.tiny import SYN_PCAP
 
 HEAVY = {
@@ -43,6 +44,18 @@ def test_analyze_does_not_import_what_only_generation_needs(tmp_path: Path) -> N
     capture = tmp_path / "syn.pcap"
     capture.write_bytes(SYN_PCAP)
     assert not imported("-m", "mptcp_oracle.cli", "analyze", str(capture)) & HEAVY
+
+
+def test_a_report_does_not_import_what_only_plots_need(tmp_path: Path) -> None:
+    """Neither a report nor an xplot file imports the library that draws the other files."""
+    capture = tmp_path / "syn.pcap"
+    capture.write_bytes(SYN_PCAP)
+    output = str(tmp_path / "report.html")
+    command = ["-m", "mptcp_oracle.cli"]
+    assert not imported(*command, "report", str(capture), "-o", output) & HEAVY
+    source = str(ROOT / "corpus/kernel/close-without-data.pcapng")
+    output = str(tmp_path / "plot.xpl")
+    assert not imported(*command, "plot", source, "-o", output) & HEAVY
 
 
 def test_the_generators_are_imported_when_they_are_asked_for() -> None:
