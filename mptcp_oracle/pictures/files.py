@@ -15,7 +15,7 @@ from mptcp_oracle.pictures.dsn import Drawn, drawn, remark, thin_line
 from mptcp_oracle.pictures.flows import COPIES, copies
 from mptcp_oracle.pictures.moments import KINDS as EVENTS
 from mptcp_oracle.pictures.moments import ends
-from mptcp_oracle.pictures.rates import FIRST_SEEN, binned, bins
+from mptcp_oracle.pictures.rates import FIRST_SEEN, binned
 from mptcp_oracle.pictures.series import Direction
 from mptcp_oracle.pictures.view import View
 from mptcp_oracle.report.layout import printable
@@ -184,7 +184,7 @@ def _share(view: View) -> Figure:
     """Goodput and share of octets of each subflow."""
     import numpy as np
 
-    parts = bins(view.duration)
+    parts = view.bins
     figure, axes = _sheet([1.8, 1.6], max(len(view.busy), 1))
     for column, direction in enumerate(view.busy):
         sent, rate, share = direction.sent, axes[0, column], axes[1, column]
@@ -210,7 +210,7 @@ def _share(view: View) -> Figure:
 
 def _reinjection(view: View) -> Figure:
     """Copies alone, and which share of all octets they were."""
-    parts = bins(view.duration)
+    parts = view.bins
     figure, axes = _sheet([2.4, 1.4], max(len(view.busy), 1))
     found = []
     for column, direction in enumerate(view.busy):

@@ -10,7 +10,7 @@ from mptcp_oracle.pictures.view import View
 from mptcp_oracle.report.filters import frames_filter
 from mptcp_oracle.report.layout import number, plural
 from mptcp_oracle.spec import Requirement, catalogue
-from mptcp_oracle.verdict import COUNTS, Outcome, Verdict
+from mptcp_oracle.verdict import Outcome, Verdict
 
 __all__ = ["NAMES", "appendix", "findings", "summary"]
 
@@ -27,15 +27,15 @@ NAMES = {
     "pass": ("pass", "passes"),
     "not_exercised": ("not exercised", "not exercised"),
 }
-"""What the counts are called, for one and for many."""
+"""What the counts of verdicts are called, for one and for many, the worst ones first."""
 _ORDER = {"fail": 0, "warn": 1, "note": 2}
 
 
 def summary(counts: Mapping[str, int], waived: int) -> Markup:
     """How many verdicts there are of each kind."""
     found = [
-        tag("li", tag("b", number(counts[name])), f" {NAMES[name][counts[name] != 1]}", class_=name)
-        for name in COUNTS
+        tag("li", tag("b", number(counts[name])), f" {words[counts[name] != 1]}", class_=name)
+        for name, words in NAMES.items()
         if counts[name] or name in ("fail", "pass")
     ]
     if waived:

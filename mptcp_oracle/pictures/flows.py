@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.pictures import palette
 from mptcp_oracle.pictures.packing import packed
-from mptcp_oracle.pictures.rates import FIRST_SEEN, Bins, binned, bins, round_trips, waiting
+from mptcp_oracle.pictures.rates import FIRST_SEEN, Bins, binned, round_trips, waiting
 from mptcp_oracle.pictures.series import Direction, Sent
 from mptcp_oracle.pictures.sheet import Sheet
 from mptcp_oracle.pictures.thinning import kept
@@ -40,13 +40,20 @@ def rates(view: View) -> Json:
     """
     busy = view.busy
     sheet = Sheet([PANEL, PANEL, PANEL], view.span, columns=max(len(busy), 1))
-    parts = bins(view.duration)
+    parts = view.bins
     for column, direction in enumerate(busy):
         title = f"{view.roles[direction.role]} → {view.roles[1 - direction.role]}"
         _goodput(view, direction, sheet, column, title, parts)
         _shares(view, direction, sheet, column, parts)
         _copies(direction, sheet, column, parts)
     return {**sheet.figure(), "width": parts.width}
+
+
+def _curve(parts: Bins, values: Array) -> Json:
+    """A value for each bin: where the first one is, how far the next, and the values."""
+    import numpy as np
+
+    return {"x0": parts.width / 2, "dx": parts.width, "y": packed(values.astype(np.float32))}
 
 
 def _goodput(
@@ -62,7 +69,7 @@ def _goodput(
         if mine.any():
             rate = binned(sent, parts, mine) * 8 / parts.width
             sheet.add(
-                panel, type="scatter", mode="lines", x=packed(parts.middles), y=packed(rate),
+                panel, type="scatter", mode="lines", **_curve(parts, rate),
                 line={"shape": "hvh", "width": 1.6, "color": _colour(view, flow.id)},
                 meta={"subflow": flow.id},
                 hovertemplate=f"subflow {flow.id}: %{{y:.3s}}bit/s<br>%{{x:.6f}} s<extra></extra>",
@@ -78,7 +85,7 @@ def _shares(view: View, direction: Direction, sheet: Sheet, column: int, parts: 
             colour = _colour(view, flow.id)
             sheet.add(
                 panel, type="scatter", mode="lines", stackgroup=f"share{column}",
-                groupnorm="percent", x=packed(parts.middles), y=packed(binned(sent, parts, mine)),
+                groupnorm="percent", **_curve(parts, binned(sent, parts, mine)),
                 line={"shape": "hvh", "width": 0.8, "color": colour}, fillcolor=colour,
                 opacity=0.6, meta={"subflow": flow.id},
                 hovertemplate=f"subflow {flow.id}: %{{y:.1f}} %<br>%{{x:.6f}} s<extra></extra>",
@@ -102,7 +109,7 @@ def _copies(direction: Direction, sheet: Sheet, column: int, parts: Bins) -> Non
     shares = copies(direction.sent, parts)
     for name, _, colour, dash in COPIES:
         sheet.add(
-            panel, type="scatter", mode="lines", x=packed(parts.middles), y=packed(shares[name]),
+            panel, type="scatter", mode="lines", **_curve(parts, shares[name]),
             line={"shape": "hvh", "width": 1.6, "color": colour, "dash": dash},
             name=name, showlegend=column == 0, legendgroup=name,
             hovertemplate=f"{name}: %{{y:.1f}} %<br>%{{x:.6f}} s<extra></extra>",

@@ -109,7 +109,9 @@ def strays(trace: Trace, filters: Filters) -> Markup | None:
         ]
         for flow in trace.unattached[:MOST_ROWS]
     ]  # fmt: skip
-    heads = ("", "source → destination", "#octets →", "#← octets", "", "Wireshark filter")
+    heads = (
+        "", "source → destination", "#octets →", "#← octets", "how it ended", "Wireshark filter",
+    )  # fmt: skip
     left = len(trace.unattached) - len(body)
     more = tag("p", f"{number(left)} more", class_="dim") if left else None
     title = tag("h3", "Subflows whose connection is not in the capture")
@@ -125,7 +127,9 @@ def connection_facts(view: View, filters: Filters) -> Markup:
         head = tag("summary", "Hosts: keys, tokens, octets by class, schedulers")
         parts.insert(0, tag("p", f"State: {words.outcome(group)}."))
         parts.append(tag("details", head, _hosts(group)))
-    return joined([*parts, tag("p", "Wireshark: ", code)])
+    if len(view.flows) > 1:
+        parts.append(tag("p", "Wireshark: ", code))
+    return joined(parts)
 
 
 def _hosts(group: Connection) -> Markup:
@@ -177,7 +181,10 @@ def _flows(view: View, filters: Filters) -> Markup:
             ]
         )  # fmt: skip
     pair = " → ".join(view.roles)
-    heads = ("subflow", pair, "#octets →", "#← octets", "captured at", "", "Wireshark filter")
+    heads = (
+        "subflow", pair, "#octets →", "#← octets", "captured at", "how it ended",
+        "Wireshark filter",
+    )  # fmt: skip
     left = len(view.flows) - len(body)
     more = tag("p", f"{plural(left, 'more subflow')}", class_="dim") if left else None
     return joined([rows(heads, body), more])

@@ -25,7 +25,9 @@ def packed(values: Array) -> dict[str, str]:
     import numpy as np
 
     kind, name = np.dtype(np.float64), "f8"
-    if values.dtype.kind in "iub":
+    if values.dtype == np.float32:
+        kind, name = values.dtype, "f4"
+    elif values.dtype.kind in "iub":
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         for each in ("u1", "u2", "u4", "i4"):
             limits = np.iinfo(each)

@@ -25,7 +25,7 @@
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, themed(each)]));
   };
 
-  const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f8: Float64Array };
+  const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
   const unpacked = (value) => {
     if (value?.bdata === undefined) return value ?? [];
     const octets = Uint8Array.from(atob(value.bdata), (char) => char.charCodeAt(0));
@@ -67,7 +67,6 @@
       layout.font = { family: "system-ui, 'DejaVu Sans', sans-serif", size: 12, color: ink };
       layout.paper_bgcolor = layout.plot_bgcolor = ground;
       layout.hoverlabel = { bgcolor: ground, bordercolor: ink, font: { color: ink }, align: "left" };
-      layout.legend = { orientation: "h", x: 0, y: 1, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" };
       layout.modebar = { color: ink, activecolor: dark() ? "#79b8ff" : "#0550ae", bgcolor: "rgba(0,0,0,0)" };
       for (const [name, axis] of Object.entries(layout)) {
         if (!/^[xy]axis/.test(name)) continue;

@@ -20,7 +20,7 @@ __all__ = ["Bins", "RoundTrips", "binned", "bins", "round_trips", "waiting"]
 FIRST_SEEN = CLASSES.index("first_seen")
 RETRANSMISSION = CLASSES.index("tcp_retransmission")
 ACK = 0x10
-#: A picture has at most so many bins, and at least two fifths of it.
+#: A picture has at most so many bins.
 MOST_BINS = 200
 
 
@@ -47,9 +47,14 @@ class Bins:
         return found
 
 
-def bins(duration: float) -> Bins:
-    """Bins of a round width (1, 2 or 5 of some power of ten) that cover a duration in seconds."""
-    least = max(duration, 1e-6) / MOST_BINS
+def bins(duration: float, most: int = MOST_BINS) -> Bins:
+    """Bins of a round width (1, 2 or 5 times a power of ten) that cover a duration.
+
+    Args:
+        duration: In seconds.
+        most: There are no more than these, and at least two fifths of them.
+    """
+    least = max(duration, 1e-6) / most
     power = 10.0 ** floor(log10(least))
     width = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999)
     return Bins(width=width, count=max(1, ceil(duration / width)))

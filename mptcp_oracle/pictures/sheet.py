@@ -13,7 +13,7 @@ __all__ = ["Panel", "Sheet"]
 
 Json = dict[str, Any]
 #: Pixels above, below and between panels, and beside them.
-TOP, BOTTOM, GAP, LEFT, RIGHT, BETWEEN = 26, 66, 34, 76, 18, 76
+TOP, BOTTOM, GAP, LEFT, RIGHT, BETWEEN = 46, 84, 34, 76, 18, 76
 #: A sheet of two columns is so wide in pixels when gaps are computed; plotly stretches it.
 WIDTH = 1100
 
@@ -74,7 +74,7 @@ class Sheet:
         if last:
             self._axes[_axis(x)] = {
                 "domain": [left, right], "anchor": y, "zeroline": False,
-                "title": {"text": "seconds since the connection's first frame"},
+                "title": {"text": "seconds since the connection's first frame", "standoff": 8},
                 "hoverformat": ".6f", "range": self.span,
                 **({"matches": "x"} if column else {}),
             }  # fmt: skip
@@ -149,7 +149,12 @@ class Sheet:
                 self.add(panel, type="scatter", x=[None], y=[None], hoverinfo="skip")
         layout: Json = {
             "height": self.height, "margin": {"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
-            "hovermode": "closest", "dragmode": "zoom", "showlegend": False,
+            "hovermode": "closest", "dragmode": "zoom",
+            "showlegend": any(trace["showlegend"] for trace in self.data),
+            "legend": {
+                "orientation": "h", "x": 0, "xanchor": "left", "yanchor": "top",
+                "y": -54 / (self.height - TOP - BOTTOM), "bgcolor": "rgba(0,0,0,0)",
+            },
             "annotations": self.annotations, "shapes": self.shapes, **self._axes, **more,
         }  # fmt: skip
         return {"data": self.data, "layout": layout}

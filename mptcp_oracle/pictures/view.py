@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mptcp_oracle.analysis.entities import ROLES, Connection, Subflow
 from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.pictures.moments import Moment, moments
+from mptcp_oracle.pictures.rates import MOST_BINS, Bins, bins
 from mptcp_oracle.pictures.series import Direction, Readings
 from mptcp_oracle.verdict import Outcome, Verdict
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 __all__ = ["View"]
+
+#: Bins of a connection with hardly any data.
+LEAST_BINS = 30
 
 
 class View:
@@ -83,6 +87,12 @@ class View:
         """What the time axes show: all of it, and a little room on both sides."""
         room = 0.02 * (self.duration or 1.0)
         return [-room, self.duration + room]
+
+    @cached_property
+    def bins(self) -> Bins:
+        """Parts of its time for rates: not many more than there is to count."""
+        sent = max((len(each.sent) for each in self.busy), default=0)
+        return bins(self.duration, min(MOST_BINS, max(LEAST_BINS, 2 * sent)))
 
     def seconds(self, frame: int) -> float:
         """When a frame was captured, in seconds since the connection's first frame."""

@@ -15,7 +15,7 @@ from mptcp_oracle.errors import UsageError
 from mptcp_oracle.pictures import palette
 from mptcp_oracle.pictures.dsn import Drawn, drawn, thin_line
 from mptcp_oracle.pictures.flows import COPIES, copies
-from mptcp_oracle.pictures.rates import FIRST_SEEN, binned, bins
+from mptcp_oracle.pictures.rates import FIRST_SEEN, binned
 from mptcp_oracle.pictures.series import Direction, Line
 from mptcp_oracle.pictures.view import View
 from mptcp_oracle.report.layout import printable
@@ -109,7 +109,7 @@ def _transmissions(view: View, direction: Direction, found: Drawn) -> Iterator[s
 
 def _share(view: View, direction: Direction) -> Iterator[str]:
     """Goodput of each subflow in bits a second."""
-    sent, parts = direction.sent, bins(view.duration)
+    sent, parts = direction.sent, view.bins
     for flow in view.flows:
         mine = (sent.subflow == flow.id) & (sent.kind == FIRST_SEEN)
         rate = binned(sent, parts, mine) * 8 / parts.width
@@ -119,7 +119,7 @@ def _share(view: View, direction: Direction) -> Iterator[str]:
 
 def _reinjection(view: View, direction: Direction) -> Iterator[str]:
     """Shares of what was sent again, in percent of all payload octets."""
-    parts = bins(view.duration)
+    parts = view.bins
     for (name, *_), colour in zip(COPIES, ("orange", "blue", "white", "green"), strict=True):
         yield colour
         yield from _curve(direction, parts.middles, copies(direction.sent, parts)[name])

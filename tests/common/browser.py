@@ -48,11 +48,12 @@ class Browser:
         self.driver.quit()
 
     def open(self, page: Path) -> None:
-        """Open a page and wait until its first picture is drawn, if it has any."""
+        """Open a page, scroll to its first picture, if it has any, and wait until it is drawn."""
         self.driver.get_log("performance")
         self.driver.get_log("browser")
         self.driver.get(page.as_uri())
         if self.js("return document.querySelector('details[open] figure') !== null"):
+            self.show("details[open] figure")
             self.wait(lambda: self.count("figure[data-state=drawn]"), "a picture")
 
     def js(self, script: str, *arguments: Any) -> Any:

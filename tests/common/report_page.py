@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mptcp_oracle.pictures.report import Report
 
 __all__ = ["Parsed", "points", "report", "unpacked"]
 
+Frames = Sequence[tuple[float, bytes]]
 VOID = {"br", "input", "meta"}
 
 
@@ -61,11 +63,12 @@ class Parsed(HTMLParser):
         return {name for name, _ in self.elements}
 
 
-def report(*sources: Path, limit: int = 50, **settings: Any) -> str:
-    """The page about some captures."""
+def report(*sources: Path | Frames, limit: int = 50, **settings: Any) -> str:
+    """The page about some captures: files, or frames with their times."""
     page = Report(plotly_js(), limit=limit)
     for source in sources:
-        with judge(str(source), **settings) as judgement:
+        given: Any = str(source) if isinstance(source, Path) else source
+        with judge(given, **settings) as judgement:
             page.add(judgement)
     return page.html()
 

@@ -6,12 +6,15 @@ import io
 import json
 import struct
 from collections import defaultdict
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import dpkt
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.synthetic import write_many
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.cli import cli
 from mptcp_oracle.pictures import dsn, page, report
@@ -175,6 +178,67 @@ def test_subflows_without_their_connection_have_pictures_too(slug: str) -> None:
             counts = octets.get(str(flow["id"]), {})
             wanted = {name: count for name, count in flow["transmissions"][end].items() if count}
             assert counts == wanted
+
+
+def frames(slug: str) -> tuple[int, list[tuple[float, bytes]]]:
+    """Link type, times and octets of a recording's frames, as dpkt reads them."""
+    with (KERNEL / f"{slug}.pcapng").open("rb") as file:
+        reader = dpkt.pcapng.Reader(file)
+        return reader.datalink(), [(float(time), bytes(octets)) for time, octets in reader]
+
+
+def _from(octets: bytes, source: bytes) -> bool:
+    """Whether an address of a frame is its source: 10.1.x.x, the destination, follows it."""
+    return octets[octets.index(source) + 4 :].startswith(b"\x0a\x01")
+
+
+def test_one_side_alone_has_pictures_of_what_it_sent() -> None:
+    """A capture of one direction shows what that host sent, and says what nobody can know."""
+    linktype, every = frames("loss-reinjection")
+    listener = ip_address("10.2.1.1").packed
+    other = [each for each in every if _from(each[1], listener)]
+    one = [each for each in every if each not in other]
+    assert one
+    assert other
+    for side in (one, other):
+        for data in Parsed(page_of(side, linktype=linktype, name="side")).data:
+            sums = [
+                sum(sum(flow.values()) for flow in of.values()) for of in data["octets"].values()
+            ]
+            assert sorted(sums)[0] == 0
+            assert len(data["figures"]["dsn"]["points"]) <= 1
+
+
+@pytest.mark.parametrize("cut", ["start", "middle", "end", "snap"])
+def test_cut_captures_have_a_page(cut: str) -> None:
+    """Without its beginning, its middle, its end, or most octets of a frame a capture has one."""
+    linktype, every = frames("loss-reinjection")
+    kept = {
+        "start": every[150:],
+        "middle": every[:100] + every[200:],
+        "end": every[:160],
+        "snap": [(time, octets[:80]) for time, octets in every],
+    }[cut]
+    parsed = Parsed(page_of(kept, linktype=linktype, name=cut))
+    assert parsed.open == []
+    assert parsed.data
+    assert any(points(data) for data in parsed.data) or cut == "snap"
+
+
+def test_a_thousand_connections_fit_on_a_page(tmp_path: Path) -> None:
+    """All are listed, fifty are told of, and with no limit as many as there is room for."""
+    source = tmp_path / "many.pcap"
+    write_many(source, 1_000)
+    for limit, least in ((50, 50), (0, 100)):
+        html = page_of(source, limit=limit)
+        assert len(html.encode()) < 10_000_000
+        parsed = Parsed(html)
+        told_of = len(parsed.data)
+        assert told_of == 50 if limit else told_of >= least
+        assert f"{told_of} of 1,000 are told of below" in parsed.text or told_of < 1_000
+        assert sum(name == "tr" for name, _ in parsed.elements) > 1_000
+        opened = [each for name, each in parsed.elements if name == "details" and "open" in each]
+        assert len(opened) == 1
 
 
 def test_an_unreadable_capture_is_told_of(tmp_path: Path) -> None:
