@@ -130,6 +130,26 @@ def judge_command(cache: Path, names: tuple[str, ...], rounds: int, oracle: str 
         sys.exit(1)
 
 
+@main.command("report")
+@click.argument("names", metavar="[CAPTURE]...", nargs=-1, type=click.Choice(NAMES))
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--oracle", metavar="PATH", help="The mptcp-oracle to measure.")
+@click.pass_obj
+def report_command(cache: Path, names: tuple[str, ...], rounds: int, oracle: str | None) -> None:
+    """Measure report beside check on the captures (all, if none is named), and open the reports.
+
+    Exit status 1 says that one of them takes too long to make or to open, or is too large.
+    """
+    from benchmarks.picturing import costs, show
+
+    program = find("mptcp-oracle", oracle)
+    captures = [(each.name, obtain(each, cache, _say)) for each in _chosen(names)]
+    found = costs(program, captures, rounds, _say)
+    click.echo(show(found))
+    if not all(each.met for each in found):
+        sys.exit(1)
+
+
 @main.command("diff")
 @click.argument("names", metavar="[CAPTURE]...", nargs=-1, type=click.Choice(NAMES))
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as command
-from benchmarks import programs
+from benchmarks import picturing, programs
 from benchmarks.cache import Made
 from benchmarks.measure import Figures, Run, compare, run
 from benchmarks.report import Result, judge, render, slopes, to_json
@@ -245,3 +245,24 @@ def test_stages_are_profiled() -> None:
     text = show(found)
     assert text.startswith(f"{found.segments:,} segments")
     assert len(text.splitlines()) == 2 + len(found.steps)
+
+
+# --- reports ----------------------------------------------------------------------------------
+
+
+def test_a_report_keeps_to_its_budgets_or_not() -> None:
+    """Time beside check, size, and the time to open each decide; the table says so."""
+    check = Run(seconds=1.0, processor=1.0, peak=MILLION, anonymous=0)
+    good = picturing.Cost(
+        name="bulk", segments=10, check=check, report=replace(check, processor=1.9),
+        octets=9_999_999, opened=2.9,
+    )  # fmt: skip
+    bad = [
+        replace(good, report=replace(check, processor=2.1)),
+        replace(good, octets=picturing.LARGEST),
+        replace(good, opened=picturing.LATEST),
+    ]
+    assert good.met
+    assert not any(each.met for each in bad)
+    lines = picturing.show([good, *bad]).splitlines()
+    assert [line.split("|")[-2].strip() for line in lines[2:]] == ["yes", "NO", "NO", "NO"]
