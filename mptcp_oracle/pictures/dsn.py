@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mptcp_oracle.analysis.ordering import grouped
 from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.pictures import palette
 from mptcp_oracle.pictures.moments import KINDS, Moment, ends
@@ -55,12 +56,16 @@ def drawn(view: View, direction: Direction) -> Drawn:
     import numpy as np
 
     sent, found = direction.sent, Drawn()
-    mapped = sent.dsn >= 0
-    found.mapped = int(mapped.sum())
-    key = sent.subflow.astype(np.int64) * len(CLASSES) + sent.kind
-    for value in np.unique(key[mapped]).tolist():
-        subflow, kind = divmod(value, len(CLASSES))
-        rows = np.flatnonzero(mapped & (key == value))
+    mapped = np.flatnonzero(sent.dsn >= 0)
+    found.mapped = len(mapped)
+    ids = np.array([flow.id for flow in view.shown])
+    key = ids.searchsorted(sent.subflow[mapped]) * len(CLASSES) + sent.kind[mapped]
+    groups = len(ids) * len(CLASSES)
+    order = mapped[grouped(key, groups)]
+    ends_ = np.cumsum(np.bincount(key, minlength=groups))
+    for value in np.flatnonzero(np.diff(ends_, prepend=0)).tolist():
+        place, kind = divmod(value, len(CLASSES))
+        rows = order[ends_[value - 1] if value else 0 : ends_[value]]
         name = CLASSES[kind]
         most = MOST_ORDINARY if name == "first_seen" else MOST_EXCEPTIONAL
         at = kept(sent.time[rows], sent.dsn[rows], sent.dsn_end[rows], most=most)
@@ -69,7 +74,7 @@ def drawn(view: View, direction: Direction) -> Drawn:
             at = np.union1d(at, named)
             if name not in found.thinned:
                 found.thinned.append(name)
-        found.chosen[subflow, name] = rows[at]
+        found.chosen[int(ids[place]), name] = rows[at]
         found.shown += len(at)
     return found
 
@@ -85,7 +90,7 @@ def picture(view: View) -> Json:
 
     The figure has ``points``: by role how many transmissions there are and how many are drawn.
     """
-    lanes = min(max(LANE * (len(view.flows) + 1), 2 * LANE), TALLEST_LANES)
+    lanes = min(LANE * (len(view.shown) + 1), TALLEST_LANES)
     found = {each.role: drawn(view, each) for each in view.busy}
     busy = [each for each in view.busy if found[each.role].mapped]
     sheet = Sheet([lanes, *[PANEL] * len(busy)], view.span)
@@ -109,12 +114,12 @@ def picture(view: View) -> Json:
 
 
 def _lane_axis(view: View) -> Json:
-    flows = view.flows
+    flows = view.shown
     names: Json = {"tickvals": [], "ticktext": []}
     if LANE * (len(flows) + 1) <= TALLEST_LANES:
         names = {
             "tickvals": [-at for at in range(len(flows))],
-            "ticktext": [f"subflow {flow.id}" for flow in flows],
+            "ticktext": [view.name(flow) for flow in flows],
         }
     return {
         "range": [-len(flows) + 0.4, 0.9], "fixedrange": True, "showgrid": True, **names

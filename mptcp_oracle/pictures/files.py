@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.pictures import palette
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "drawing"]
 
-WIDTH, PANEL = 8.0, 2.7  # inches
+#: Inches: of a figure and of a panel for DSNs, around panels, and between them.
+WIDTH, PANEL, TOP, LEFT, RIGHT, GAP, BETWEEN = 8.0, 2.4, 0.55, 0.95, 0.15, 0.32, 0.65
+LEGEND_COLUMNS = 5
 #: Resolution of PNG files, in dots an inch.
 DOTS = 150
 #: Events of a sequence diagram: more do not fit on a sheet.
 MOST_EVENTS = 80
+#: Events that have a mark above a picture.
+MOST_MARKS = 400
 #: Letters of an option's text in a sequence diagram.
 MOST_LETTERS = 110
 #: Inches of a sequence diagram: between its lanes, of an arrow, of a line of text, of its length.
@@ -58,7 +63,8 @@ def drawing(view: View, kind: str, name: str, form: str) -> bytes:
     }  # fmt: skip
     with mpl.rc_context(settings):
         figure = KINDS[kind](view)
-        figure.suptitle(printable(f"{name}, connection {view.group.id}"), fontsize=10)
+        title = printable(f"{name}, connection {view.group.id}")
+        figure.suptitle(title, fontsize=10, y=1 - 0.1 / figure.get_figheight())
         target = io.BytesIO()
         # Without a date and versions in it, the same capture gives the same file.
         empty = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
@@ -66,14 +72,34 @@ def drawing(view: View, kind: str, name: str, form: str) -> bytes:
     return target.getvalue()
 
 
-def _sheet(heights: list[float], columns: int = 1) -> tuple[Figure, Any]:
-    """A figure of panels that share their time axis."""
+def _sheet(view: View, heights: list[float], columns: int = 1) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of panels that share their time axis, with room for legend and remark below.
+
+    Every place is computed here: a layout that is solved for gives another file now and then.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.7), layout="constrained")
-    axes = figure.subplots(len(heights), columns, sharex=True, squeeze=False, height_ratios=heights)
-    for each in axes[-1]:
-        each.set_xlabel("seconds since the connection's first frame")
+    lines = ceil((len(palette.MARKS) + 2 + len(view.shown)) / LEGEND_COLUMNS)
+    foot = 0.75 + 0.19 * lines
+    height = TOP + sum(heights) + GAP * (len(heights) - 1) + foot
+    figure = Figure(figsize=(WIDTH, height))
+    wide = (WIDTH - LEFT - RIGHT - BETWEEN * (columns - 1)) / columns
+    axes: list[list[Axes]] = []
+    bottom = height - TOP
+    for tall in heights:
+        bottom -= tall
+        row: list[Axes] = []
+        for column in range(columns):
+            left = LEFT + column * (wide + BETWEEN)
+            place = (left / WIDTH, bottom / height, wide / WIDTH, tall / height)
+            shared = axes[0][0] if axes else row[0] if row else None
+            row.append(figure.add_axes(place, sharex=shared))
+            row[-1].tick_params(labelbottom=len(axes) == len(heights) - 1)
+        axes.append(row)
+        bottom -= GAP
+    axes[0][0].set_xlim(*view.span)
+    for ax in axes[-1]:
+        ax.set_xlabel("seconds since the connection's first frame")
     return figure, axes
 
 
@@ -84,10 +110,10 @@ def _pair(view: View, direction: Direction) -> str:
 def _dsn(view: View) -> Figure:
     """Data sequence numbers over time, by subflow and class."""
     busy = [each for each in view.busy if (each.sent.dsn >= 0).any()]
-    figure, axes = _sheet([0.3 + 0.22 * len(view.flows), *[PANEL] * len(busy)])
-    _lanes(view, axes[0, 0])
+    figure, axes = _sheet(view, [0.1 + 0.22 * len(view.shown), *[PANEL] * len(busy)])
+    _lanes(view, axes[0][0])
     found = []
-    for direction, ax in zip(busy, axes[1:, 0], strict=True):
+    for direction, ax in zip(busy, (row[0] for row in axes[1:]), strict=True):
         chosen = drawn(view, direction)
         found.append(chosen)
         _transmissions(view, direction, chosen, ax)
@@ -129,7 +155,8 @@ def _lanes(view: View, ax: Axes) -> None:
     """The lane of events above."""
     origin = view.readings.origin(view.group)
     last: dict[int, float] = {}
-    for each in view.moments:
+    first, _, later = ends(view.moments, MOST_MARKS)
+    for each in (*first, *later):
         time, place = (each.time - origin) * 1e-9, -view.places[each.subflow]
         colour = palette.colour(view.places[each.subflow])
         ax.plot([time], [place], marker=EVENTS[each.kind].pen, ms=5, color=colour, ls="")
@@ -141,9 +168,9 @@ def _lanes(view: View, ax: Axes) -> None:
                 each.label, (time, place), xytext=(-4 if late else 4, 2),
                 textcoords="offset points", fontsize=7, ha="right" if late else "left",
             )  # fmt: skip
-    ax.set_yticks([-at for at in range(len(view.flows))])
-    ax.set_yticklabels([f"subflow {flow.id}" for flow in view.flows], fontsize=8)
-    ax.set_ylim(-len(view.flows) + 0.4, 0.9)
+    ax.set_yticks([-at for at in range(len(view.shown))])
+    ax.set_yticklabels([view.name(flow) for flow in view.shown], fontsize=8)
+    ax.set_ylim(-len(view.shown) + 0.4, 0.9)
 
 
 def _legend(view: View, figure: Figure, found: list[Drawn], *, lines: bool = True) -> None:
@@ -162,22 +189,27 @@ def _legend(view: View, figure: Figure, found: list[Drawn], *, lines: bool = Tru
             Line2D([], [], color=palette.LINES[name], lw=0.9, ls=dash, label=text)
             for name, dash, text in looks
         ]
-    entries += _subflows(view)
-    figure.legend(handles=entries, loc="outside lower center", ncols=5)
+    _key(figure, entries + _subflows(view))
+
+
+def _key(figure: Figure, entries: list[Any]) -> None:
+    """The legend, in the room below the panels."""
+    at = (0.5, 0.2 / figure.get_figheight())
+    figure.legend(handles=entries, loc="lower center", bbox_to_anchor=at, ncols=LEGEND_COLUMNS)
 
 
 def _subflows(view: View) -> list[Any]:
     from matplotlib.lines import Line2D
 
     return [
-        Line2D([], [], color=palette.colour(at), lw=3, label=f"subflow {flow.id}")
-        for at, flow in enumerate(view.flows[: len(palette.COLOURS)])
+        Line2D([], [], color=palette.colour(at), lw=3, label=view.name(flow))
+        for at, flow in enumerate(view.shown)
     ]
 
 
 def _say(figure: Figure, text: str) -> None:
     if text:
-        figure.supxlabel(text, fontsize=7)
+        figure.text(0.5, 0.08 / figure.get_figheight(), text, ha="center", fontsize=6.5)
 
 
 def _share(view: View) -> Figure:
@@ -185,12 +217,12 @@ def _share(view: View) -> Figure:
     import numpy as np
 
     parts = view.bins
-    figure, axes = _sheet([1.8, 1.6], max(len(view.busy), 1))
+    figure, axes = _sheet(view, [1.8, 1.6], max(len(view.busy), 1))
     for column, direction in enumerate(view.busy):
-        sent, rate, share = direction.sent, axes[0, column], axes[1, column]
+        sent, rate, share = direction.sent, axes[0][column], axes[1][column]
         whole = np.maximum(binned(sent, parts, np.ones(len(sent), np.bool_)), 1)
         below = np.zeros(parts.count)
-        for at, flow in enumerate(view.flows):
+        for at, flow in enumerate(view.shown):
             mine, colour = sent.subflow == flow.id, palette.colour(at)
             goodput = binned(sent, parts, mine & (sent.kind == FIRST_SEEN)) * 8 / parts.width
             rate.step(parts.middles, goodput, where="mid", lw=1.1, color=colour)
@@ -202,19 +234,19 @@ def _share(view: View) -> Figure:
         _units(rate)
         rate.set_title(_pair(view, direction), fontsize=9, loc="left")
         share.set_ylim(0, 100)
-    axes[0, 0].set_ylabel("goodput, bit/s")
-    axes[1, 0].set_ylabel("% of payload octets")
-    figure.legend(handles=_subflows(view), loc="outside lower center", ncols=5)
+    axes[0][0].set_ylabel("goodput, bit/s")
+    axes[1][0].set_ylabel("% of payload octets")
+    _key(figure, _subflows(view))
     return figure
 
 
 def _reinjection(view: View) -> Figure:
     """Copies alone, and which share of all octets they were."""
     parts = view.bins
-    figure, axes = _sheet([2.4, 1.4], max(len(view.busy), 1))
+    figure, axes = _sheet(view, [2.4, 1.4], max(len(view.busy), 1))
     found = []
     for column, direction in enumerate(view.busy):
-        everything, ax, share = drawn(view, direction), axes[0, column], axes[1, column]
+        everything, ax, share = drawn(view, direction), axes[0][column], axes[1][column]
         found.append(everything)
         for (subflow, name), rows in everything.chosen.items():
             sent, mark = direction.sent.where(rows), palette.MARKS[name]
@@ -233,10 +265,10 @@ def _reinjection(view: View) -> Figure:
         _units(ax)
         ax.set_title(_pair(view, direction), fontsize=9, loc="left")
         share.set_ylim(0, 100)
-    axes[0, 0].set_ylabel("relative DSN")
-    axes[1, 0].set_ylabel("% of payload octets")
+    axes[0][0].set_ylabel("relative DSN")
+    axes[1][0].set_ylabel("% of payload octets")
     if view.busy:
-        axes[1, -1].legend(loc="upper right")
+        axes[1][-1].legend(loc="upper right")
     _legend(view, figure, found, lines=False)
     _say(figure, remark(found))
     return figure
@@ -249,8 +281,9 @@ def _sequence(view: View) -> Figure:
     first, left_out, last = ends(view.moments, MOST_EVENTS)
     events, flows = [*first, *last], view.flows[:MOST_LANES]
     width = 1.6 + LANE * len(flows) + LETTERS
-    figure = Figure(figsize=(width, 0.9 + ROW * (len(events) + 3)), layout="constrained")
-    ax = figure.subplots()
+    height = ROW * (len(events) + 3)
+    figure = Figure(figsize=(width, height + TOP))
+    ax = figure.add_axes((0, 0, 1, height / (height + TOP)))
     ax.axis("off")
     bottom = -len(events) * ROW
     for lane, flow in enumerate(flows):

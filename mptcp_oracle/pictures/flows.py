@@ -64,7 +64,7 @@ def _goodput(
         0, column, f"{title}: goodput (first transmissions)", "bit/s", rangemode="tozero",
         tickformat="~s",
     )  # fmt: skip
-    for flow in view.flows:
+    for flow in view.shown:
         mine = (sent.subflow == flow.id) & (sent.kind == FIRST_SEEN)
         if mine.any():
             rate = binned(sent, parts, mine) * 8 / parts.width
@@ -72,14 +72,14 @@ def _goodput(
                 panel, type="scatter", mode="lines", **_curve(parts, rate),
                 line={"shape": "hvh", "width": 1.6, "color": _colour(view, flow.id)},
                 meta={"subflow": flow.id},
-                hovertemplate=f"subflow {flow.id}: %{{y:.3s}}bit/s<br>%{{x:.6f}} s<extra></extra>",
+                hovertemplate=f"{view.name(flow)}: %{{y:.3s}}bit/s<br>%{{x:.6f}} s<extra></extra>",
             )  # fmt: skip
 
 
 def _shares(view: View, direction: Direction, sheet: Sheet, column: int, parts: Bins) -> None:
     sent = direction.sent
     panel = sheet.panel(1, column, "share of all payload octets", "%", range=[0, 100])
-    for flow in view.flows:
+    for flow in view.shown:
         mine = sent.subflow == flow.id
         if mine.any():
             colour = _colour(view, flow.id)
@@ -88,7 +88,7 @@ def _shares(view: View, direction: Direction, sheet: Sheet, column: int, parts: 
                 groupnorm="percent", **_curve(parts, binned(sent, parts, mine)),
                 line={"shape": "hvh", "width": 0.8, "color": colour}, fillcolor=colour,
                 opacity=0.6, meta={"subflow": flow.id},
-                hovertemplate=f"subflow {flow.id}: %{{y:.1f}} %<br>%{{x:.6f}} s<extra></extra>",
+                hovertemplate=f"{view.name(flow)}: %{{y:.1f}} %<br>%{{x:.6f}} s<extra></extra>",
             )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def _trips(view: View, direction: Direction, sheet: Sheet, column: int) -> None:
     panel = sheet.panel(
         1, column, trip_kind(view, direction.role), "seconds", rangemode="tozero", tickformat="~s"
     )
-    for flow in view.flows:
+    for flow in view.shown:
         trips = round_trips(direction, flow)
         if trips is None or not len(trips.time):
             continue

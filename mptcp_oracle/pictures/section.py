@@ -107,8 +107,8 @@ def _figures(data: Json) -> Iterator[Markup]:
 def _legend(view: View, data: Json) -> Markup:
     """Boxes to tick: subflows by colour, marks by shape; events are named beside them."""
     flows = [
-        _box(f"subflow {flow.id}", f"subflow {flow.id}", tag("i", "", class_=f"swatch s{at % 8}"))
-        for at, flow in enumerate(view.flows[: 3 * len(palette.COLOURS)])
+        _box(f"subflow {flow.id}", view.name(flow), tag("i", "", class_=f"swatch s{at % 8}"))
+        for at, flow in enumerate(view.shown)
     ]
     traces = data["figures"]["dsn"]["data"]
     present = {trace["meta"]["mark"] for trace in traces if "mark" in trace.get("meta", {})}

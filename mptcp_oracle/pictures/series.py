@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-__all__ = ["Direction", "Line", "Readings", "Sent"]
+__all__ = ["MOST_FLOWS", "Direction", "Line", "Readings", "Sent"]
 
+#: Subflows of a connection that are told apart; the others are drawn as the last one of these.
+MOST_FLOWS = 24
 NANO = 1e-9
 
 
@@ -151,13 +153,16 @@ class Direction:
 
     @cached_property
     def sent(self) -> Sent:
-        """All transmissions."""
+        """All transmissions; subflows beyond :data:`MOST_FLOWS` count as the last one of these."""
+        import numpy as np
+
         table = self.readings.trace.transmissions
         rows = self.readings.sent_rows(self.number)
+        last = self.group.subflows[:MOST_FLOWS][-1].id
         return Sent(
             time=self.seconds(table.row[rows]), frame=table.frame[rows],
-            subflow=table.subflow[rows], dsn=table.dsn[rows], dsn_end=table.dsn_end[rows],
-            octets=table.octets[rows], kind=table.kind[rows],
+            subflow=np.minimum(table.subflow[rows], last), dsn=table.dsn[rows],
+            dsn_end=table.dsn_end[rows], octets=table.octets[rows], kind=table.kind[rows],
         )  # fmt: skip
 
     @cached_property

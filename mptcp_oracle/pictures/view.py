@@ -10,7 +10,7 @@ from mptcp_oracle.analysis.entities import ROLES, Connection, Subflow
 from mptcp_oracle.facts import CLASSES
 from mptcp_oracle.pictures.moments import Moment, moments
 from mptcp_oracle.pictures.rates import MOST_BINS, Bins, bins
-from mptcp_oracle.pictures.series import Direction, Readings
+from mptcp_oracle.pictures.series import MOST_FLOWS, Direction, Readings
 from mptcp_oracle.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -68,13 +68,23 @@ class View:
 
     @cached_property
     def places(self) -> dict[int, int]:
-        """Each subflow's place in the connection by its id: its colour, and its lane."""
-        return {flow.id: at for at, flow in enumerate(self.group.subflows)}
+        """Each subflow's place among :attr:`shown` by its id: its colour, and its lane."""
+        return {flow.id: min(at, MOST_FLOWS - 1) for at, flow in enumerate(self.flows)}
 
     @property
     def flows(self) -> list[Subflow]:
         """Its subflows."""
         return self.group.subflows
+
+    @property
+    def shown(self) -> list[Subflow]:
+        """The subflows that pictures tell apart; the last one stands for all later ones, too."""
+        return self.flows[:MOST_FLOWS]
+
+    def name(self, flow: Subflow) -> str:
+        """What pictures call one of :attr:`shown`."""
+        later = self.places[flow.id] == MOST_FLOWS - 1 and len(self.flows) > MOST_FLOWS
+        return f"subflow {flow.id}" + (" and later" if later else "")
 
     @cached_property
     def duration(self) -> float:
@@ -125,13 +135,15 @@ class View:
         ]
 
     def totals(self, direction: Direction) -> dict[int, dict[str, int]]:
-        """Octets by subflow and class."""
+        """Octets by subflow (of :attr:`shown`) and class."""
         import numpy as np
 
         sent = direction.sent
-        found: dict[int, dict[str, int]] = {}
-        for flow in self.flows:
-            mine = sent.subflow == flow.id
-            sums = np.bincount(sent.kind[mine], weights=sent.octets[mine], minlength=len(CLASSES))
-            found[flow.id] = {name: int(sums[at]) for at, name in enumerate(CLASSES) if sums[at]}
-        return found
+        ids = np.array([flow.id for flow in self.shown])
+        key = ids.searchsorted(sent.subflow) * len(CLASSES) + sent.kind
+        size = len(ids) * len(CLASSES)
+        sums = np.bincount(key, weights=sent.octets, minlength=size).reshape(len(ids), -1)
+        return {
+            flow.id: {name: int(row[at]) for at, name in enumerate(CLASSES) if row[at]}
+            for flow, row in zip(self.shown, sums, strict=True)
+        }

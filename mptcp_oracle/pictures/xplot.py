@@ -110,7 +110,7 @@ def _transmissions(view: View, direction: Direction, found: Drawn) -> Iterator[s
 def _share(view: View, direction: Direction) -> Iterator[str]:
     """Goodput of each subflow in bits a second."""
     sent, parts = direction.sent, view.bins
-    for flow in view.flows:
+    for flow in view.shown:
         mine = (sent.subflow == flow.id) & (sent.kind == FIRST_SEEN)
         rate = binned(sent, parts, mine) * 8 / parts.width
         yield COLOURS[view.places[flow.id] % len(COLOURS)]

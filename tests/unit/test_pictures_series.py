@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.facts import CLASSES
+from mptcp_oracle.pictures.dsn import drawn
+from mptcp_oracle.pictures.files import KINDS, drawing
 from mptcp_oracle.pictures.library import plotly_js
 from mptcp_oracle.pictures.packing import packed, script_json
 from mptcp_oracle.pictures.rates import binned, bins, round_trips, waiting
+from mptcp_oracle.pictures.sequence import sequence
 from mptcp_oracle.pictures.series import Readings, Sent
 from mptcp_oracle.pictures.thinning import changes, kept, slots_of
 from mptcp_oracle.pictures.view import View
 from tests.common.checkout import ROOT
+from tests.common.conversation import Conversation
 from tests.common.report_page import unpacked
 
 KERNEL = ROOT / "corpus/kernel"
@@ -194,3 +198,25 @@ def test_every_class_has_a_mark() -> None:
         values: list[Any] = [getattr(mark, name) for mark in MARKS.values()]
         assert len(set(values)) == len(values)
     assert {*COLOURS, *LINES.values()} <= set(DARK)
+
+
+def test_many_subflows_share_the_last_lane() -> None:
+    """Beyond 24 subflows the later ones are drawn as the last, and no octet is lost."""
+    talk = Conversation()
+    flows = [talk.opened(), *(talk.joined() for _ in range(29))]
+    for flow in flows:
+        flow.data(0, b"hello")
+    with analyze(talk.tape.pcap()) as trace:
+        view = View(Readings(trace), trace.connections[0])
+        assert len(view.flows) == 30
+        assert [view.name(flow) for flow in view.shown][-1] == "subflow 23 and later"
+        totals = view.totals(view.directions[0])
+        octets = sum(view.group.hosts[0].transmissions.values())
+        assert sum(sum(each.values()) for each in totals.values()) == octets
+        assert sum(totals[23].values()) == 7 * sum(totals[22].values())
+        chosen = drawn(view, view.directions[0]).chosen
+        assert {subflow for subflow, _ in chosen} <= set(range(24))
+        lanes = sequence(view)["lanes"]
+        assert [lane["name"] for lane in lanes][-1] == "subflow 7 and later"
+        for kind in KINDS:
+            assert drawing(view, kind, "many", "svg").startswith(b"<?xml")
