@@ -289,6 +289,23 @@ def test_a_redundant_transfer_in_webgl(
     assert browser.errors() == []
 
 
+def test_without_webgl_the_same_points_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a browser without WebGL, a picture that wants it is drawn as vectors."""
+    monkeypatch.setattr(dsn, "MOST_VECTORS", 10)
+    path = tmp_path / "report.html"
+    path.write_text(report(REINJECTED))
+    (data,) = Parsed(path.read_text()).data
+    plain = Browser(1300, 1000, "--disable-3d-apis")
+    try:
+        plain.open(path)
+        assert len(marks(plain, "reinjection")) == len(points(data, "reinjection"))
+        assert plain.errors() == []
+    finally:
+        plain.close()
+
+
 def test_a_hostile_name_does_nothing(browser: Browser, tmp_path: Path) -> None:
     """A capture named like a script runs none and adds no element; it is shown as it is."""
     name = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1<!--.pcapng'

@@ -31,13 +31,13 @@ class Browser:
         driver: Selenium's.
     """
 
-    def __init__(self, width: int = 1300, height: int = 1000) -> None:
+    def __init__(self, width: int = 1300, height: int = 1000, *more: str) -> None:
         options = Options()
         options.binary_location = tool("chromium")
         for each in (
             "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars",
             "--enable-unsafe-swiftshader", "--force-device-scale-factor=1",
-            f"--window-size={width},{height}",
+            f"--window-size={width},{height}", *more,
         ):  # fmt: skip
             options.add_argument(each)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})

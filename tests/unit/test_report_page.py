@@ -19,6 +19,7 @@ from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.cli import cli
 from mptcp_oracle.pictures import dsn, page, report
 from mptcp_oracle.report.json import write
+from mptcp_oracle.report.rewriting import commented
 from tests.common.checkout import ROOT
 from tests.common.report_page import Parsed, points
 from tests.common.report_page import report as page_of
@@ -131,6 +132,19 @@ def test_a_hostile_name_stays_text(tmp_path: Path) -> None:
     assert [name for name, _ in hostile.elements] == [name for name, _ in plain.elements]
     assert "<img src=x onerror=alert(1)>" in hostile.text
     assert "\x1b" not in hostile.html
+
+
+def test_hostile_comments_stay_out(tmp_path: Path) -> None:
+    """Comments on the file and on every frame, whatever they say, change nothing on the page."""
+    source = KERNEL / "loss-reinjection.pcapng"
+    capture = tmp_path / source.name
+    data = memoryview(source.read_bytes())
+    capture.write_bytes(b"".join(commented(data, dict.fromkeys(range(1, 322), HOSTILE), HOSTILE)))
+    plain, hostile = Parsed(page_of(source)), Parsed(page_of(capture))
+    assert b"alert(1)" in capture.read_bytes()
+    assert "alert(1)" not in hostile.text
+    assert [name for name, _ in hostile.elements] == [name for name, _ in plain.elements]
+    assert hostile.data == plain.data
 
 
 def test_a_hostile_waiver_stays_text(tmp_path: Path) -> None:
