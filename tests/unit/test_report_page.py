@@ -239,6 +239,7 @@ def test_cut_captures_have_a_page(cut: str) -> None:
     assert any(points(data) for data in parsed.data) or cut == "snap"
 
 
+@pytest.mark.slow
 def test_a_thousand_connections_fit_on_a_page(tmp_path: Path) -> None:
     """All are listed, fifty are told of, and with no limit as many as there is room for."""
     source = tmp_path / "many.pcap"
