@@ -61,7 +61,7 @@ def _goodput(
 ) -> None:
     sent = direction.sent
     panel = sheet.panel(
-        0, column, f"{title}: goodput (first transmissions)", "bit/s", rangemode="tozero",
+        0, column, f"{title}: goodput", "bit/s", rangemode="tozero",
         tickformat="~s",
     )  # fmt: skip
     for flow in view.shown:

@@ -12,6 +12,7 @@ from mptcp_oracle.pictures import palette
 from mptcp_oracle.pictures.markup import Markup, joined, rows, tag
 from mptcp_oracle.pictures.view import View
 from mptcp_oracle.report import words
+from mptcp_oracle.report.detail import checksums
 from mptcp_oracle.report.filters import Filters
 from mptcp_oracle.report.layout import number, plural
 
@@ -124,9 +125,10 @@ def connection_facts(view: View, filters: Filters) -> Markup:
     code = tag("code", filters.connection(group), class_="filter")
     parts = [_flows(view, filters), *_oddities(group)]
     if view.attached:
-        head = tag("summary", "Hosts: keys, tokens, octets by class, schedulers")
+        head = tag("summary", "Hosts: keys, tokens, octets by class, schedulers, checksums")
         parts.insert(0, tag("p", f"State: {words.outcome(group)}."))
-        parts.append(tag("details", head, _hosts(group)))
+        sums = tag("p", f"DSS checksums: {checksums(group)}.")
+        parts.append(tag("details", head, _hosts(group), sums))
     if len(view.flows) > 1:
         parts.append(tag("p", "Wireshark: ", code))
     return joined(parts)

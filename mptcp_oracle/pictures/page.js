@@ -6,6 +6,7 @@
   const root = document.documentElement;
   const media = matchMedia("(prefers-color-scheme: dark)");
   const GL_AT_ONCE = 4; // browsers allow few WebGL contexts
+  const PAPER = 690; // pixels that fit on a sheet
   let printing = false;
 
   const dark = () => !printing && (root.dataset.theme ? root.dataset.theme === "dark" : media.matches);
@@ -77,6 +78,7 @@
         else if (!axis.range) axis.autorange = true;
       }
       this.fresh = false;
+      Object.assign(layout, printing ? { width: PAPER, autosize: false } : { autosize: true });
       const cursor = this.connection.cursor;
       if (cursor !== undefined) {
         layout.shapes.push({
@@ -112,19 +114,27 @@
     async drawNow() {
       await new Promise((next) => setTimeout(next));
       this.waiting = false;
+      await this.paint();
+      this.figure.dataset.state = "drawn";
+      this.figure.dataset.after ??= Math.round(performance.now());
+    }
+
+    /* Draw at once; what is vectors is there when this returns. */
+    paint() {
       if (this.gl && !this.drawn) Picture.makeRoom(this);
       const first = !this.drawn;
-      const config = { responsive: true, displaylogo: false, doubleClick: "reset", modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+      const config = {
+        responsive: true, displaylogo: false, doubleClick: "reset", modeBarButtonsToRemove: ["select2d", "lasso2d"],
+      };
       const layout = this.layout(), traces = this.traces();
       this.drawn = true;
-      await Plotly.react(this.plot, traces, layout, config);
+      const done = Plotly.react(this.plot, traces, layout, config);
       if (first) {
         this.plot.on("plotly_relayout", (event) => this.moved(event));
         this.plot.on("plotly_click", (event) => this.clicked(event.points[0]));
         this.plot.on("plotly_hover", (event) => this.told(event.points[0]));
       }
-      this.figure.dataset.state = "drawn";
-      this.figure.dataset.after = Math.round(performance.now());
+      return done;
     }
 
     drop() {
@@ -406,10 +416,12 @@
   });
   addEventListener("beforeprint", () => {
     printing = true;
-    repaint();
+    for (const section of document.querySelectorAll("details.connection[open]")) prepare(section);
+    for (const each of everything()) if (each.connection.section.open) each.paint();
   });
   addEventListener("afterprint", () => {
     printing = false;
     repaint();
+    Picture.queue.then(() => everything().forEach((each) => each.drawn && each.plot.offsetParent && Plotly.Plots.resize(each.plot)));
   });
 })();

@@ -29,7 +29,8 @@ CAPTIONS = {
     ),
     "rates": (
         "Octets over time",
-        "Octets count when they were captured, in bins of {width:g} s.",
+        "Octets count when they were captured, in bins of {width:g} s; goodput counts those of "
+        "first transmissions.",
     ),
     "delays": (
         "Reordering and round trips",

@@ -12,7 +12,7 @@ from mptcp_oracle.report.layout import Cell, Page, Table, number
 from mptcp_oracle.report.text import connection_table, heading, unattached_table
 from mptcp_oracle.report.timeline import timeline
 
-__all__ = ["detail", "details"]
+__all__ = ["checksums", "detail", "details"]
 
 
 def details(
@@ -57,7 +57,7 @@ def detail(
     yield from _hosts(connection, page)
     yield from _addresses(connection, page)
     yield ""
-    yield from page.wrapped(_checksums(connection), "checksums: ")
+    yield from page.wrapped(checksums(connection), "checksums: ")
     yield ""
     yield from timeline(connection, page, whole=all_events)
 
@@ -104,7 +104,8 @@ def _yes_no(value: bool | None) -> str:
     return "not known" if value is None else "yes" if value else "no"
 
 
-def _checksums(connection: Connection) -> str:
+def checksums(connection: Connection) -> str:
+    """Whether DSS checksums are in use, and how many were right."""
     if connection.checksum is None:
         return f"not known ({connection.unknown.get('checksum', 'not in the capture')})"
     if not connection.checksum:

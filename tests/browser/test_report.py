@@ -234,10 +234,15 @@ def test_light_dark_and_print(browser: Browser, page: Path) -> None:
     browser.wait(lambda: browser.js(script)[1] != light[1], "another ground")
     dark = browser.js(script)
     assert all(one != other for one, other in zip(light, dark, strict=True))
+    width = "return document.querySelector('figure .plot svg').getBoundingClientRect().width"
+    wide = browser.js(width)
     browser.js("dispatchEvent(new Event('beforeprint'))")
-    browser.wait(lambda: browser.js(script)[1:] == light[1:], "light pictures")
+    assert browser.js(script)[1:] == light[1:]
+    assert browser.js(width) < 700
+    assert browser.js(f"{ALL.replace('[data-state=drawn]', '')}.every((each) => each.data)")
     browser.js("dispatchEvent(new Event('afterprint'))")
     browser.wait(lambda: browser.js(script)[1:] == dark[1:], "dark pictures")
+    browser.wait(lambda: browser.js(width) == wide, "the whole width")
 
 
 def test_a_redundant_transfer_in_webgl(

@@ -103,6 +103,8 @@ def test_a_page_asks_nobody_for_anything() -> None:
     """No element of the page loads anything, and its policy forbids what a script might try."""
     parsed = Parsed(page_of(KERNEL / "loss-reinjection.pcapng"))
     assert parsed.open == []
+    size = f"{len(parsed.html.encode()) / 1e6:.2f} MB"
+    assert f"This file has {size}" in parsed.text
     assert parsed.names() <= {
         "html", "head", "meta", "title", "style", "body", "header", "div", "h1", "h2", "h3", "h4",
         "p", "button", "main", "section", "dl", "dt", "dd", "ul", "ol", "li", "b", "table",
