@@ -71,6 +71,7 @@ class Peer:
         self.strays: list[Segment] = []
         self.heard: list[Segment] = []
         self.random = random.Random(seed)
+        self.window = 65_535
         self._stream = random.Random(f"{seed}/stream").randbytes(1 << 17)
 
     # --- octets ----------------------------------------------------------------------------
@@ -194,6 +195,7 @@ class Peer:
             address_id=number - 1,
             nonce=self.random.getrandbits(32),
             joined=bool(connection.flows),
+            window=self.window,
         )
         connection.flows.append(made)
         return made
