@@ -154,7 +154,14 @@ def _no_effect(stage: Stage, address_id: int, far: int) -> Reaction:
     peer.send(first.segment(ACK, RemoveAddr(address_ids=(third.address_id,))))
     peer.hear(lambda each: third.is_mine(each) and (each.fin or each.rst or is_keepalive(third, each)))
     for flow in (first, second):
-        end = next((each for each in flow.heard if each.frame > mark and (each.fin or each.rst)), None)
+        end = next(
+            (
+                each
+                for each in flow.heard
+                if each.frame > mark and (each.fin or each.rst or is_keepalive(flow, each))
+            ),
+            None,
+        )
         if end is not None or not peer.tried(connection, flow):
             return Seen(CLOSES, end)
     return Seen(NO_EFFECT)

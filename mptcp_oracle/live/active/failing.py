@@ -8,7 +8,7 @@ from mptcp_oracle.live.active.stage import Stage, has, reason
 from mptcp_oracle.live.peer.connection import MASK_64, Connection
 from mptcp_oracle.live.peer.flow import Flow
 from mptcp_oracle.live.peer.peer import PIECE
-from mptcp_oracle.live.peer.segment import ACK, PSH, RST, Segment
+from mptcp_oracle.live.peer.segment import ACK, MASK_32, PSH, RST, Segment
 from mptcp_oracle.live.peer.target import Settings
 from mptcp_oracle.options import Dss, MpCapable, MpFail, MpFastclose, MpPrio, MpTcprst
 
@@ -18,6 +18,8 @@ CHECKED = Settings(checksum="required")
 GOES_ON, ENDS = "no effect: data goes on as before", "the connection ends"
 OPTION_R = "RST with MP_FASTCLOSE at once, of which the requirement does not speak"
 INTERFERENCE = 6
+SMALL = 8_000
+"""A window that is full soon, in octets."""
 PLAIN, MPTCP = "no MPTCP option from then on", "MPTCP options go on"
 RESET_FAIL = "RST with MP_FAIL"
 
@@ -247,13 +249,14 @@ def _infinite_place(stage: Stage) -> Reaction:
 
 def _infinite_acks(stage: Stage) -> Reaction:
     """After its infinite mapping much data, acknowledged by the subflow alone."""
-    connection, flow, heard, _ = _infinite(stage)
+    stage.peer.window = SMALL
+    _, flow, heard, _ = _infinite(stage)
     if heard is None:
         return Seen("no infinite mapping")
-    goal = flow.expected + 40 * flow.mss
-    stage.write(40 * flow.mss)
-    for _ in range(200):
-        if (goal - flow.expected) & 0xFFFF_FFFF in (0, *range(0xFFFF_0000, 0x1_0000_0000)):
+    goal = (flow.expected + 4 * SMALL) & MASK_32
+    stage.write(4 * SMALL)
+    for _ in range(100):
+        if flow.expected == goal:
             return Seen("new data goes on")
         stage.peer.send(flow.segment(ACK))
         if stage.peer.hear(lambda each: bool(each.payload), 1.0) is None:

@@ -6,7 +6,7 @@ from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, Seen
 from mptcp_oracle.live.active.stage import Stage, has, reason
 from mptcp_oracle.live.peer.flow import Flow
 from mptcp_oracle.live.peer.peer import PIECE
-from mptcp_oracle.live.peer.segment import ACK, Segment
+from mptcp_oracle.live.peer.segment import ACK, FIN, MASK_32, RST, SYN, Segment
 from mptcp_oracle.options import MpJoinAck, MpJoinSynAck, RemoveAddr
 
 __all__ = ["CLOSED_PORT", "RULES", "closes_only", "is_keepalive"]
@@ -97,7 +97,7 @@ def _their_join(stage: Stage, *, wrong: bool) -> tuple[Flow, int]:
     flow = stage.peer.take_syn(connection)
     flow.joined = True
     mark = stage.stimulus(
-        flow.segment(0x12, connection.join_synack(flow, wrong=wrong))
+        flow.segment(SYN | ACK, connection.join_synack(flow, wrong=wrong))
     )
     return flow, mark
 
@@ -127,9 +127,9 @@ def _no_fourth(stage: Stage) -> Reaction:
 
 def is_keepalive(flow: Flow, segment: Segment) -> bool:
     """Whether a segment asks for an acknowledgment by an old sequence number."""
-    return not segment.syn and len(segment.payload) < 2 and segment.end == flow.expected and (
-        segment.sequence != flow.expected or not segment.payload) and (
-        flow.relative(segment) == ((flow.expected - flow.remote_isn - 1) & 0xFFFF_FFFF))  # fmt: skip
+    old = (flow.expected - 1 - flow.remote_isn) & MASK_32
+    quiet = not segment.flags & (SYN | FIN | RST) and len(segment.payload) < 2
+    return quiet and flow.relative(segment) == old
 
 
 def closes_only(stage: Stage, victim: Flow, others: list[Flow], mark: int) -> Reaction:

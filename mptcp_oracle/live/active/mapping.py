@@ -76,7 +76,7 @@ def _ends(stage: Stage, flags: int) -> Reaction:
     flow = connection.flows[0]
     stage.stimulus(flow.segment(flags))
     if not flags & RST:
-        stage.peer.hear(flow.is_mine, 0.5)
+        stage.peer.hear(lambda each: flow.is_mine(each) and each.fin, 0.5)
         if flow.finished is not None:
             stage.peer.send(flow.segment(ACK))
     second = stage.peer.begin_join(connection)

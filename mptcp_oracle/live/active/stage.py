@@ -135,7 +135,7 @@ class Stage:
             StalledError: It does not.
         """
         self.announce(connection, address_id, number)
-        flow = self.peer.accept_join(connection)
+        flow = self.peer.accept_join(connection, address_id=address_id)
         self.peer.data(connection, flow)
         return flow
 

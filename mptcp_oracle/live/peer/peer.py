@@ -294,10 +294,12 @@ class Peer:
                 flow.remote_nonce, flow.remote_id = option.nonce, option.address_id
         return flow
 
-    def accept_join(self, connection: Connection, *, wrong: bool = False) -> Flow:
+    def accept_join(
+        self, connection: Connection, *, address_id: int = 0, wrong: bool = False
+    ) -> Flow:
         """Answer the implementation's own join up to the third packet."""
         flow = self.take_syn(connection)
-        flow.joined = True
+        flow.joined, flow.address_id = True, address_id
         self.send(flow.segment(SYN | ACK, connection.join_synack(flow, wrong=wrong)))
         self.hear(lambda each: flow.is_mine(each) and not each.syn)
         return flow
