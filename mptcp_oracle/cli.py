@@ -100,6 +100,12 @@ def _report() -> click.Command:
     return report_command
 
 
+def _probe() -> click.Command:
+    from mptcp_oracle.live.active.command import probe_command
+
+    return probe_command
+
+
 def _corpus() -> click.Command:
     from mptcp_oracle.generators.corpus_command import corpus_command
 
@@ -125,6 +131,7 @@ COMMANDS: dict[str, tuple[Callable[[], click.Command], str]] = {
     "generate": (_generate, "Make captures whose truth is known: scenarios, faults, volume."),
     "hunt": (_hunt, "Search for what a dissector gets wrong, and make it small."),
     "plot": (_plot, "Draw one picture of a connection: SVG, PNG, or for xplot."),
+    "probe": (_probe, "Probe an MPTCP implementation with a peer that misbehaves."),
     "record": (_record, "Record the local Linux kernel's MPTCP in network namespaces."),
     "report": (_report, "Write a page with pictures of captures, to open in a browser."),
 }

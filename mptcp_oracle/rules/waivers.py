@@ -148,13 +148,21 @@ class Waivers:
                     return replace(verdict, waived=f"{waiver.kind}: {waiver.reason}")
         return verdict
 
-    def unused(self) -> Iterator[Waiver]:
-        """The waivers of the known targets that applied to nothing."""
+    def unused(self, *, probed: bool = False) -> Iterator[Waiver]:
+        """The waivers of the known targets that applied to nothing.
+
+        Args:
+            probed: Whether the target was probed. What only a probe brings out no capture can use
+                a waiver for, and the other way round.
+        """
         names = {target.name: target.version for target in self.targets}
         return (
             each
             for each in self.waivers
-            if each.target in names and each.covers(names[each.target]) and each not in self.used
+            if each.target in names
+            and each.covers(names[each.target])
+            and each not in self.used
+            and (by_id(each.requirement).check == "A") == probed
         )
 
 

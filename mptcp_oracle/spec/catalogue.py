@@ -46,7 +46,8 @@ FATES = MappingProxyType(
     {
         "judged": "a rule judges captures by it",
         "alias": "the rule of another requirement judges it, in connections of its version",
-        "active": "waits for a peer that brings it out",
+        "probed": "an active rule brings it out with a peer that misbehaves",
+        "active": "waits for an implementation of its version to probe",
         "not_observable": "no capture can decide it",
         "excepted": "a capture could decide it, and there is a reason why none is judged",
     }

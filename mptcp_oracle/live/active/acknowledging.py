@@ -157,7 +157,7 @@ def _fin_of_one(stage: Stage, flags: int) -> Reaction:
 
 def _data_fin_lost(stage: Stage) -> Reaction:
     """The implementation's DATA_FIN is not acknowledged."""
-    connection = stage.listened()
+    stage.listened()
     stage.app.finish()
     peer = stage.peer
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mptcp_oracle import crypto
 from mptcp_oracle.live.active.initiation import FAR
 from mptcp_oracle.live.active.joining import closes_only, is_keepalive
-from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.rule import ActiveRule, Reaction, Seen
 from mptcp_oracle.live.active.stage import Stage
 from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.flow import Flow
 from mptcp_oracle.live.peer.peer import own_address
-from mptcp_oracle.live.peer.segment import ACK, SYN, Segment
+from mptcp_oracle.live.peer.segment import ACK, Segment
 from mptcp_oracle.options import AddAddr, MpJoinSyn, RemoveAddr
-from mptcp_oracle import crypto
 
 __all__ = ["RULES"]
 
@@ -51,7 +51,9 @@ def _ignored(stage: Stage, send: Callable[[Connection, Flow], None]) -> Reaction
     send(connection, flow)
     stage.peer.data(connection, flow)
     stage.announce(connection, GOOD_ID, 4)
-    stage.peer.need("a join", lambda _: bool(_joins(stage, 4, mark)) or bool(_joins(stage, 3, mark)))
+    stage.peer.need(
+        "a join", lambda _: bool(_joins(stage, 4, mark)) or bool(_joins(stage, 3, mark))
+    )
     found = _echoes(stage, BAD_ID, mark) + _joins(stage, 3, mark)
     return Seen(OBEYED, *found) if found else Seen(IGNORED)
 
@@ -152,7 +154,9 @@ def _no_effect(stage: Stage, address_id: int, far: int) -> Reaction:
     )
     peer.data(connection, first)
     peer.send(first.segment(ACK, RemoveAddr(address_ids=(third.address_id,))))
-    peer.hear(lambda each: third.is_mine(each) and (each.fin or each.rst or is_keepalive(third, each)))
+    peer.hear(
+        lambda each: third.is_mine(each) and (each.fin or each.rst or is_keepalive(third, each))
+    )
     for flow in (first, second):
         end = next(
             (

@@ -1,86 +1,25 @@
-"""Active rules of sections 3.5 to 3.9: aborts, resets, failed checksums, fallback."""
+"""Active rules of sections 3.7 and 3.9: fallback, failed checksums, paths without MPTCP."""
 
 from __future__ import annotations
 
-from mptcp_oracle.live.active.acknowledging import _until, again_on, data_on
-from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.acknowledging import again_on, data_on
+from mptcp_oracle.live.active.rule import ActiveRule, Reaction, Seen
 from mptcp_oracle.live.active.stage import Stage, has, reason
 from mptcp_oracle.live.peer.connection import MASK_64, Connection
 from mptcp_oracle.live.peer.flow import Flow
 from mptcp_oracle.live.peer.peer import PIECE
 from mptcp_oracle.live.peer.segment import ACK, MASK_32, PSH, RST, Segment
 from mptcp_oracle.live.peer.target import Settings
-from mptcp_oracle.options import Dss, MpCapable, MpFail, MpFastclose, MpPrio, MpTcprst
+from mptcp_oracle.options import Dss, MpCapable, MpFail, MpPrio
 
 __all__ = ["RULES"]
 
 CHECKED = Settings(checksum="required")
-GOES_ON, ENDS = "no effect: data goes on as before", "the connection ends"
-OPTION_R = "RST with MP_FASTCLOSE at once, of which the requirement does not speak"
 INTERFERENCE = 6
 SMALL = 8_000
 """A window that is full soon, in octets."""
 PLAIN, MPTCP = "no MPTCP option from then on", "MPTCP options go on"
 RESET_FAIL = "RST with MP_FAIL"
-
-
-def _abort(stage: Stage) -> tuple[Connection, Flow, Segment | None]:
-    """The implementation's application aborts; its MP_FASTCLOSE."""
-    connection = stage.listened()
-    flow = connection.flows[0]
-    stage.app.abort()
-    heard = stage.peer.hear(lambda each: has(each, MpFastclose))
-    return connection, flow, heard
-
-
-def _abort_unanswered(stage: Stage) -> Reaction:
-    connection, flow, heard = _abort(stage)
-    if heard is None:
-        return Seen("no MP_FASTCLOSE")
-    if heard.rst:
-        return Seen(OPTION_R, heard)
-    again = stage.peer.hear(lambda each: has(each, MpFastclose), 10.0)
-    if again is None:
-        return Seen("MP_FASTCLOSE only once", heard)
-    last = again if again.rst else stage.peer.hear(lambda each: each.rst, 120.0)
-    if last is None or not has(last, MpFastclose):
-        return Seen("no RST with MP_FASTCLOSE in the end", heard, again)
-    return Seen("MP_FASTCLOSE again, and RST with it in the end", heard, again, last)
-
-
-def _abort_crossing(stage: Stage) -> Reaction:
-    connection, flow, heard = _abort(stage)
-    if heard is None:
-        return Seen("no MP_FASTCLOSE")
-    if heard.rst:
-        return Seen(OPTION_R, heard)
-    stage.stimulus(flow.segment(ACK, MpFastclose(key=connection.peer_key)))
-    answer = stage.peer.hear(lambda each: each.rst, 0.5)
-    return Seen("RST", answer) if answer else Seen(NO_ANSWER)
-
-
-def _wrong_key(stage: Stage) -> Reaction:
-    connection = stage.listened()
-    flow = connection.flows[0]
-    for key in (0, connection.key, connection.peer_key ^ 1):
-        stage.stimulus(flow.segment(ACK, MpFastclose(key=key)))
-        if not stage.peer.tried(connection, flow) or flow.reset:
-            return Seen(ENDS, flow.reset)
-    return Seen(GOES_ON)
-
-
-def _strange_reset(stage: Stage) -> Reaction:
-    """RST with MP_TCPRST and all unassigned flags, then an old ACK that nobody awaits."""
-    connection, second = stage.joined()
-    peer, first = stage.peer, connection.flows[0]
-    stage.stimulus(second.segment(RST | ACK, MpTcprst(flags=0x0E, reason=0)))
-    if not peer.tried(connection, first):
-        return Seen(ENDS, first.reset)
-    mark = peer.send(second.segment(ACK, connection.data_ack()))
-    gone = peer.hear(lambda each: each.frame > mark and second.is_mine(each))
-    if gone is not None and gone.rst:
-        return Seen("the subflow is closed, the connection goes on", gone)
-    return Seen("the subflow stays open", gone)
 
 
 def _moved_to(stage: Stage) -> tuple[Connection, Flow]:
@@ -101,7 +40,7 @@ def _no_data_ack_joined(stage: Stage) -> tuple[Flow, Segment | None]:
         if flow is not second:
             break
         stage.stimulus(flow.segment(ACK))
-    found = second.reset or stage.peer.hear(lambda each: second.is_mine(each) and each.rst, 3.0)
+    found = second.reset or stage.peer.hear(lambda each: second.is_mine(each) and each.rst, 1.0)
     return second, found
 
 
@@ -273,44 +212,7 @@ def _silent_path(stage: Stage) -> Reaction:
     return Seen("SYN without MP_CAPABLE", plain) if plain else Seen("no SYN without MP_CAPABLE")
 
 
-RULES_5: tuple[ActiveRule, ...] = (
-    ActiveRule(
-        number="8684-3.5-06",
-        stimulus="no RST in answer to the implementation's MP_FASTCLOSE on an ACK",
-        allowed=("MP_FASTCLOSE again, and RST with it in the end",),
-        wrong=("MP_FASTCLOSE only once", "no RST with MP_FASTCLOSE in the end", "no MP_FASTCLOSE"),
-        aside=(OPTION_R,),
-        script=_abort_unanswered,
-        fault="fastclose-once",
-    ),
-    ActiveRule(
-        number="8684-3.5-07",
-        stimulus="MP_FASTCLOSE in answer to the implementation's MP_FASTCLOSE on an ACK",
-        allowed=("RST",),
-        wrong=(NO_ANSWER, "no MP_FASTCLOSE"),
-        aside=(OPTION_R,),
-        script=_abort_crossing,
-        fault="crossing-fastclose-ignored",
-    ),
-    ActiveRule(
-        number="8684-3.5-08",
-        stimulus="MP_FASTCLOSE with key 0, with the sender's own key, and with a wrong bit",
-        allowed=(GOES_ON,),
-        wrong=(ENDS,),
-        script=_wrong_key,
-        fault="fastclose-key-not-checked",
-    ),
-    ActiveRule(
-        number="8684-3.6-04",
-        stimulus="RST with MP_TCPRST whose flags U, V and W are set, on one of two subflows",
-        allowed=("the subflow is closed, the connection goes on",),
-        wrong=("the subflow stays open", ENDS),
-        script=_strange_reset,
-        fault="tcprst-flags-heeded",
-    ),
-)
-
-RULES_7: tuple[ActiveRule, ...] = (
+RULES: tuple[ActiveRule, ...] = (
     ActiveRule(
         number="8684-3.7-03",
         stimulus="ACKs without DSS, alone, for data on a joined subflow",
@@ -341,8 +243,11 @@ RULES_7: tuple[ActiveRule, ...] = (
         number="8684-3.7-07",
         stimulus="data without mapping on a joined subflow, after data with it",
         allowed=("RST with MP_TCPRST 6",),
-        wrong=("RST with another reason or none", "the subflow stays open",
-               "the data is delivered: fallback to TCP"),
+        wrong=(
+            "RST with another reason or none",
+            "the subflow stays open",
+            "the data is delivered: fallback to TCP",
+        ),
         script=lambda stage: _loses_mappings(stage, joined=True),
         fault="unmapped-data-for-ever",
     ),
@@ -351,8 +256,11 @@ RULES_7: tuple[ActiveRule, ...] = (
         variant="only-subflow",
         stimulus="data without mapping on the only subflow, after data with it both ways",
         allowed=("RST with MP_TCPRST 6",),
-        wrong=("RST with another reason or none", "the subflow stays open",
-               "the data is delivered: fallback to TCP"),
+        wrong=(
+            "RST with another reason or none",
+            "the subflow stays open",
+            "the data is delivered: fallback to TCP",
+        ),
         script=lambda stage: _loses_mappings(stage, joined=False),
         fault="unmapped-data-for-ever",
     ),
@@ -420,5 +328,3 @@ RULES_7: tuple[ActiveRule, ...] = (
         fault="mptcp-or-nothing",
     ),
 )
-
-RULES = RULES_5 + RULES_7

@@ -164,7 +164,9 @@ def _crossing(stage: Stage) -> Reaction:
     return Seen("both streams go on", data)
 
 
-def _rule(number: str, stimulus: str, flags: int, fault: str, **more: Settings) -> ActiveRule:
+def _rule(
+    number: str, stimulus: str, flags: int, fault: str, settings: Settings | None = None
+) -> ActiveRule:
     """A rule about the flags of a SYN's MP_CAPABLE."""
     return ActiveRule(
         number=number,
@@ -173,7 +175,7 @@ def _rule(number: str, stimulus: str, flags: int, fault: str, **more: Settings) 
         wrong=(CAPABLE, REFUSED, NO_ANSWER),
         script=lambda stage: _answered(stage, flags),
         fault=fault,
-        **more,
+        settings=settings or Settings(),
     )
 
 
@@ -193,7 +195,7 @@ def _rule_back(number: str, stimulus: str, flags: int, fault: str) -> ActiveRule
 RULES: tuple[ActiveRule, ...] = (
     ActiveRule(
         number="8684-3-03",
-        stimulus="six duplicate ACKs with MP_PRIO or REMOVE_ADDR while eight segments are in flight",
+        stimulus="six duplicate ACKs with MP_PRIO or REMOVE_ADDR, eight segments in flight",
         allowed=("no retransmission",),
         wrong=("it retransmits as after a loss",),
         aside=("too slow to tell from a retransmission time-out",),

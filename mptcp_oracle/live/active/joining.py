@@ -96,9 +96,7 @@ def _their_join(stage: Stage, *, wrong: bool) -> tuple[Flow, int]:
     stage.announce(connection, 5, 3)
     flow = stage.peer.take_syn(connection)
     flow.joined = True
-    mark = stage.stimulus(
-        flow.segment(SYN | ACK, connection.join_synack(flow, wrong=wrong))
-    )
+    mark = stage.stimulus(flow.segment(SYN | ACK, connection.join_synack(flow, wrong=wrong)))
     return flow, mark
 
 

@@ -185,9 +185,7 @@ def _alternate(stage: Stage) -> Reaction:
     connection = stage.listened()
     flow: Flow = connection.flows[0]
     for dsn_size, ack_size in ((4, 4), (8, 4), (4, 8), (8, 8), (4, 4)):
-        stage.evidence[:] = [
-            stage.peer.put(connection, flow, dsn_size=dsn_size, ack_size=ack_size)
-        ]
+        stage.evidence[:] = [stage.peer.put(connection, flow, dsn_size=dsn_size, ack_size=ack_size)]
         if not stage.peer.is_acked(connection):
             return Seen(NOT_TAKEN, *flow.heard[-1:])
     return taken(stage, connection)

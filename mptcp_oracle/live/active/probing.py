@@ -27,7 +27,7 @@ class Probe:
     Attributes:
         rule: The rule. verdict: What is said of the requirement; its frames are those of the log.
         reaction: The reaction in the rule's words; what went wrong, if there was none.
-        log: Every packet. seconds: How long it took.
+        log: Every packet. seconds: How long it took. started: When, in seconds since 1970.
     """
 
     rule: ActiveRule
@@ -35,6 +35,7 @@ class Probe:
     reaction: str
     log: Log
     seconds: float
+    started: float
 
 
 def rules(prefix: str = "") -> tuple[ActiveRule, ...]:
@@ -58,8 +59,9 @@ def probe(rule: ActiveRule, make: MakeTarget, waivers: Waivers | None = None) ->
         AdapterError: The implementation cannot be set up. What it does, or fails to do, once it
             is there is a verdict.
     """
-    started = time.monotonic()
-    log, words, frames = Log(), "", ()
+    started, began = time.monotonic(), time.time()
+    log, words = Log(), ""
+    frames: tuple[int, ...] = ()
     role, outcome = "listener", Outcome.INCONCLUSIVE
     target = make(rule.settings)
     if target.lacks:
@@ -97,6 +99,7 @@ def probe(rule: ActiveRule, make: MakeTarget, waivers: Waivers | None = None) ->
         reaction=words,
         log=log,
         seconds=time.monotonic() - started,
+        started=began,
     )
 
 
@@ -106,5 +109,3 @@ def probe_all(
     """Play some rules one after the other; a target that cannot be set up ends it."""
     for rule in chosen:
         yield probe(rule, make, waivers)
-
-

@@ -77,7 +77,8 @@ class Connection:
         """MP_CAPABLE with both keys; with the length (and checksum) of data if there is some.
 
         Args:
-            payload: The data that it maps. length: Another Data-Level Length.
+            payload: The data that it maps.
+            length: Another Data-Level Length.
         """
         octets = len(payload) if length is None else length
         checksum = None
@@ -173,11 +174,16 @@ class Connection:
         """A DSS that maps what a subflow sends next.
 
         Args:
-            flow: The subflow. payload: The data.
-            start: DSN, if not the next. place: Subflow sequence number, if not the next.
+            flow: The subflow.
+            payload: The data.
+            start: DSN, if not the next.
+            place: Subflow sequence number, if not the next.
             length: Data-Level Length, if not that of the payload (and the DATA_FIN).
-            ack: Whether there is a DATA_ACK. ack_size, dsn_size: 4 or 8.
-            checksum: Whether there is a checksum, if not as negotiated. wrong: A wrong one.
+            ack: Whether there is a DATA_ACK.
+            ack_size: Its octets, 4 or 8.
+            dsn_size: The DSN's octets, 4 or 8.
+            checksum: Whether there is a checksum, if not as negotiated.
+            wrong: Whether the checksum is a wrong one.
             fin: Whether there is a DATA_FIN.
         """
         dsn = (self.base + (self.sent if start is None else start)) & MASK_64

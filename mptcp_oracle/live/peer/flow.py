@@ -84,9 +84,12 @@ class Flow:
         """A segment; what it takes of the sequence space counts as sent.
 
         Args:
-            flags: TCP flags. options: MPTCP options. payload: Data.
+            flags: TCP flags.
+            *options: MPTCP options.
+            payload: Data.
             place: Relative sequence number, if not the next one; then nothing counts as sent.
-            acknowledgment: Instead of what is due, 32 bits. window: Instead of its own.
+            acknowledgment: Instead of what is due, 32 bits.
+            window: Instead of its own.
             urgent: The urgent pointer.
         """
         sequence = self.next if place is None else (self.isn + place) & MASK_32

@@ -84,7 +84,7 @@ class PacketLink:
             if not ready:
                 return None
             frame, (_, _, kind, *_) = self._socket.recvfrom(MOST_BYTES)
-            if kind != socket.PACKET_OUTGOING:  # type: ignore[attr-defined]
+            if kind != socket.PACKET_OUTGOING:
                 return frame[14:]
 
     def now(self) -> float:

@@ -8,7 +8,7 @@ from typing import Protocol
 __all__ = ["Frame", "Link", "Log"]
 
 LINK_RAW = 101
-_HEAD = 24
+MOST_OCTETS = 262_144
 
 
 class Link(Protocol):
@@ -58,19 +58,19 @@ class Log:
         self.frames.append(frame)
         return len(self.frames)
 
-    def pcap(self, epoch: int = 0) -> bytes:
+    def pcap(self, started: float = 0.0) -> bytes:
         """All of it as a classic pcap file (raw IP, nanoseconds).
 
         Args:
-            epoch: Seconds to add to the link's clock.
+            started: The time of the first packet, in seconds since 1970.
         """
-        pieces = [bytes.fromhex("4d3cb2a1") + b"\x02\x00\x04\x00" + bytes(8)]
-        pieces += [(262_144).to_bytes(4, "little"), LINK_RAW.to_bytes(4, "little")]
+        pieces = [bytes.fromhex("4d3cb2a1"), b"\x02\x00\x04\x00", bytes(8)]
+        pieces += [MOST_OCTETS.to_bytes(4, "little"), LINK_RAW.to_bytes(4, "little")]
+        first = self.frames[0].time if self.frames else 0.0
         for each in self.frames:
-            time = round(each.time * 1e9)
-            seconds, rest = divmod(time, 1_000_000_000)
+            time = round((started + each.time - first) * 1e9)
             size = len(each.packet)
-            for number in (epoch + seconds, rest, size, size):
+            for number in (*divmod(time, 1_000_000_000), size, size):
                 pieces.append(number.to_bytes(4, "little"))
             pieces.append(each.packet)
         return b"".join(pieces)

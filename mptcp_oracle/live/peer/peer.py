@@ -204,7 +204,8 @@ class Peer:
         """Send the SYN of a new initial subflow and hear the answer.
 
         Args:
-            connection: The connection. options: Instead of a right MP_CAPABLE.
+            connection: The connection.
+            *options: Instead of a right MP_CAPABLE.
         """
         flow = self.flow(connection)
         right = MpCapable(version=1, flags=connection.flags())
@@ -356,9 +357,9 @@ class Peer:
         if not self.is_acked(connection):
             raise StalledError("the implementation does not acknowledge data by a DATA_ACK")
 
-    def ack(self, connection: Connection, flow: Flow, **changes: int) -> None:
+    def ack(self, connection: Connection, flow: Flow) -> None:
         """Acknowledge on a subflow what came, at both levels."""
-        self.send(flow.segment(ACK, connection.data_ack(), **changes))
+        self.send(flow.segment(ACK, connection.data_ack()))
 
     def leave(self) -> None:
         """Reset every subflow, so that the implementation forgets the connections."""

@@ -30,8 +30,13 @@ class Settings:
 class Application(Protocol):
     """The application's side of one connection."""
 
-    eof: bool
-    error: str
+    @property
+    def eof(self) -> bool:
+        """Whether the peer's stream has ended."""
+
+    @property
+    def error(self) -> str:
+        """The error of the last call, if it failed."""
 
     def write(self, octets: bytes) -> int:
         """Write as much as is taken at once; how much that was."""
@@ -50,18 +55,23 @@ class Application(Protocol):
 
 
 class Target(Protocol):
-    """An implementation under test; a context manager.
+    """An implementation under test; a context manager."""
 
-    Attributes:
-        name: What it is called in waiver files. settings: How it is set up.
-        lacks: Which of its settings it does not have, in words; nothing if it has all.
-        link: Where its packets go.
-    """
+    @property
+    def name(self) -> str:
+        """What it is called in waiver files."""
 
-    name: str
-    settings: Settings
-    lacks: str
-    link: Link
+    @property
+    def settings(self) -> Settings:
+        """How it is set up."""
+
+    @property
+    def lacks(self) -> str:
+        """Which of its settings it does not have, in words; nothing if it has all."""
+
+    @property
+    def link(self) -> Link:
+        """Where its packets go."""
 
     @property
     def version(self) -> str:

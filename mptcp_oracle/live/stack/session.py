@@ -5,23 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mptcp_oracle import crypto
-from mptcp_oracle.constants import CAPABLE_CHECKSUM, CAPABLE_HMAC, DSS_ACK, DSS_ACK8
+from mptcp_oracle.constants import CAPABLE_CHECKSUM, CAPABLE_HMAC
 from mptcp_oracle.live.peer.flow import MSS, End
 from mptcp_oracle.live.peer.segment import ACK, MASK_32, RST, Segment
 from mptcp_oracle.live.stack import signals
+from mptcp_oracle.live.stack.incoming import Incoming
 from mptcp_oracle.live.stack.subflow import (
-    INTERFERENCE,
-    MPTCP_ERROR,
     WINDOW,
     Sent,
     Subflow,
     flags_of,
-    is_urgent,
 )
 from mptcp_oracle.options import (
     Dss,
     MpCapable,
-    MpFail,
     MpFastclose,
     MpJoinAck,
     MpJoinSynAck,
@@ -46,8 +43,8 @@ class Session:
     Attributes:
         plain: Whether it is plain TCP. infinite: Whether it has sent an infinite mapping.
         una, next: First DSN that is not DATA_ACKed; next to be sent. edge: Where the window ends.
-        expected: DSN of what it gets next. over: Whether nothing is left of it.
-        eof, error: For the application.
+        incoming: The peer's stream. over: Whether nothing is left of it.
+        error: For the application.
     """
 
     def __init__(self, host: StackTarget, role: str, key: int) -> None:
@@ -55,17 +52,14 @@ class Session:
         self.peer_key = 0
         self.checksum = self.plain = self.infinite = self.over = self.aborting = False
         self.flows: list[Subflow] = []
-        self.una = self.next = self.expected = 1
+        self.una = self.next = 1
         self.edge = 1 + WINDOW
         self.known: dict[int, set[End]] = {}
         self.failed = False
-        self.eof, self.error = False, ""
-        self._written, self._inbox = bytearray(), bytearray()
-        self._pending: dict[int, int] = {}
-        self._maps: dict[Subflow, list[list[int]]] = {}
-        self._held: dict[tuple[Subflow, int], bytearray] = {}
-        self._fin = self._their_fin = 0
-        self._low, self._wraps = -1, 0
+        self.error = ""
+        self.incoming = Incoming(self)
+        self._written = bytearray()
+        self._fin = 0
         self._timing = False
         self._tries = 0
 
@@ -90,9 +84,12 @@ class Session:
 
     def read(self) -> bytes:
         """Give what arrived."""
-        found = bytes(self._inbox)
-        self._inbox.clear()
-        return found
+        return self.incoming.read()
+
+    @property
+    def eof(self) -> bool:
+        """Whether the peer's stream has ended."""
+        return self.incoming.ended
 
     def finish(self) -> None:
         """End the own direction."""
@@ -153,7 +150,7 @@ class Session:
         return Dss.of(data_ack=self._due())
 
     def _due(self) -> int:
-        due = (self.peer_base + self.expected) & MASK_64
+        due = (self.peer_base + self.incoming.expected) & MASK_64
         if "dsn-of-32-bits" in self.faults:
             due = (self.peer_base & ~MASK_32) | (due & MASK_32)
         return due
@@ -203,7 +200,7 @@ class Session:
         """Send what may be sent."""
         if self.aborting or self.over:
             return
-        stopped = bool(self._their_fin) and "data-fin-closes-both" in self.faults
+        stopped = bool(self.incoming.fin) and "data-fin-closes-both" in self.faults
         while not stopped and self.next <= len(self._written):
             flow = self._chosen()
             count = min(MSS, len(self._written) + 1 - self.next, self._allowance(flow))
@@ -360,138 +357,11 @@ class Session:
 
     def settle(self) -> None:
         """Close the subflows once both DATA_FINs are acknowledged."""
-        if self._fin and self.una > self._fin and self._their_fin < self.expected and (
-            self._their_fin
-        ):  # fmt: skip
+        theirs = self.incoming.fin
+        if self._fin and self.una > self._fin and 0 < theirs < self.incoming.expected:
             self.finish_all()
-
-    # --- receiving -------------------------------------------------------------------------
 
     def signals(self, flow: Subflow, segment: Segment) -> None:
         """Act on the MPTCP options of a segment."""
         if not self.plain:
             signals.heed(self, flow, segment)
-
-    def map(self, flow: Subflow, option: Dss, segment: Segment) -> None:
-        """Note the mapping of a DSS."""
-        if option.dsn is None or option.ssn is None or option.dll is None:
-            return
-        stray = option.flags & DSS_ACK8 and not option.flags & DSS_ACK
-        if stray and "size-flags-heeded" in self.faults:
-            return
-        wrong = (option.checksum is not None) != self.checksum
-        if wrong and option.dll and "checksum-presence-not-checked" not in self.faults:
-            flow.reset(MPTCP_ERROR)
-            return
-        dsn = self._dsn(option.dsn, option.dsn_size)
-        if dsn is None:
-            return
-        if option.data_fin:
-            self._their_fin = dsn + option.dll - 1
-            self._advance()
-            if not segment.payload:
-                flow.acknowledge()
-        if option.dll - option.data_fin:
-            self._note(flow, option.ssn, dsn, option.dll, option.checksum)
-
-    def map_first(self, flow: Subflow, option: MpCapable) -> None:
-        """Note the mapping of an MP_CAPABLE with data."""
-        if option.data_length:
-            if self.next > 1 and "crossing-data-refused" in self.faults:
-                return
-            self._note(flow, 1, 1, option.data_length, option.checksum)
-
-    def _note(self, flow: Subflow, ssn: int, dsn: int, length: int, checksum: int | None) -> None:
-        maps = self._maps.setdefault(flow, [])
-        made = [ssn, dsn, length, -1 if checksum is None else checksum]
-        if made in maps and ssn == 1 and "capable-mapping-once" in self.faults:
-            maps.remove(made)
-        else:
-            maps.append(made)
-
-    def _dsn(self, value: int, size: int) -> int | None:
-        """A DSN as a relative one."""
-        near = (self.peer_base + self.expected) & MASK_64
-        if size == 4:
-            if "short-dsn-refused" in self.faults:
-                return None
-            if "short-dsn-not-promoted" in self.faults:
-                return signed_distance((self.peer_base & ~MASK_32) | value, self.peer_base, 64)
-            if "every-wrap-counts" in self.faults:
-                self._wraps += value < self._low
-                self._low = value
-                high = (self.peer_base & ~MASK_32) + (self._wraps << 32)
-                return signed_distance((high | value) & MASK_64, self.peer_base, 64)
-        return signed_distance(extend(value, 8 * size, near), self.peer_base, 64)
-
-    def arrived(self, flow: Subflow, place: int, segment: Segment) -> bool:
-        """Take payload of a subflow; whether the subflow acknowledges it."""
-        payload = segment.payload
-        if self.plain:
-            self._inbox += payload
-            return True
-        if is_urgent(segment) and "urgent-data-dropped" in self.faults:
-            return True
-        for ssn, dsn, length, checksum in reversed(self._maps.get(flow, [])):
-            if ssn <= place < ssn + length:
-                if checksum >= 0 and self.checksum:
-                    return self._checked(flow, (ssn, dsn, length, checksum), place, payload)
-                self._receive(dsn + place - ssn, payload)
-                return True
-        flow.unmapped += len(payload)
-        if "unmapped-data-not-acked" in self.faults:
-            return False
-        if flow.unmapped > WINDOW and "unmapped-data-for-ever" not in self.faults:
-            flow.reset(INTERFERENCE)
-        return True
-
-    def _checked(
-        self, flow: Subflow, mapping: tuple[int, int, int, int], place: int, payload: bytes
-    ) -> bool:
-        """Take payload of a mapping with a checksum, once all of it is there."""
-        ssn, dsn, length, checksum = mapping
-        held = self._held.setdefault((flow, ssn), bytearray())
-        if place - ssn == len(held):
-            held += payload
-        if len(held) < length - (dsn + length - 1 == self._their_fin):
-            return True
-        del self._held[flow, ssn]
-        absolute = (self.peer_base + dsn) & MASK_64
-        if crypto.dss_checksum_holds(absolute, ssn, length, checksum, held):
-            self._receive(dsn, bytes(held))
-            return True
-        self._fail(flow, dsn, absolute)
-        return flow.state != "CLOSED"
-
-    def _fail(self, flow: Subflow, dsn: int, absolute: int) -> None:
-        """A checksum failed (RFC 8684 section 3.7)."""
-        option = MpFail(dsn=absolute)
-        others = [x for x in self.flows if x is not flow and x.state == "ESTABLISHED"]
-        gaps = bool(self._pending) or dsn > self.expected
-        if others and "failed-subflow-kept" not in self.faults:
-            flow.reset(INTERFERENCE, option)
-        elif gaps and not others and "gaps-do-not-count" not in self.faults:
-            flow.reset(INTERFERENCE, option)
-        elif "failed-checksum-untold" in self.faults:
-            self.fall_back()
-        else:
-            flow.acknowledge(option)
-
-    def _receive(self, dsn: int, payload: bytes) -> None:
-        if dsn >= self.expected + WINDOW:
-            if "every-dsn-taken" in self.faults:
-                self.expected = dsn + len(payload)
-            return
-        late = "later-data-wins" in self.faults
-        for place, octet in enumerate(payload, start=dsn):
-            if place >= self.expected and (late or place not in self._pending):
-                self._pending[place] = octet
-        self._advance()
-
-    def _advance(self) -> None:
-        while self.expected in self._pending:
-            self._inbox.append(self._pending.pop(self.expected))
-            self.expected += 1
-        if self._their_fin and self.expected == self._their_fin:
-            self.expected += 1
-            self.eof = True

@@ -33,9 +33,9 @@ def heed(session: Session, flow: Subflow, segment: Segment) -> None:
                 if option.data_ack is not None:
                     acked = True
                     session.acked(option.data_ack, option.data_ack_size, segment.window)
-                session.map(flow, option, segment)
+                session.incoming.map(flow, option, segment)
             case MpCapable() if not segment.syn:
-                session.map_first(flow, option)
+                session.incoming.map_first(flow, option)
             case AddAddr() if not option.echo:
                 _announced(session, flow, option)
             case RemoveAddr():
@@ -71,9 +71,7 @@ def _announced(session: Session, flow: Subflow, option: AddAddr) -> None:
         return
     flow.transmit(
         ACK,
-        AddAddr(
-            echo=True, address_id=option.address_id, address=option.address, port=option.port
-        ),
+        AddAddr(echo=True, address_id=option.address_id, address=option.address, port=option.port),
     )
     where = (option.address, option.port or session.flows[0].remote[1])
     everybody = "addresses-of-all-connections" in faults

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mptcp_oracle.live.peer.flow import MSS, End
-from mptcp_oracle.live.peer.segment import ACK, FIN, MASK_32, PSH, RST, SYN, URG, Segment
+from mptcp_oracle.live.peer.segment import ACK, FIN, MASK_32, PSH, RST, SYN, Segment
 from mptcp_oracle.options import Dss, MpCapable, MpFail, MpJoinAck, MpJoinSynAck, MpTcprst, Option
 from mptcp_oracle.seq import signed_distance
 
@@ -344,7 +344,7 @@ class Subflow:
         if place > self.expected:
             self._early[place] = segment
             if "subflow-order-ignored" in self.faults:
-                session.arrived(self, place, segment)
+                session.incoming.arrived(self, place, segment)
             self.acknowledge()
             return
         took = self._in_order(place, segment)
@@ -360,7 +360,7 @@ class Subflow:
         new = end > self.expected
         before = self.expected
         self.expected = max(self.expected, end)
-        if new and not self.session.arrived(self, place, segment):
+        if new and not self.session.incoming.arrived(self, place, segment):
             self.expected = before
             return False
         if segment.fin and end == self.expected and self.state != "CLOSED":
@@ -377,8 +377,3 @@ class Subflow:
 def flags_of(payload: bytes) -> int:
     """The flags of a segment with payload."""
     return ACK | PSH if payload else ACK
-
-
-def is_urgent(segment: Segment) -> bool:
-    """Whether flag URG is set."""
-    return bool(segment.flags & URG)
