@@ -9,6 +9,7 @@ from functools import cache
 
 from mptcp_oracle.conformance.proving import HOSTS, lawful_capture, number, planted, verdicts_of
 
+from mptcp_oracle.live.active.table import RULES
 from mptcp_oracle.model.capture import Capture
 from mptcp_oracle.model.fault import is_shown
 from mptcp_oracle.model.faults import FAULTS, tripping
@@ -25,8 +26,9 @@ HEAD = """\
 # Requirements and how they are covered
 
 Every requirement of RFC 8684 and RFC 6824 in our inventory, with its fate. *Rules* is the module
-that judges it, *faults* are the planted deviations that make it fail, *recordings* says how many of
-the recordings of Linux in the corpus exercise it. Written by `mptcp-oracle coverage --write`;
+that judges it, *probe* if a peer that misbehaves brings it out ([probing.md](probing.md)). *Faults*
+are the planted deviations that make it fail, *recordings* says how many of the recordings of Linux
+in the corpus exercise it. Written by `mptcp-oracle coverage --write`;
 `mptcp-oracle coverage --check` proves that each fault fails exactly what it is listed for, at its
 frame, and that clean traces pass.
 """
@@ -55,13 +57,15 @@ def rows(exercised: Counter[str]) -> Iterator[tuple[str, ...]]:
     """The rows of the page: number, id, level, fate, rules, faults, recordings."""
     for each in catalogue().values():
         faults = [fault.name for fault in tripping(each.number)]
+        probes = [rule for rule in RULES if rule.number == each.number]
+        faults += dict.fromkeys(rule.fault for rule in probes)
         fate = f"alias of {by_id(each.alias_of).number}" if each.alias_of else each.fate
         yield (
             each.number,
             each.id,
             each.level,
             fate.replace("_", " "),
-            areas().get(each.id, ""),
+            "probe" if probes else areas().get(each.id, ""),
             ", ".join(faults),
             str(exercised[each.id]) if each.id in areas() else "",
         )

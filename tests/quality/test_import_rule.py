@@ -56,6 +56,7 @@ OUTSIDE = {
             "pictures.plot_command",
             "pictures.report_command",
             "conformance.coverage_command",
+            "live.active.command",
             "live.command",
             "generators.corpus_command",
             "generators.generate_command",

@@ -109,6 +109,14 @@ def test_what_no_longer_applies_is_named() -> None:
     assert list(waivers.unused()) == [later]
 
 
+def test_what_only_a_probe_brings_out_no_capture_uses() -> None:
+    """A waiver of such a requirement is unused after probing alone, and no other is."""
+    active = replace(WAIVER, requirement="8684-3.2-join-refused-by-reset")
+    waivers = Waivers(waivers=(WAIVER, active), targets=(Target(name="linux"),))
+    assert list(waivers.unused()) == [WAIVER]
+    assert list(waivers.unused(probed=True)) == [active]
+
+
 def test_a_target_is_written_in_one_word() -> None:
     """NAME, NAME@VERSION and NAME=ADDRESS,... are targets."""
     assert target_of("linux") == Target(name="linux")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage, has
 from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.flow import Flow
@@ -27,27 +27,27 @@ def _abort(stage: Stage) -> tuple[Connection, Flow, Segment | None]:
 def _abort_unanswered(stage: Stage) -> Reaction:
     _, _, heard = _abort(stage)
     if heard is None:
-        return Seen("no MP_FASTCLOSE")
+        return seen("no MP_FASTCLOSE")
     if heard.rst:
-        return Seen(OPTION_R, heard)
+        return seen(OPTION_R, heard)
     again = stage.peer.hear(lambda each: has(each, MpFastclose), 10.0)
     if again is None:
-        return Seen("MP_FASTCLOSE only once", heard)
+        return seen("MP_FASTCLOSE only once", heard)
     last = again if again.rst else stage.peer.hear(lambda each: each.rst, 120.0)
     if last is None or not has(last, MpFastclose):
-        return Seen("no RST with MP_FASTCLOSE in the end", heard, again)
-    return Seen("MP_FASTCLOSE again, and RST with it in the end", heard, again, last)
+        return seen("no RST with MP_FASTCLOSE in the end", heard, again)
+    return seen("MP_FASTCLOSE again, and RST with it in the end", heard, again, last)
 
 
 def _abort_crossing(stage: Stage) -> Reaction:
     connection, flow, heard = _abort(stage)
     if heard is None:
-        return Seen("no MP_FASTCLOSE")
+        return seen("no MP_FASTCLOSE")
     if heard.rst:
-        return Seen(OPTION_R, heard)
+        return seen(OPTION_R, heard)
     stage.stimulus(flow.segment(ACK, MpFastclose(key=connection.peer_key)))
     answer = stage.peer.hear(lambda each: each.rst, 0.5)
-    return Seen("RST", answer) if answer else Seen(NO_ANSWER)
+    return seen("RST", answer) if answer else seen(NO_ANSWER)
 
 
 def _wrong_key(stage: Stage) -> Reaction:
@@ -56,8 +56,8 @@ def _wrong_key(stage: Stage) -> Reaction:
     for key in (0, connection.key, connection.peer_key ^ 1):
         stage.stimulus(flow.segment(ACK, MpFastclose(key=key)))
         if not stage.peer.tried(connection, flow) or flow.reset:
-            return Seen(ENDS, flow.reset)
-    return Seen(GOES_ON)
+            return seen(ENDS, flow.reset)
+    return seen(GOES_ON)
 
 
 def _strange_reset(stage: Stage) -> Reaction:
@@ -66,12 +66,12 @@ def _strange_reset(stage: Stage) -> Reaction:
     peer, first = stage.peer, connection.flows[0]
     stage.stimulus(second.segment(RST | ACK, MpTcprst(flags=0x0E, reason=0)))
     if not peer.tried(connection, first):
-        return Seen(ENDS, first.reset)
+        return seen(ENDS, first.reset)
     mark = peer.send(second.segment(ACK, connection.data_ack()))
     gone = peer.hear(lambda each: each.frame > mark and second.is_mine(each))
     if gone is not None and gone.rst:
-        return Seen("the subflow is closed, the connection goes on", gone)
-    return Seen("the subflow stays open", gone)
+        return seen("the subflow is closed, the connection goes on", gone)
+    return seen("the subflow stays open", gone)
 
 
 RULES: tuple[ActiveRule, ...] = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.live.active.mapping import _ends
-from mptcp_oracle.live.active.rule import ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.mapping import ends
+from mptcp_oracle.live.active.rule import ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage
 from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.flow import Flow
@@ -11,7 +11,7 @@ from mptcp_oracle.live.peer.peer import PIECE
 from mptcp_oracle.live.peer.segment import ACK, FIN, PSH, RST, Segment
 from mptcp_oracle.options import Dss, MpPrio
 
-__all__ = ["RULES", "again_on", "data_on"]
+__all__ = ["RULES", "again_on", "await_data", "data_on"]
 
 WINDOW = 2_000
 """Octets that the raw peer announces where a rule is about windows."""
@@ -28,11 +28,11 @@ def _filled(stage: Stage) -> tuple[Connection, Flow]:
     stage.peer.window = WINDOW
     connection = stage.listened()
     stage.write(4 * WINDOW)
-    _until(stage, connection, 1 + WINDOW)
+    await_data(stage, connection, 1 + WINDOW)
     return connection, connection.flows[0]
 
 
-def _until(stage: Stage, connection: Connection, dsn: int) -> bool:
+def await_data(stage: Stage, connection: Connection, dsn: int) -> bool:
     """Hear the implementation's data up to a DSN; whether it came."""
     if connection.got >= dsn:
         return True
@@ -45,9 +45,9 @@ def _ack_sizes(stage: Stage) -> Reaction:
     for size in (4, 8, 4):
         goal = connection.got + WINDOW
         stage.stimulus(flow.segment(ACK, connection.data_ack(size=size)))
-        if not _until(stage, connection, goal):
-            return Seen(STOPS, *flow.heard[-1:])
-    return Seen(GOES_ON)
+        if not await_data(stage, connection, goal):
+            return seen(STOPS, *flow.heard[-1:])
+    return seen(GOES_ON)
 
 
 def _window_without_ack(stage: Stage) -> Reaction:
@@ -56,11 +56,11 @@ def _window_without_ack(stage: Stage) -> Reaction:
     edge, mark = connection.got + WINDOW, stage.peer.mark
     peer = stage.peer
     peer.send(flow.segment(ACK, connection.data_ack(), window=WINDOW))
-    _until(stage, connection, edge)
+    await_data(stage, connection, edge)
     mark = stage.stimulus(flow.segment(ACK, window=10 * WINDOW))
     _order(stage, connection, flow, window=10 * WINDOW)
     beyond = [each for each in peer.since(mark) if _last(connection, flow, each) > edge]
-    return Seen(BEYOND, *beyond) if beyond else Seen(KEPT)
+    return seen(BEYOND, *beyond) if beyond else seen(KEPT)
 
 
 def _last(connection: Connection, flow: Flow, segment: Segment) -> int:
@@ -114,7 +114,7 @@ def _unacked_then_reset(stage: Stage) -> Reaction:
     stage.stimulus(flow.segment(ACK, held))
     mark = stage.stimulus(flow.segment(RST | ACK))
     found = again_on(stage, connection, dsn, mark, [other])
-    return Seen(ON_OTHER, found) if found else Seen(NOT_ON_OTHER)
+    return seen(ON_OTHER, found) if found else seen(NOT_ON_OTHER)
 
 
 def _never_data_acked(stage: Stage) -> Reaction:
@@ -124,7 +124,7 @@ def _never_data_acked(stage: Stage) -> Reaction:
     data_on(stage, connection)
     mark = stage.stimulus(flow.segment(ACK, connection.data_ack(beyond=-PIECE)))
     found = again_on(stage, connection, dsn, mark, [flow])
-    return Seen(AGAIN, found) if found else Seen(NOT_AGAIN)
+    return seen(AGAIN, found) if found else seen(NOT_AGAIN)
 
 
 def _plain_acks(stage: Stage) -> Reaction:
@@ -136,9 +136,9 @@ def _plain_acks(stage: Stage) -> Reaction:
     stage.stimulus(flow.segment(ACK))
     stage.stimulus(flow.segment(ACK))
     if not stage.peer.tried(connection, flow) or flow.reset is not None:
-        return Seen("it resets or falls back", flow.reset)
+        return seen("it resets or falls back", flow.reset)
     stage.spoken(connection, PIECE)
-    return Seen("MPTCP goes on")
+    return seen("MPTCP goes on")
 
 
 def _fin_of_one(stage: Stage, flags: int) -> Reaction:
@@ -147,12 +147,12 @@ def _fin_of_one(stage: Stage, flags: int) -> Reaction:
     first = connection.flows[0]
     stage.stimulus(second.segment(flags))
     if not stage.peer.tried(connection, first) or first.reset or first.finished:
-        return Seen("the connection ends with it", first.reset or first.finished)
+        return seen("the connection ends with it", first.reset or first.finished)
     goal = connection.got + PIECE
     stage.write(PIECE)
     if stage.peer.hear(lambda _: connection.got >= goal) is None:
-        return Seen(STOPS)
-    return Seen("data goes on over the other subflow")
+        return seen(STOPS)
+    return seen("data goes on over the other subflow")
 
 
 def _data_fin_lost(stage: Stage) -> Reaction:
@@ -167,7 +167,7 @@ def _data_fin_lost(stage: Stage) -> Reaction:
     first = peer.need("a DATA_FIN", fin)
     stage.evidence.append(first.frame)
     again = peer.hear(fin, 5.0)
-    return Seen("DATA_FIN again", again) if again else Seen("DATA_FIN only once")
+    return seen("DATA_FIN again", again) if again else seen("DATA_FIN only once")
 
 
 def _half_closed(stage: Stage) -> Reaction:
@@ -177,14 +177,14 @@ def _half_closed(stage: Stage) -> Reaction:
     stage.stimulus(flow.segment(ACK, connection.dss(flow, b"", fin=True)))
     connection.sent += 1
     if not peer.is_acked(connection):
-        return Seen("the DATA_FIN is not acknowledged", *flow.heard[-1:])
+        return seen("the DATA_FIN is not acknowledged", *flow.heard[-1:])
     for _ in range(2):
         goal = connection.got + PIECE
         stage.write(PIECE)
-        if not _until(stage, connection, goal):
-            return Seen(STOPS, flow.reset)
+        if not await_data(stage, connection, goal):
+            return seen(STOPS, flow.reset)
         peer.ack(connection, flow)
-    return Seen(GOES_ON)
+    return seen(GOES_ON)
 
 
 def _sanity(stage: Stage) -> Reaction:
@@ -197,8 +197,8 @@ def _sanity(stage: Stage) -> Reaction:
     stage.stimulus(flow.segment(ACK | PSH, option, payload=payload, place=place))
     heard = peer.hear(flow.is_mine)
     if connection.acked > before:
-        return Seen("the data is DATA_ACKed", heard)
-    return Seen("the data is not DATA_ACKed", heard)
+        return seen("the data is DATA_ACKed", heard)
+    return seen("the data is not DATA_ACKed", heard)
 
 
 def _beyond_window(stage: Stage) -> Reaction:
@@ -210,11 +210,11 @@ def _beyond_window(stage: Stage) -> Reaction:
     stage.stimulus(second.segment(ACK | PSH, option, payload=payload))
     heard = peer.hear(second.is_mine)
     if connection.acked > before:
-        return Seen("it is DATA_ACKed", heard)
+        return seen("it is DATA_ACKed", heard)
     going = peer.tried(connection, first)
     if not going or connection.acked > connection.sent:
-        return Seen("the connection is harmed", first.reset)
-    return Seen("no DATA_ACK of it, and the connection goes on", heard)
+        return seen("the connection is harmed", first.reset)
+    return seen("no DATA_ACK of it, and the connection goes on", heard)
 
 
 def _edge_back(stage: Stage) -> Reaction:
@@ -224,7 +224,7 @@ def _edge_back(stage: Stage) -> Reaction:
     flow, edge = connection.flows[0], connection.got + WINDOW
     stage.stimulus(flow.segment(ACK, connection.data_ack(), window=WINDOW // 4))
     stage.write(WINDOW)
-    return Seen("data up to the larger edge" if _until(stage, connection, edge)
+    return seen("data up to the larger edge" if await_data(stage, connection, edge)
                 else "data up to the smaller edge only", *flow.heard[-1:])  # fmt: skip
 
 
@@ -236,7 +236,7 @@ def _largest_window(stage: Stage) -> Reaction:
     stage.stimulus(second.segment(ACK, connection.data_ack(), window=2 * WINDOW))
     stage.stimulus(connection.flows[0].segment(ACK, connection.data_ack(), window=WINDOW))
     stage.write(4 * WINDOW)
-    return Seen("data up to the largest edge" if _until(stage, connection, edge)
+    return seen("data up to the largest edge" if await_data(stage, connection, edge)
                 else "data up to the smaller edge only", *second.heard[-1:])  # fmt: skip
 
 
@@ -253,8 +253,8 @@ def _old_priority(stage: Stage) -> Reaction:
             break
     moved = [each for each in peer.since(mark) if each.payload and second.is_mine(each)]
     if moved:
-        return Seen("data goes over the other subflow", *moved[:1])
-    return Seen("the priority of the other subflow is kept")
+        return seen("data goes over the other subflow", *moved[:1])
+    return seen("the priority of the other subflow is kept")
 
 
 RULES: tuple[ActiveRule, ...] = (
@@ -303,7 +303,7 @@ RULES: tuple[ActiveRule, ...] = (
         stimulus="FIN on the only subflow, answered or not, then a SYN with MP_JOIN and its token",
         allowed=("the connection lives on",),
         wrong=("the connection is gone",),
-        script=lambda stage: _ends(stage, FIN | ACK),
+        script=lambda stage: ends(stage, FIN | ACK),
         fault="connection-ends-with-its-subflows",
     ),
     ActiveRule(
@@ -401,5 +401,5 @@ def _no_inference(stage: Stage) -> Reaction:
     mark = stage.stimulus(flow.segment(ACK, connection.data_ack(beyond=held)))
     found = again_on(stage, connection, dsn, mark, [flow])
     if flow.finished is not None:
-        return Seen("the subflow is closed", flow.finished)
-    return Seen(AGAIN, found) if found else Seen(NOT_AGAIN)
+        return seen("the subflow is closed", flow.finished)
+    return seen(AGAIN, found) if found else seen(NOT_AGAIN)

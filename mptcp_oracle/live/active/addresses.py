@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mptcp_oracle import crypto
 from mptcp_oracle.live.active.initiation import FAR
 from mptcp_oracle.live.active.joining import closes_only, is_keepalive
-from mptcp_oracle.live.active.rule import ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.rule import ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage
 from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.flow import Flow
@@ -55,7 +55,7 @@ def _ignored(stage: Stage, send: Callable[[Connection, Flow], None]) -> Reaction
         "a join", lambda _: bool(_joins(stage, 4, mark)) or bool(_joins(stage, 3, mark))
     )
     found = _echoes(stage, BAD_ID, mark) + _joins(stage, 3, mark)
-    return Seen(OBEYED, *found) if found else Seen(IGNORED)
+    return seen(OBEYED, *found) if found else seen(IGNORED)
 
 
 def _bad_hmac(stage: Stage) -> Reaction:
@@ -82,7 +82,7 @@ def _reserved(stage: Stage) -> Reaction:
     stage.stimulus(connection.flows[0].segment(ACK, option))
     stage.peer.hear(lambda _: bool(_echoes(stage, BAD_ID, mark)))
     found = _echoes(stage, BAD_ID, mark)
-    return Seen(ECHOED, *found) if found else Seen("no echo")
+    return seen(ECHOED, *found) if found else seen("no echo")
 
 
 def _new_port(stage: Stage) -> Reaction:
@@ -97,10 +97,10 @@ def _new_port(stage: Stage) -> Reaction:
         if not joins or joins[0].destination_port != port:
             first = port == 7_001
             words = "no MP_JOIN to the first port either" if first else "no MP_JOIN to the new port"
-            return Seen(words, *joins)
+            return seen(words, *joins)
         if port == 7_001:
             stage.peer.accept_join(connection)
-    return Seen("MP_JOIN to the new port", *joins)
+    return seen("MP_JOIN to the new port", *joins)
 
 
 def _stored(stage: Stage) -> Reaction:
@@ -132,15 +132,15 @@ def _removed(stage: Stage, *, silent: bool) -> Reaction:
             peer.ack(connection, second)
             peer.data(connection, first)
             if peer.tried(connection, second) and ended(second) is None:
-                return Seen("keepalive, and the subflow is kept", probing)
+                return seen("keepalive, and the subflow is kept", probing)
         else:
             peer.hear(lambda _: ended(second) is not None, 120.0)
     end = ended(second)
     if end is None:
-        return Seen("the subflow stays open", probing)
+        return seen("the subflow stays open", probing)
     if silent:
-        return Seen("RST" if end.rst else "FIN", end)
-    return Seen("keepalive, but the subflow is closed" if probing else
+        return seen("RST" if end.rst else "FIN", end)
+    return seen("keepalive, but the subflow is closed" if probing else
                 "the subflow is closed without a keepalive", end)  # fmt: skip
 
 
@@ -167,8 +167,8 @@ def _no_effect(stage: Stage, address_id: int, far: int) -> Reaction:
             None,
         )
         if end is not None or not peer.tried(connection, flow):
-            return Seen(CLOSES, end)
-    return Seen(NO_EFFECT)
+            return seen(CLOSES, end)
+    return seen(NO_EFFECT)
 
 
 def _other_connection(stage: Stage) -> Reaction:
@@ -186,7 +186,7 @@ def _other_connection(stage: Stage) -> Reaction:
         for each in _joins(stage, 3, mark)
         if any(isinstance(option, MpJoinSyn) and option.token == token for option in each.options)
     ]
-    return Seen("the other connection joins too", *strange) if strange else Seen(
+    return seen("the other connection joins too", *strange) if strange else seen(
         "only its own connection joins")  # fmt: skip
 
 

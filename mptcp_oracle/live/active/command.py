@@ -103,7 +103,7 @@ def probe_command(
         make = make_target(target)
         sample = make(Settings())
         if target in ("tun", "veth"):
-            _require()
+            _require(target)
         known = None if no_waivers else own_waivers(sample, waivers)
         with terminable():
             found = _play(chosen, make, known, None if as_json else _teller(packets))
@@ -162,10 +162,10 @@ def own_waivers(target: Target, more: tuple[str, ...] = ()) -> Waivers:
     return Waivers(waivers=waivers, targets=(target_of(name),))
 
 
-def _require() -> None:
+def _require(medium: str) -> None:
     from mptcp_oracle.live.peer.kernel import missing
 
-    for error in missing():
+    for error in missing(medium):
         raise error
 
 

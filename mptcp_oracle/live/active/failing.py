@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mptcp_oracle.live.active.acknowledging import again_on, data_on
-from mptcp_oracle.live.active.rule import ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.rule import ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage, has, reason
 from mptcp_oracle.live.peer.connection import MASK_64, Connection
 from mptcp_oracle.live.peer.flow import Flow
@@ -47,18 +47,18 @@ def _no_data_ack_joined(stage: Stage) -> tuple[Flow, Segment | None]:
 def _unconfirmed(stage: Stage) -> Reaction:
     second, found = _no_data_ack_joined(stage)
     if not any(each.payload for each in second.heard):
-        return Seen("no data comes on the joined subflow")
-    return Seen("RST", found) if found else Seen("the subflow stays open", *second.heard[-1:])
+        return seen("no data comes on the joined subflow")
+    return seen("RST", found) if found else seen("the subflow stays open", *second.heard[-1:])
 
 
 def _unconfirmed_reason(stage: Stage) -> Reaction:
     second, found = _no_data_ack_joined(stage)
     if not any(each.payload for each in second.heard):
-        return Seen("no data comes on the joined subflow")
+        return seen("no data comes on the joined subflow")
     if found is None:
-        return Seen("no RST at all", *second.heard[-1:])
+        return seen("no RST at all", *second.heard[-1:])
     right = reason(found) == INTERFERENCE
-    return Seen("RST with MP_TCPRST 6" if right else "RST with another reason or none", found)
+    return seen("RST with MP_TCPRST 6" if right else "RST with another reason or none", found)
 
 
 def _unconfirmed_first(stage: Stage) -> Reaction:
@@ -68,14 +68,14 @@ def _unconfirmed_first(stage: Stage) -> Reaction:
     for _ in range(2):
         stage.write(PIECE)
         if stage.peer.hear(lambda each: bool(each.payload)) is None:
-            return Seen("no data comes", *flow.heard[-1:])
+            return seen("no data comes", *flow.heard[-1:])
         mark = stage.stimulus(flow.segment(ACK))
     stage.write(PIECE)
     data = stage.peer.hear(lambda each: each.frame > mark and bool(each.payload))
     if data is None:
-        return Seen("RST" if flow.reset else "no data comes", flow.reset)
+        return seen("RST" if flow.reset else "no data comes", flow.reset)
     infinite = any(isinstance(each, Dss) and each.dll == 0 for each in data.options)
-    return Seen(PLAIN if not data.options or infinite else MPTCP, data)
+    return seen(PLAIN if not data.options or infinite else MPTCP, data)
 
 
 def _loses_mappings(stage: Stage, *, joined: bool) -> Reaction:
@@ -93,12 +93,12 @@ def _loses_mappings(stage: Stage, *, joined: bool) -> Reaction:
         sent += len(payload)
         stage.peer.hear(flow.is_mine, 0.05)
         if stage.app.read():
-            return Seen("the data is delivered: fallback to TCP", *flow.heard[-1:])
+            return seen("the data is delivered: fallback to TCP", *flow.heard[-1:])
     if flow.reset is None:
-        return Seen("the subflow stays open", *flow.heard[-1:])
+        return seen("the subflow stays open", *flow.heard[-1:])
     del before
     right = reason(flow.reset) == INTERFERENCE
-    return Seen("RST with MP_TCPRST 6" if right else "RST with another reason or none", flow.reset)
+    return seen("RST with MP_TCPRST 6" if right else "RST with another reason or none", flow.reset)
 
 
 def _bad_sum(stage: Stage, connection: Connection, flow: Flow) -> Segment | None:
@@ -112,11 +112,11 @@ def _bad_sum(stage: Stage, connection: Connection, flow: Flow) -> Segment | None
 def _failed(flow: Flow, heard: Segment | None, dsn: int) -> Reaction:
     """What follows a failed checksum, in words."""
     if heard is None:
-        return Seen("no MP_FAIL", *flow.heard[-1:])
+        return seen("no MP_FAIL", *flow.heard[-1:])
     fail = next((each for each in heard.options if isinstance(each, MpFail)), None)
     if heard.rst:
-        return Seen("RST without MP_FAIL" if fail is None else RESET_FAIL, heard)
-    return Seen("ACK with MP_FAIL", heard)
+        return seen("RST without MP_FAIL" if fail is None else RESET_FAIL, heard)
+    return seen("ACK with MP_FAIL", heard)
 
 
 def _sum_of_two(stage: Stage) -> Reaction:
@@ -154,8 +154,8 @@ def _told_of_failure(stage: Stage) -> Reaction:
     mark = stage.stimulus(flow.segment(RST | ACK, fail))
     found = again_on(stage, connection, dsn, mark, [other])
     if found is None:
-        return Seen("the data is not sent again")
-    return Seen("the data is sent again on the other subflow", found)
+        return seen("the data is not sent again")
+    return seen("the data is sent again on the other subflow", found)
 
 
 def _infinite(stage: Stage) -> tuple[Connection, Flow, Segment | None, int]:
@@ -179,10 +179,10 @@ def _infinite(stage: Stage) -> tuple[Connection, Flow, Segment | None, int]:
 def _infinite_place(stage: Stage) -> Reaction:
     _, flow, heard, place = _infinite(stage)
     if heard is None:
-        return Seen("no infinite mapping", *flow.heard[-1:])
+        return seen("no infinite mapping", *flow.heard[-1:])
     ssn = next(each.ssn for each in heard.options if isinstance(each, Dss))
     right = ssn == place
-    return Seen("infinite mapping from the last intact segment on" if right
+    return seen("infinite mapping from the last intact segment on" if right
                 else "infinite mapping from the new data on", heard)  # fmt: skip
 
 
@@ -191,16 +191,16 @@ def _infinite_acks(stage: Stage) -> Reaction:
     stage.peer.window = SMALL
     _, flow, heard, _ = _infinite(stage)
     if heard is None:
-        return Seen("no infinite mapping")
+        return seen("no infinite mapping")
     goal = (flow.expected + 4 * SMALL) & MASK_32
     stage.write(4 * SMALL)
     for _ in range(100):
         if flow.expected == goal:
-            return Seen("new data goes on")
+            return seen("new data goes on")
         stage.peer.send(flow.segment(ACK))
         if stage.peer.hear(lambda each: bool(each.payload), 1.0) is None:
             break
-    return Seen("no new data comes", *flow.heard[-1:])
+    return seen("no new data comes", *flow.heard[-1:])
 
 
 def _silent_path(stage: Stage) -> Reaction:
@@ -209,7 +209,7 @@ def _silent_path(stage: Stage) -> Reaction:
     del connection
     plain = stage.peer.hear(lambda each: each.syn and not has(each, MpCapable), 10.0)
     stage.evidence += [each.frame for each in stage.peer.heard if each.syn]
-    return Seen("SYN without MP_CAPABLE", plain) if plain else Seen("no SYN without MP_CAPABLE")
+    return seen("SYN without MP_CAPABLE", plain) if plain else seen("no SYN without MP_CAPABLE")
 
 
 RULES: tuple[ActiveRule, ...] = (
@@ -221,6 +221,9 @@ RULES: tuple[ActiveRule, ...] = (
         aside=("no data comes on the joined subflow",),
         script=_unconfirmed,
         fault="missing-data-acks-ignored",
+        note="The initial subflow is a backup here, so that data comes on the joined one. No "
+        "DATA_ACK ever came on that one: the path drops DSS options for all that its sender can "
+        "know, and goes on being used.",
     ),
     ActiveRule(
         number="8684-3.7-04",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mptcp_oracle.constants import CAPABLE_CHECKSUM, CAPABLE_EXTENSION, CAPABLE_HMAC
-from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage, has
 from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.peer import PIECE
@@ -11,7 +11,7 @@ from mptcp_oracle.live.peer.segment import ACK, PSH, RST, SYN
 from mptcp_oracle.live.peer.target import Settings
 from mptcp_oracle.options import MpCapable, MpFastclose, MpPrio, MpTcprst, RemoveAddr
 
-__all__ = ["RULES"]
+__all__ = ["FAR", "RULES"]
 
 FAR = 1 << 30
 """Octets by which a sequence number is out of every window."""
@@ -29,10 +29,10 @@ def _answered(stage: Stage, flags: int) -> Reaction:
     heard = stage.peer.open(connection, MpCapable(version=1, flags=flags))
     stage.evidence.append(1)
     if heard is None:
-        return Seen(NO_ANSWER)
+        return seen(NO_ANSWER)
     if heard.rst:
-        return Seen(REFUSED, heard)
-    return Seen(CAPABLE if has(heard, MpCapable) else PLAIN, heard)
+        return seen(REFUSED, heard)
+    return seen(CAPABLE if has(heard, MpCapable) else PLAIN, heard)
 
 
 def _completed(stage: Stage, flags: int) -> Reaction:
@@ -43,10 +43,10 @@ def _completed(stage: Stage, flags: int) -> Reaction:
     stage.stimulus(flow.segment(SYN | ACK, option))
     third = stage.peer.hear(flow.is_mine)
     if third is None:
-        return Seen(NO_ANSWER)
+        return seen(NO_ANSWER)
     if third.rst:
-        return Seen(REFUSED, third)
-    return Seen(OPTIONS if third.options else NO_OPTIONS, third)
+        return seen(REFUSED, third)
+    return seen(OPTIONS if third.options else NO_OPTIONS, third)
 
 
 def _third(stage: Stage, *options: MpCapable) -> Reaction:
@@ -54,7 +54,7 @@ def _third(stage: Stage, *options: MpCapable) -> Reaction:
     stage.target.listen()
     connection = stage.peer.connection()
     if stage.peer.open(connection) is None or not connection.peer_key:
-        return Seen(NO_ANSWER)
+        return seen(NO_ANSWER)
     flow = connection.flows[0]
     stage.stimulus(flow.segment(ACK, *options))
     mark = stage.peer.send(flow.segment(ACK | PSH, payload=stage.peer.octets(1, PIECE)))
@@ -64,11 +64,11 @@ def _third(stage: Stage, *options: MpCapable) -> Reaction:
         stage.peer.hear(lambda each: bool(each.payload) or each.rst)
     later = stage.peer.since(mark)
     if flow.reset is not None:
-        return Seen(REFUSED, flow.reset)
+        return seen(REFUSED, flow.reset)
     speaking = next((each for each in later if each.options), None)
     if speaking is not None:
-        return Seen(OPTIONS, speaking)
-    return Seen(NO_OPTIONS, *later[-1:]) if later else Seen(NO_ANSWER)
+        return seen(OPTIONS, speaking)
+    return seen(NO_OPTIONS, *later[-1:]) if later else seen(NO_ANSWER)
 
 
 def _third_plain(stage: Stage) -> Reaction:
@@ -95,8 +95,8 @@ def _out_of_window(stage: Stage) -> Reaction:
         stage.stimulus(on.segment(flags, option, place=on.place + FAR))
         for each in (first, flow):
             if not stage.peer.tried(connection, each) or each.reset or each.finished:
-                return Seen("it acts on the signal", each.reset or each.finished)
-    return Seen(NO_EFFECT)
+                return seen("it acts on the signal", each.reset or each.finished)
+    return seen(NO_EFFECT)
 
 
 def _duplicate_acks(stage: Stage) -> Reaction:
@@ -117,9 +117,9 @@ def _duplicate_acks(stage: Stage) -> Reaction:
     connection.sent += PIECE
     peer.until_acked(connection)
     if peer.link.now() - began > 0.15:
-        return Seen("too slow to tell from a retransmission time-out")
+        return seen("too slow to tell from a retransmission time-out")
     again = [each for each in peer.since(mark) if each.payload and each.sequence == first.sequence]
-    return Seen("it retransmits as after a loss", *again) if again else Seen("no retransmission")
+    return seen("it retransmits as after a loss", *again) if again else seen("no retransmission")
 
 
 def _duplicate_capable(stage: Stage) -> Reaction:
@@ -137,11 +137,11 @@ def _duplicate_capable(stage: Stage) -> Reaction:
     if not peer.tried(connection, flow):
         return _stuck(connection)
     whole = stage.delivered(3 * PIECE) == peer.octets(1, 3 * PIECE)
-    return Seen("all data DATA_ACKed and delivered once" if whole else "wrong data delivered")
+    return seen("all data DATA_ACKed and delivered once" if whole else "wrong data delivered")
 
 
 def _stuck(connection: Connection) -> Reaction:
-    return Seen("data is not DATA_ACKed", *connection.flows[0].heard[-1:])
+    return seen("data is not DATA_ACKed", *connection.flows[0].heard[-1:])
 
 
 def _crossing(stage: Stage) -> Reaction:
@@ -161,7 +161,7 @@ def _crossing(stage: Stage) -> Reaction:
     peer.ack(connection, flow)
     peer.data(connection, flow)
     stage.spoken(connection, PIECE)
-    return Seen("both streams go on", data)
+    return seen("both streams go on", data)
 
 
 def _rule(
@@ -201,6 +201,9 @@ RULES: tuple[ActiveRule, ...] = (
         aside=("too slow to tell from a retransmission time-out",),
         script=_duplicate_acks,
         fault="signals-count-as-duplicate-acks",
+        note="Nothing was lost, and all of it ends before the shortest retransmission time-out "
+        "(200 ms). New segments that come with the first two of the six are TCP's limited "
+        "transmission (RFC 3042): these too were counted as signs of loss.",
     ),
     ActiveRule(
         number="8684-3-05",

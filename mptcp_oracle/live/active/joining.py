@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage, has, reason
 from mptcp_oracle.live.peer.flow import Flow
 from mptcp_oracle.live.peer.peer import PIECE
 from mptcp_oracle.live.peer.segment import ACK, FIN, MASK_32, RST, SYN, Segment
 from mptcp_oracle.options import MpJoinAck, MpJoinSynAck, RemoveAddr
 
-__all__ = ["CLOSED_PORT", "RULES", "closes_only", "is_keepalive"]
+__all__ = ["ACCEPTED", "CLOSED_PORT", "RULES", "answered", "closes_only", "is_keepalive"]
 
 CLOSED_PORT = 5_999
 """A port on which the implementation does not listen."""
@@ -25,13 +25,13 @@ def answered(flow: Flow, right: bytes) -> Reaction:
     """What answers a join's SYN."""
     heard = next((each for each in flow.heard if each.syn or each.rst), None)
     if heard is None:
-        return Seen(NO_ANSWER)
+        return seen(NO_ANSWER)
     if heard.rst:
-        return Seen(RESET if reason(heard) is None else REASON, heard)
+        return seen(RESET if reason(heard) is None else REASON, heard)
     join = next((each for each in heard.options if isinstance(each, MpJoinSynAck)), None)
     if join is None:
-        return Seen(NO_JOIN, heard)
-    return Seen(ACCEPTED if join.hmac == right else WRONG_HMAC, heard)
+        return seen(NO_JOIN, heard)
+    return seen(ACCEPTED if join.hmac == right else WRONG_HMAC, heard)
 
 
 def _join(stage: Stage, *, unknown: bool = False, port: int | None = None) -> Reaction:
@@ -45,15 +45,15 @@ def _join(stage: Stage, *, unknown: bool = False, port: int | None = None) -> Re
 
 def _unknown(stage: Stage) -> Reaction:
     found = _join(stage, unknown=True)
-    return Seen(RESET, *found.segments) if found.words == REASON else found
+    return seen(RESET, *found.segments) if found.words == REASON else found
 
 
 def _unknown_reason(stage: Stage) -> Reaction:
     found = _join(stage, unknown=True)
     if found.words == REASON:
         right = reason(found.segments[0]) in (1, 3)
-        return Seen("RST with MP_TCPRST 1 or 3" if right else OTHER_REASON, *found.segments)
-    return Seen(UNREASONED, *found.segments) if found.words == RESET else found
+        return seen("RST with MP_TCPRST 1 or 3" if right else OTHER_REASON, *found.segments)
+    return seen(UNREASONED, *found.segments) if found.words == RESET else found
 
 
 def _third(stage: Stage, *options: MpJoinAck, wrong: bool = False) -> tuple[Flow, Segment | None]:
@@ -68,7 +68,7 @@ def _third(stage: Stage, *options: MpJoinAck, wrong: bool = False) -> tuple[Flow
 
 def _bad_hmac(stage: Stage) -> Reaction:
     flow, reset = _third(stage, wrong=True)
-    return Seen(RESET, reset) if reset else Seen("the subflow is not reset", *flow.heard)
+    return seen(RESET, reset) if reset else seen("the subflow is not reset", *flow.heard)
 
 
 def _no_hmac(stage: Stage) -> Reaction:
@@ -78,7 +78,7 @@ def _no_hmac(stage: Stage) -> Reaction:
         data = stage.peer.octets(1, PIECE)
         stage.stimulus(flow.segment(ACK, payload=data))
         reset = stage.peer.hear(lambda each: flow.is_mine(each) and each.rst)
-    return Seen(RESET, reset) if reset else Seen("the subflow is not reset", *flow.heard)
+    return seen(RESET, reset) if reset else seen("the subflow is not reset", *flow.heard)
 
 
 def _harmless(stage: Stage) -> Reaction:
@@ -87,7 +87,7 @@ def _harmless(stage: Stage) -> Reaction:
     first = connection.flows[0]
     going = stage.peer.tried(connection, first)
     whole = going and stage.delivered(2 * PIECE) == stage.peer.octets(1, 2 * PIECE)
-    return Seen(HARMLESS) if whole else Seen(HARMED, first.reset or flow.reset)
+    return seen(HARMLESS) if whole else seen(HARMED, first.reset or flow.reset)
 
 
 def _their_join(stage: Stage, *, wrong: bool) -> tuple[Flow, int]:
@@ -104,8 +104,8 @@ def _bad_synack(stage: Stage) -> Reaction:
     flow, _ = _their_join(stage, wrong=True)
     heard = stage.peer.hear(flow.is_mine)
     if heard is None:
-        return Seen(NO_ANSWER)
-    return Seen(RESET if heard.rst else "the join goes on", heard)
+        return seen(NO_ANSWER)
+    return seen(RESET if heard.rst else "the join goes on", heard)
 
 
 def _no_fourth(stage: Stage) -> Reaction:
@@ -117,10 +117,10 @@ def _no_fourth(stage: Stage) -> Reaction:
     stage.peer.hear(lambda each: flow.is_mine(each) and (len(joins()) > 1 or each.rst), 5.0)
     data = next((each for each in flow.heard if each.frame > mark and each.payload), None)
     if data is not None:
-        return Seen("data before the fourth packet", data)
+        return seen("data before the fourth packet", data)
     if len(joins()) > 1:
-        return Seen("ACK with MP_JOIN again", *joins()[:2])
-    return Seen("ACK with MP_JOIN only once", *joins())
+        return seen("ACK with MP_JOIN again", *joins()[:2])
+    return seen("ACK with MP_JOIN only once", *joins())
 
 
 def is_keepalive(flow: Flow, segment: Segment) -> bool:
@@ -143,11 +143,11 @@ def closes_only(stage: Stage, victim: Flow, others: list[Flow], mark: int) -> Re
     stage.peer.hear(lambda _: touched(victim) is not None)
     for flow in others:
         if touched(flow) is not None or not stage.peer.tried(connection, flow):
-            return Seen("it touches another subflow", touched(flow))
+            return seen("it touches another subflow", touched(flow))
     found = touched(victim)
     if found is None:
-        return Seen("it does not touch that subflow")
-    return Seen("it probes or closes that subflow alone", found)
+        return seen("it does not touch that subflow")
+    return seen("it probes or closes that subflow alone", found)
 
 
 def _ids_stored(stage: Stage) -> Reaction:
@@ -232,6 +232,9 @@ RULES: tuple[ActiveRule, ...] = (
         wrong=(RESET, WRONG_HMAC, NO_JOIN, NO_ANSWER),
         script=lambda stage: _join(stage, port=CLOSED_PORT),
         fault="joins-found-by-port",
+        note="The same SYN to the port of the listener is accepted (8684-3.2-09), and with an "
+        "unknown token it gets MP_TCPRST there (8684-3.2-11). A RST without it is what any SYN to "
+        "a closed port gets: the token was not looked at.",
     ),
     ActiveRule(
         number="8684-3.2-22",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mptcp_oracle.constants import DSS_ACK8
 from mptcp_oracle.live.active.joining import ACCEPTED, answered
-from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, Seen
+from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage, reason
 from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.flow import Flow
@@ -14,7 +15,7 @@ from mptcp_oracle.live.peer.peer import PIECE
 from mptcp_oracle.live.peer.segment import ACK, PSH, RST, URG
 from mptcp_oracle.live.peer.target import Settings
 
-__all__ = ["RULES", "WRAPPING_KEY"]
+__all__ = ["RULES", "WRAPPING_KEY", "ends"]
 
 WRAPPING_KEY = 0x3D9A2
 """A key whose IDSN has 1445 octets to go until its lower half wraps."""
@@ -30,10 +31,10 @@ REASONED, UNREASONED = "RST with MP_TCPRST 1", "RST with another reason or none"
 def taken(stage: Stage, connection: Connection) -> Reaction:
     """Whether all that was sent is DATA_ACKed, and whether the application reads it."""
     if not stage.peer.is_acked(connection):
-        return Seen(NOT_TAKEN, *connection.flows[-1].heard[-1:])
+        return seen(NOT_TAKEN, *connection.flows[-1].heard[-1:])
     count = connection.sent - 1
     whole = stage.delivered(count) == stage.peer.octets(1, count)
-    return Seen(TAKEN if whole else FALSE)
+    return seen(TAKEN if whole else FALSE)
 
 
 def _size_flags(stage: Stage) -> Reaction:
@@ -60,17 +61,17 @@ def _checksum(stage: Stage, *, negotiated: bool, joined: bool) -> Reaction:
     stage.stimulus(flow.segment(ACK | PSH, option, payload=payload))
     heard = peer.hear(flow.is_mine)
     if heard is None:
-        return Seen(NO_ANSWER)
+        return seen(NO_ANSWER)
     if heard.rst:
         if joined:
-            return Seen(REASONED if reason(heard) == 1 else UNREASONED, heard)
-        return Seen(RESET, heard)
+            return seen(REASONED if reason(heard) == 1 else UNREASONED, heard)
+        return seen(RESET, heard)
     if connection.acked > before:
-        return Seen(GOES_ON, heard)
-    return Seen(SILENT if heard.options else FALLS_BACK, heard)
+        return seen(GOES_ON, heard)
+    return seen(SILENT if heard.options else FALLS_BACK, heard)
 
 
-def _ends(stage: Stage, flags: int) -> Reaction:
+def ends(stage: Stage, flags: int) -> Reaction:
     """The only subflow ends without DATA_FIN; then a lawful join."""
     connection = stage.listened()
     flow = connection.flows[0]
@@ -82,12 +83,12 @@ def _ends(stage: Stage, flags: int) -> Reaction:
     second = stage.peer.begin_join(connection)
     found = answered(second, connection.hmac_expected(second))
     if found.words != ACCEPTED:
-        return Seen("the connection is gone", *found.segments)
+        return seen("the connection is gone", *found.segments)
     stage.peer.send(second.segment(ACK, connection.join_ack(second)))
     stage.peer.hear(second.is_mine)
     if not stage.peer.tried(connection, second):
-        return Seen("the connection is gone", second.reset)
-    return Seen("the connection lives on", *found.segments)
+        return seen("the connection is gone", second.reset)
+    return seen("the connection lives on", *found.segments)
 
 
 def _first_data(stage: Stage) -> Reaction:
@@ -106,9 +107,9 @@ def _first_data(stage: Stage) -> Reaction:
     peer.until_acked(connection)
     got = stage.delivered(connection.sent - 1)[-PIECE:]
     if got == mine:
-        return Seen("the data that came first is delivered")
+        return seen("the data that came first is delivered")
     late = got == peer.other(start + PIECE, PIECE)
-    return Seen("the data that came later is delivered" if late else FALSE)
+    return seen("the data that came later is delivered" if late else FALSE)
 
 
 def _urgent(stage: Stage) -> Reaction:
@@ -128,11 +129,11 @@ def _unmapped(stage: Stage) -> Reaction:
         lambda each: flow.is_mine(each) and (each.rst or flow.acknowledged() == flow.place)
     )
     if heard is None:
-        return Seen("the subflow does not acknowledge it", *flow.heard[-1:])
+        return seen("the subflow does not acknowledge it", *flow.heard[-1:])
     if heard.rst:
-        return Seen(RESET, heard)
+        return seen(RESET, heard)
     moved = connection.acked > before
-    return Seen("DATA_ACK of unmapped data" if moved else "the subflow acknowledges it", heard)
+    return seen("DATA_ACK of unmapped data" if moved else "the subflow acknowledges it", heard)
 
 
 def _unmapped_window(stage: Stage) -> Reaction:
@@ -146,8 +147,8 @@ def _unmapped_window(stage: Stage) -> Reaction:
         sent += len(payload)
         stage.peer.hear(flow.is_mine, 0.05)
     if flow.reset is None:
-        return Seen("the subflow stays open")
-    return Seen(RESET, flow.reset)
+        return seen("the subflow stays open")
+    return seen(RESET, flow.reset)
 
 
 def _wrap(stage: Stage, *sizes: int) -> Reaction:
@@ -158,7 +159,7 @@ def _wrap(stage: Stage, *sizes: int) -> Reaction:
         for size in sizes:
             stage.evidence[:] = [stage.peer.put(connection, flow, dsn_size=size)]
             if not stage.peer.is_acked(connection):
-                return Seen(NOT_TAKEN, *flow.heard[-1:])
+                return seen(NOT_TAKEN, *flow.heard[-1:])
     return taken(stage, connection)
 
 
@@ -177,7 +178,7 @@ def _old_after_wrap(stage: Stage) -> Reaction:
     for each in (flow, second):
         stage.evidence.append(peer.put(connection, each, dsn_size=4))
         if not peer.is_acked(connection):
-            return Seen(NOT_TAKEN, *each.heard[-1:])
+            return seen(NOT_TAKEN, *each.heard[-1:])
     return taken(stage, connection)
 
 
@@ -187,11 +188,13 @@ def _alternate(stage: Stage) -> Reaction:
     for dsn_size, ack_size in ((4, 4), (8, 4), (4, 8), (8, 8), (4, 4)):
         stage.evidence[:] = [stage.peer.put(connection, flow, dsn_size=dsn_size, ack_size=ack_size)]
         if not stage.peer.is_acked(connection):
-            return Seen(NOT_TAKEN, *flow.heard[-1:])
+            return seen(NOT_TAKEN, *flow.heard[-1:])
     return taken(stage, connection)
 
 
-def _data(number: str, stimulus: str, script, fault: str) -> ActiveRule:  # type: ignore[no-untyped-def]
+def _data(
+    number: str, stimulus: str, script: Callable[[Stage], Reaction], fault: str
+) -> ActiveRule:
     """A rule whose data has to be taken."""
     return ActiveRule(
         number=number,
@@ -250,7 +253,7 @@ RULES: tuple[ActiveRule, ...] = (
         stimulus="RST on the only subflow, then a SYN with MP_JOIN and its token",
         allowed=("the connection lives on",),
         wrong=("the connection is gone",),
-        script=lambda stage: _ends(stage, RST | ACK),
+        script=lambda stage: ends(stage, RST | ACK),
         fault="connection-ends-with-its-subflows",
     ),
     ActiveRule(

@@ -72,17 +72,17 @@ def _argument(rule: ActiveRule, row: Mapping[str, Any], target: str) -> Iterator
     yield ""
     yield f"RFC {requirement.rfc} section {requirement.section} ({requirement.level}):"
     yield ""
-    for quote in requirement.quotes:
-        yield f"> {quote}"
-        yield ">"
+    yield "\n>\n".join(f"> {quote}" for quote in requirement.quotes)
     yield ""
     yield f"Sent: {rule.stimulus}. Allowed: {'; or '.join(rule.allowed)}."
     yield f"{target}: {row['reaction']}"
     yield f"(frames {', '.join(map(str, row['frames']))} of"
     yield f"[{rule.number}{variant}.pcapng](probing/{rule.number}{variant}.pcapng))."
     if rule.note:
+        yield ""
         yield rule.note
     if row["waived"]:
+        yield ""
         yield f"Known as a {row['waived']}."
     yield ""
     yield "```"

@@ -11,7 +11,7 @@ from mptcp_oracle.live.peer.target import Settings
 from mptcp_oracle.spec import Requirement, by_id
 from mptcp_oracle.verdict import Outcome
 
-__all__ = ["NO_ANSWER", "ActiveRule", "Reaction", "Seen"]
+__all__ = ["NO_ANSWER", "ActiveRule", "Reaction", "seen"]
 
 NO_ANSWER = "no answer in time"
 """The reaction of an implementation that keeps silent where it has to say something."""
@@ -30,7 +30,7 @@ class Reaction:
     segments: tuple[Segment, ...] = ()
 
 
-def Seen(words: str, *segments: Segment | None) -> Reaction:  # noqa: N802
+def seen(words: str, *segments: Segment | None) -> Reaction:
     """A reaction and the segments that show it, those that did not come left out."""
     return Reaction(words, tuple(each for each in segments if each is not None))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import select
 import socket
 import struct
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +26,7 @@ from mptcp_oracle.options import Address
 __all__ = ["KernelTarget", "PacketLink", "TunLink", "missing"]
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+TUN = Path("/dev/net/tun")
 DEVICE = "probe0"
 PREFIX = {4: 16, 6: 64}
 ETHERTYPE = {4: 0x0800, 6: 0x86DD}
@@ -170,8 +173,9 @@ class KernelTarget:
 
     @property
     def version(self) -> str:
-        """The kernel's release."""
-        return os.uname().release
+        """The numbers of the kernel's release, without what a builder added."""
+        found = re.match(r"\d+(\.\d+)*", os.uname().release)
+        return found[0] if found else "0"
 
     @property
     def address(self) -> Address:
@@ -272,18 +276,22 @@ class KernelTarget:
         return made
 
 
-def missing() -> list[AdapterError]:
-    """What keeps this machine from probing its kernel, as errors that were not raised."""
+def missing(medium: str = "tun") -> list[AdapterError]:
+    """What keeps this machine from probing its kernel, as errors that were not raised.
+
+    Args:
+        medium: ``tun`` or ``veth``.
+    """
     found = [
         each
         for each in missing_needs()
         if "program" not in each.message or "program ip " in each.message
     ]
-    if not found and not os.path.exists("/dev/net/tun"):
+    if not found and medium == "tun" and not TUN.exists():
         found.append(
             AdapterError(
                 "there is no TUN device",
-                cause="/dev/net/tun does not exist",
+                cause=f"{TUN} does not exist",
                 hint="modprobe tun, or take --target veth; in a container give it the device",
             )
         )
@@ -309,7 +317,7 @@ def _sysctls(settings: Settings, space: Namespace) -> dict[str, str]:
 
 def _open_tun() -> int:
     try:
-        made = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        made = os.open(TUN, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise AdapterError(
             "the TUN device cannot be opened", cause=str(error), hint="modprobe tun"
