@@ -10,6 +10,7 @@ import select
 import socket
 import struct
 import time
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -237,6 +238,16 @@ class KernelTarget:
         for number in range(1, NEIGHBOURS + 1):
             where = str(own_address(self.settings.family, number))
             space.ip("neigh", "replace", where, "lladdr", far, "dev", DEVICE, "nud", "permanent")
+
+    def sockets(self) -> Counter[str]:
+        """How many sockets of each MPTCP protocol there are in the namespace."""
+
+        def read() -> Counter[str]:
+            lines = Path("/proc/thread-self/net/protocols").read_text().splitlines()
+            rows = [each.split() for each in lines[1:]]
+            return Counter({row[0]: int(row[2]) for row in rows if row[0].startswith("MPTCP")})
+
+        return self._spaces["target"].call(read)
 
     # --- the application -------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 
+from mptcp_oracle import crypto
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.flow import End, Flow
@@ -248,11 +249,18 @@ class Peer:
                     connection.take(flow, segment)
         return flow
 
+    def is_call(self, connection: Connection, segment: Segment) -> bool:
+        """Whether a segment opens a subflow of a connection; its first one, or a join."""
+        tokens = {each.token for each in segment.options if isinstance(each, MpJoinSyn)}
+        if not segment.syn or segment.ack or not connection.flows:
+            return segment.syn and not segment.ack and not tokens
+        return crypto.token(connection.key, 1) in tokens
+
     def take_syn(self, connection: Connection) -> Flow:
         """The subflow that the implementation's next SYN opens; nothing is answered yet."""
-        syn = next((each for each in self.strays if each.syn and not each.ack), None)
+        syn = next((each for each in self.strays if self.is_call(connection, each)), None)
         if syn is None:
-            syn = self.need("a SYN", lambda each: each.syn and not each.ack)
+            syn = self.need("a SYN", lambda each: self.is_call(connection, each))
         self.strays.remove(syn)
         flow = self.flow(connection, remote=(syn.source, syn.source_port))
         flow.local = (syn.destination, syn.destination_port)

@@ -1,0 +1,94 @@
+"""Sequences as values: events with a number each, played to an implementation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from mptcp_oracle.live.peer.link import Log
+from mptcp_oracle.live.peer.peer import Peer, StalledError
+from mptcp_oracle.live.peer.target import Target
+from mptcp_oracle.live.stateful import illegal, legal
+from mptcp_oracle.live.stateful.play import FindingError, Play
+
+__all__ = ["EVENTS", "Plan", "Played", "play", "reductions"]
+
+EVENTS = {**legal.EVENTS, **illegal.EVENTS}
+"""Name of every event to its condition and its script."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A sequence.
+
+    Attributes:
+        steps: Names of events, each with a number from 0 to 255 that decides its details. One
+            whose condition does not hold when its turn comes is left out.
+        calls: Whether the implementation is the initiator.
+        checksum: Whether checksums are in use.
+    """
+
+    steps: tuple[tuple[str, int], ...]
+    calls: bool = False
+    checksum: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Played:
+    """What playing a sequence gave.
+
+    Attributes:
+        plan: The sequence. finding: What was wrong, if anything. log: Its packets.
+        taken: Transitions of the model by state. events: Those that were played.
+    """
+
+    plan: Plan
+    finding: str | None = None
+    log: Log = field(default_factory=Log)
+    taken: Counter[tuple[str, str]] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+
+
+def play(plan: Plan, target: Target, seed: str) -> Played:
+    """Play a sequence to an implementation that listens."""
+    peer = Peer(target.link, target.settings.family, seed)
+    done = Played(plan=plan, log=peer.log)
+    stage = Play(peer, target)
+    try:
+        stage.begin(calls=plan.calls, checksum=plan.checksum)
+        try:
+            for name, number in plan.steps:
+                condition, script = EVENTS[name]
+                if condition(stage):
+                    peer.say(f"{name} {number}")
+                    done.events[name] += 1
+                    script(stage, number)
+                    stage.check()
+        finally:
+            stage.end()
+    except FindingError as error:
+        done.finding = error.kind
+    except StalledError as error:
+        done.finding = error.message
+    done.taken = stage.tracker.taken
+    return done
+
+
+def reductions(plan: Plan) -> Sequence[Plan]:
+    """Smaller plans, the boldest first: fewer steps, smaller numbers, simpler settings."""
+    steps, found = plan.steps, []
+    size = len(steps) // 2
+    while size:
+        found += [
+            replace(plan, steps=steps[:at] + steps[at + size :])
+            for at in range(0, len(steps), size)
+        ]
+        size //= 2
+    found += [replace(plan, **{name: False}) for name in ("calls", "checksum")
+              if getattr(plan, name)]  # fmt: skip
+    for at, (name, number) in enumerate(steps):
+        for smaller in (0, 1, number // 2, number - 1):
+            if 0 <= smaller < number:
+                found.append(replace(plan, steps=(*steps[:at], (name, smaller), *steps[at + 1 :])))
+    return found
