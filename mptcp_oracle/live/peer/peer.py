@@ -59,14 +59,18 @@ class Peer:
         link: Where the implementation is.
         family: 4 or 6.
         seed: Decides keys, numbers and ports.
+        telling: Whether the log has lines for people, too.
 
     Attributes:
         log: Every packet, for evidence. connections: All of them. strays: Segments that belong to
             no subflow, such as the implementation's SYNs.
     """
 
-    def __init__(self, link: Link, family: int = 4, seed: str = "peer") -> None:
+    def __init__(
+        self, link: Link, family: int = 4, seed: str = "peer", *, telling: bool = True
+    ) -> None:
         self.link, self.family = link, family
+        self._telling = telling
         self.log = Log()
         self.connections: list[Connection] = []
         self.strays: list[Segment] = []
@@ -161,6 +165,8 @@ class Peer:
         return segment
 
     def _line(self, way: str, frame: int, segment: Segment) -> None:
+        if not self._telling:
+            return
         owner = self.flow_of(segment if way == ">" else _turned(segment))
         if owner is None:
             words, place = segment.text(segment.sequence, segment.acknowledgment), "new"

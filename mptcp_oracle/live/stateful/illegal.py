@@ -107,6 +107,14 @@ def _odd_option(play: Play, number: int) -> None:
     play.harmless(play.flow(number), ACK, play.connection.data_ack(), option)
 
 
+def _random_option(play: Play, number: int) -> None:
+    """Random octets as an option, of a subtype whose options need a key or a place to count."""
+    body = bytearray(play.peer.random.randbytes(1 + number % 22))
+    body[0] = (1, 3, 5, 7, 8, 9, 12, 15)[number % 8] << 4 | body[0] & 0x0F
+    option = Malformed(reason=Flaw.LAYOUT, raw=bytes([30, 2 + len(body)]) + bytes(body))
+    play.harmless(play.flow(number), ACK, option)
+
+
 def _unmapped(play: Play, number: int) -> None:
     """Data without mapping on a joined subflow, which is reset; the others go on."""
     flow = play.alive[1 + number % (len(play.alive) - 1)]
@@ -162,6 +170,7 @@ EVENTS = {
     "beyond-window": (_sending, _beyond_window),
     "unsent-acked": (_sending, _unsent_acked),
     "odd-option": (_sending, _odd_option),
+    "random-option": (_sending, _random_option),
     "unmapped": (lambda play: _several(play) and play.alive[1:] != [], _unmapped),
     "wrong-checksum": (lambda play: _several(play) and play.connection.checksum, _wrong_checksum),
 }

@@ -246,6 +246,8 @@ def _data_fin(play: Play, number: int) -> None:
     play.await_acked(flow)
     play.take(name[play.tracker.state])
     play.need("the application sees no end of the stream", _ended(play))
+    if play.tracker.state == "M_TIME_WAIT":
+        play.alive.clear()
 
 
 def _ended(play: Play) -> bool:

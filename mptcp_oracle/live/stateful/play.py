@@ -42,6 +42,7 @@ class Play:
         read: What the application has read. written: How much it has written.
         finished: Whether the raw peer has sent its DATA_FIN.
         calls: Whether the implementation is the initiator.
+        copied: Whether a DSN was sent again, so that a subflow brought more octets than are new.
     """
 
     def __init__(self, peer: Peer, target: Target) -> None:
@@ -54,7 +55,8 @@ class Play:
         self.written = 0
         self.finished = False
         self.addresses = 1
-        self.calls = False
+        self.calls = self.copied = False
+        self._ranges: list[tuple[int, int]] = []
 
     # --- how it begins and ends ------------------------------------------------------------
 
@@ -173,6 +175,9 @@ class Play:
 
     def put(self, flow: Flow, start: int, count: int, **changes: int | bool) -> None:
         """Send a range of the stream on a subflow; it does not count as sent."""
+        known = [(0, self.connection.sent), *self._ranges]
+        self.copied |= any(start < last and first < start + count for first, last in known)
+        self._ranges.append((start, start + count))
         payload = self.peer.octets(start, count)
         option = self.connection.dss(flow, payload, start=start, **changes)  # type: ignore[arg-type]
         self.peer.send(flow.segment(ACK | PSH, option, payload=payload))

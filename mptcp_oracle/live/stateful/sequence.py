@@ -9,13 +9,17 @@ from dataclasses import dataclass, field, replace
 from mptcp_oracle.live.peer.link import Log
 from mptcp_oracle.live.peer.peer import Peer, StalledError
 from mptcp_oracle.live.peer.target import Target
-from mptcp_oracle.live.stateful import illegal, legal
+from mptcp_oracle.live.stateful import falling, illegal, legal
 from mptcp_oracle.live.stateful.play import FindingError, Play
 
-__all__ = ["EVENTS", "Plan", "Played", "play", "reductions"]
+__all__ = ["EVENTS", "Plan", "Played", "drawn", "play", "reductions"]
 
-EVENTS = {**legal.EVENTS, **illegal.EVENTS}
+EVENTS = {**legal.EVENTS, **illegal.EVENTS, **falling.EVENTS}
 """Name of every event to its condition and its script."""
+
+
+OFTEN = ("join",) * 6 + ("announce",) * 3 + ("write",) * 2
+"""Events that are drawn oftener: those after which more can happen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +54,27 @@ class Played:
     events: Counter[str] = field(default_factory=Counter)
 
 
-def play(plan: Plan, target: Target, seed: str) -> Played:
-    """Play a sequence to an implementation that listens."""
-    peer = Peer(target.link, target.settings.family, seed)
+def drawn(octets: bytes) -> Plan:
+    """The sequence that some octets stand for: the settings, then two for each step."""
+    names = [*sorted(EVENTS), *OFTEN]
+    steps = zip(octets[1::2], octets[2::2], strict=False)
+    return Plan(
+        steps=tuple((names[first % len(names)], number) for first, number in steps),
+        calls=bool(octets[0] & 1),
+        checksum=bool(octets[0] & 2),
+    )
+
+
+def play(plan: Plan, target: Target, seed: str, *, telling: bool = False) -> Played:
+    """Play a sequence to an implementation that listens.
+
+    Args:
+        plan: The sequence.
+        target: The implementation.
+        seed: Decides keys, numbers and ports.
+        telling: Whether the log has lines for people.
+    """
+    peer = Peer(target.link, target.settings.family, seed, telling=telling)
     done = Played(plan=plan, log=peer.log)
     stage = Play(peer, target)
     try:

@@ -49,6 +49,11 @@ class Tracker:
         if name[0] == "C" and transition.state:
             self.state = state or transition.state
 
+    def leave(self, name: str) -> None:
+        """Leave MPTCP by a transition, from states that the table does not list, too."""
+        self.taken[name, self.state] += 1
+        self.state = "TCP"
+
 
 def pairs() -> set[tuple[str, str]]:
     """Every transition of a connection with every state that the table has it start from."""
