@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mptcp_oracle.live.active.command import own_waivers
 from mptcp_oracle.live.active.probing import MakeTarget
@@ -59,6 +60,27 @@ class Campaign:
     events: Counter[str] = field(default_factory=Counter)
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+
+    def body(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "sequences": self.sequences,
+            "seconds": round(self.seconds, 1),
+            "packets": self.frames,
+            "events": dict(self.events.most_common()),
+            "transitions": [[*pair, number] for pair, number in sorted(self.taken.items())],
+            "findings": [
+                {
+                    "kind": each.kind,
+                    "sequences": each.number,
+                    "steps": [list(step) for step in each.plan.steps],
+                    "calls": each.plan.calls,
+                    "checksum": each.plan.checksum,
+                    "packets": each.log.lines,
+                }
+                for each in self.findings
+            ],
+        }
 
     @property
     def rate(self) -> float:

@@ -11,7 +11,8 @@ __all__ = ["EVENTS", "STALLED"]
 
 MASK_64 = (1 << 64) - 1
 RARELY = 0.02
-STALLED = "after a fallback, data is acknowledged and not delivered where a DSN was sent twice"
+STALLED = "after a fallback, data is acknowledged and not delivered"
+"""A known finding, where the subflow brought octets before that were none of the stream."""
 
 
 def _plain(play: Play, flow: Flow, count: int, *options: Dss) -> None:

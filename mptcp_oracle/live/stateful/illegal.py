@@ -87,7 +87,7 @@ def _beyond_window(play: Play, number: int) -> None:
     flow, start = play.flow(number), play.connection.sent + (1 << 24)
     payload = play.peer.octets(1, 1 + number)
     option = play.connection.dss(flow, payload, start=start)
-    before = play.connection.acked
+    before, play.copied = play.connection.acked, True
     play.peer.send(flow.segment(ACK | PSH, option, payload=payload))
     play.order(number)
     play.need("data beyond the window moves the DATA_ACK", play.connection.acked >= before)

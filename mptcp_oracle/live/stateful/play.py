@@ -42,7 +42,7 @@ class Play:
         read: What the application has read. written: How much it has written.
         finished: Whether the raw peer has sent its DATA_FIN.
         calls: Whether the implementation is the initiator.
-        copied: Whether a DSN was sent again, so that a subflow brought more octets than are new.
+        copied: Whether a subflow brought octets that are no new ones of the stream.
     """
 
     def __init__(self, peer: Peer, target: Target) -> None:
