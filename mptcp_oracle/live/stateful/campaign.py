@@ -16,16 +16,23 @@ from mptcp_oracle.live.active.command import own_waivers
 from mptcp_oracle.live.active.probing import MakeTarget
 from mptcp_oracle.live.peer.link import Log
 from mptcp_oracle.live.peer.target import Settings, Target
+from mptcp_oracle.live.stateful import falling
 from mptcp_oracle.live.stateful.sequence import Plan, Played, drawn, play, reductions
 from mptcp_oracle.oracle import judge
 from mptcp_oracle.rules.waivers import Waivers
 
-__all__ = ["Campaign", "Finding", "run"]
+__all__ = ["KNOWN", "Campaign", "Finding", "run"]
 
 BATCH = 250
 STEPS = 14
 MOST_TRIES = 300
 TROUBLE = re.compile(r"\b(WARNING|BUG|KASAN|UBSAN|Oops|Call Trace|possible circular locking)\b")
+KNOWN = {
+    falling.STALLED: "Linux: once a subflow brought octets that are none of the stream (data mapped "
+    "a second time, or beyond the window), a fallback to TCP acknowledges what follows and never "
+    "delivers it: it waits in MPTCP's out-of-order queue",
+}
+"""Findings that are known, with their reason."""
 TAINT = Path("/proc/sys/kernel/tainted")
 
 
@@ -34,14 +41,18 @@ class Finding:
     """Something wrong, made small.
 
     Attributes:
-        kind: What. plan: The smallest sequence that shows it. log: Its packets. number: How many
-            sequences showed it before it was made small.
+        kind: What. played: The smallest sequence that shows it. number: How many sequences showed
+            it before it was made small.
     """
 
     kind: str
-    plan: Plan
-    log: Log
+    played: Played
     number: int
+
+    @property
+    def known(self) -> str:
+        """Why it is expected, if it is."""
+        return KNOWN.get(self.kind, "")
 
 
 @dataclass(slots=True)
@@ -73,10 +84,11 @@ class Campaign:
                 {
                     "kind": each.kind,
                     "sequences": each.number,
-                    "steps": [list(step) for step in each.plan.steps],
-                    "calls": each.plan.calls,
-                    "checksum": each.plan.checksum,
-                    "packets": each.log.lines,
+                    "known": each.known or None,
+                    "steps": [list(step) for step in each.played.plan.steps],
+                    "calls": each.played.plan.calls,
+                    "checksum": each.played.plan.checksum,
+                    "packets": each.played.log.lines,
                 }
                 for each in self.findings
             ],
@@ -94,6 +106,7 @@ def run(
     count: int,
     seed: int = 0,
     family: int = 4,
+    limit: float = float("inf"),
     told: Callable[[Campaign], None] = lambda _campaign: None,
 ) -> Campaign:
     """Play sequences until there were so many.
@@ -103,13 +116,14 @@ def run(
         count: How many sequences.
         seed: Decides all of them.
         family: 4 or 6.
+        limit: Seconds after which no further batch begins.
         told: Called after each batch.
     """
     campaign = Campaign()
     watch = _Kernel()
     kinds: dict[str, list[Played]] = {}
     batch = 0
-    while campaign.sequences < count:
+    while campaign.sequences < count and campaign.seconds < limit:
         began = time.monotonic()
         wanted = min(BATCH, count - campaign.sequences)
         settings = Settings(family=family)
@@ -205,7 +219,7 @@ def _small(kind: str, found: list[Played], make: MakeTarget, settings: Settings)
                 break
             if tries >= MOST_TRIES:
                 break
-    return Finding(kind=kind, plan=best.plan, log=best.log, number=len(found))
+    return Finding(kind=kind, played=best, number=len(found))
 
 
 def _shows(kind: str, plan: Plan, make: MakeTarget, settings: Settings) -> Played | None:

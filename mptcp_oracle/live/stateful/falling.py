@@ -32,10 +32,13 @@ def _all_read(play: Play) -> None:
     """The application must read all of the stream."""
     goal = play.connection.sent - 1
     for _ in range(50):
-        play.read += play.app.read()
+        play.take_in()
         if len(play.read) >= goal:
             return
         play.peer.hear(lambda _: False, 0.01)
+    if len(play.read) < goal:
+        count = goal - len(play.read)
+        play.call(f"read(4, ..., {count}) = {count}")
     kind = STALLED if play.copied else "the application does not read what was acknowledged"
     play.need(kind, len(play.read) >= goal)
 
@@ -43,8 +46,7 @@ def _all_read(play: Play) -> None:
 def _plain_back(play: Play, flow: Flow, count: int) -> None:
     """The application writes, and its data comes without DSS; an infinite mapping may be there."""
     goal, mark = (flow.expected + count) & MASK_32, play.peer.mark
-    play.app.write(b"\xa5" * count)
-    play.written += count
+    play.say(count)
     play.heard("plain data does not come", lambda _: flow.expected == goal, mark)
     for each in flow.heard:
         if each.frame > mark and each.payload:
@@ -113,7 +115,7 @@ def _abort(play: Play, number: int) -> None:
     """The application aborts: RST with MP_FASTCLOSE on every subflow."""
     del number
     mark, key = play.peer.mark, play.connection.key
-    play.read += play.app.read()
+    play.take_in()
     play.app.abort()
     play.take("C26")
     for flow in play.alive:

@@ -140,8 +140,7 @@ def _write_acked_late(play: Play, number: int) -> None:
     """The application writes; ACKs with an old DATA_ACK first, then a right one elsewhere."""
     connection, peer = play.connection, play.peer
     count, mark, before = 1 + number, play.peer.mark, connection.got
-    play.app.write(b"\xa5" * count)
-    play.written += count
+    play.say(count)
     play.heard(
         "data that the application wrote does not come",
         lambda _: connection.got >= before + count,
@@ -253,7 +252,7 @@ def _data_fin(play: Play, number: int) -> None:
 def _ended(play: Play) -> bool:
     """Whether the application sees the end of the stream, now or soon."""
     for _ in range(50):
-        play.read += play.app.read()
+        play.take_in()
         if play.app.eof:
             return True
         play.peer.hear(lambda _: False, 0.01)
@@ -264,6 +263,7 @@ def _finish(play: Play, number: int) -> None:
     """The application ends its stream, and its DATA_FIN is acknowledged."""
     connection, peer = play.connection, play.peer
     mark = peer.mark
+    play.call("shutdown(4, SHUT_WR) = 0")
     play.app.finish()
     play.take("C19" if play.tracker.state == "M_CLOSE_WAIT" else "C12")
     play.heard("no DATA_FIN comes", lambda _: connection.fin is not None, mark)

@@ -42,6 +42,7 @@ class Play:
         read: What the application has read. written: How much it has written.
         finished: Whether the raw peer has sent its DATA_FIN.
         calls: Whether the implementation is the initiator.
+        called: What the application called, in packetdrill's words, and the frame before it.
         copied: Whether a subflow brought octets that are no new ones of the stream.
     """
 
@@ -56,6 +57,7 @@ class Play:
         self.finished = False
         self.addresses = 1
         self.calls = self.copied = False
+        self.called: list[tuple[int, str]] = []
         self._ranges: list[tuple[int, int]] = []
 
     # --- how it begins and ends ------------------------------------------------------------
@@ -86,6 +88,7 @@ class Play:
             if accepted is None:
                 raise FindingError("a connection is not accepted")
             self.app = accepted
+            self.call("accept(3, ..., ...) = 4")
             self.alive = [self.connection.flows[0]]
             self.take("C02", "S19", "C06", "S20", "C09")
 
@@ -118,7 +121,7 @@ class Play:
     def check(self) -> None:
         """What always holds: both streams are right, no subflow ends by itself."""
         connection = self.connection
-        self.read += self.app.read()
+        self.take_in()
         sent = self.peer.octets(1, len(self.read))
         self.need("the application reads octets that were not sent", bytes(self.read) == sent)
         self.need(
@@ -204,8 +207,7 @@ class Play:
         """Let the application write, hear all of it, and acknowledge it."""
         goal = self.connection.got + count
         mark = self.peer.mark
-        self.app.write(b"\xa5" * count)
-        self.written += count
+        self.say(count)
         if self.connection.got < goal:
             self.heard(
                 "data that the application wrote does not come",
@@ -215,6 +217,23 @@ class Play:
         for flow in self.alive:
             if any(each.frame > mark and each.payload for each in flow.heard):
                 self.peer.ack(self.connection, flow)
+
+    def call(self, words: str) -> None:
+        """Note a call of the application."""
+        self.called.append((self.peer.mark, words))
+
+    def take_in(self) -> None:
+        """Let the application read all that is there."""
+        found = self.app.read()
+        if found:
+            self.call(f"read(4, ..., {len(found)}) = {len(found)}")
+        self.read += found
+
+    def say(self, count: int) -> None:
+        """Let the application write."""
+        self.call(f"write(4, ..., {count}) = {count}")
+        self.app.write(b"\xa5" * count)
+        self.written += count
 
     def drop(self, flow: Flow) -> None:
         """A subflow is no more."""
