@@ -67,7 +67,10 @@ OUTSIDE = {
     "compression": ({"wire"}, True),
     "cython": ({"engine"}, True),
     "dpkt": ({"dissectors.with_dpkt"}, False),  # a program of its own imports it
-    "hypothesis": ({"generators", "hunt", "pytest_plugin", "conformance"}, True),
+    "hypothesis": (
+        {"generators", "hunt", "pytest_plugin", "conformance", "live.stateful.campaign"},
+        True,
+    ),
     "intervaltree": ({"model", "generators"}, True),
     "matplotlib": ({"pictures"}, False),  # an extra: plots as files
     "numpy": (

@@ -33,11 +33,13 @@ Examples:
   sudo mptcp-oracle probe --target veth -o captures --json > found.json
   mptcp-oracle probe --target stack
   mptcp-oracle probe --target stack:unknown-token-answered --requirement 8684-3.2
+  sudo mptcp-oracle probe --sequences 10000 --seed 7 -o findings
 
 \b
 Exit status:
-  0    no violation (with --should: nor warning) that is not waived
-  1    violations
+  0    no violation (with --should: nor warning) that is not waived; with --sequences: no
+       finding that is not known
+  1    violations, or findings
   2    wrong usage
   3    a need is not met (root, MPTCP, TUN), or the target cannot be set up
   4    nothing could be judged
@@ -59,6 +61,12 @@ Exit status:
     help="tun or veth: the local kernel, in a namespace; stack[:FAULT]: our own small stack, in "
     "this process; MODULE:NAME: yours, see docs/probing.md.",
 )
+@click.option(
+    "--sequences",
+    type=click.IntRange(1, 10_000_000),
+    help="Play so many random sequences of legal and illegal events instead, see docs/stateful.md.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides the sequences.")
 @click.option("--list", "listing", is_flag=True, help="List the rules, and play none.")
 @click.option("--packets", is_flag=True, help="Show every packet of each probe.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -79,6 +87,8 @@ def probe_command(
     *,
     requirement: tuple[str, ...],
     target: str,
+    sequences: int | None,
+    seed: int,
     listing: bool,
     packets: bool,
     as_json: bool,
@@ -104,6 +114,10 @@ def probe_command(
         sample = make(Settings())
         if target in ("tun", "veth"):
             _require(target)
+        if sequences is not None:
+            with terminable():
+                status_of = _campaign(make, sequences, seed, output)
+            sys.exit(status_of)
         known = None if no_waivers else own_waivers(sample, waivers)
         with terminable():
             found = _play(chosen, make, known, None if as_json else _teller(packets))
@@ -122,6 +136,26 @@ def probe_command(
     for each in left:
         click.echo(f"error: {each.place} ({each.requirement}) applies to nothing", err=True)
     sys.exit(status(found, should=should) or bool(left))
+
+
+def _campaign(make: MakeTarget, count: int, seed: int, output: Path | None) -> int:
+    """Play random sequences, tell what came of it, and return the exit status."""
+    from mptcp_oracle.live.stateful.campaign import Campaign, run
+    from mptcp_oracle.live.stateful.report import lines, write_finding
+
+    def told(each: Campaign) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{each.sequences} of {count}, {each.rate:.0f}/s ", nl=False, err=True)
+
+    found = run(make, count=count, seed=seed, told=told)
+    for each_line in lines(found):
+        click.echo(each_line)
+    try:
+        for each in found.findings if output is not None else ():
+            write_finding(each, cast("Path", output))
+    except OSError as error:
+        raise UsageError("the findings cannot be written", cause=str(error)) from error
+    return int(any(not each.known for each in found.findings))
 
 
 def make_target(text: str) -> MakeTarget:

@@ -56,6 +56,9 @@ class Incoming:
         dsn = self._dsn(option.dsn, option.dsn_size)
         if dsn is None:
             return
+        if not option.dll:
+            self.session.fall_back()
+            return
         if option.data_fin:
             self.fin = dsn + option.dll - 1
             self._advance()

@@ -147,9 +147,10 @@ class Session:
 
     def data_ack(self) -> Dss:
         """A DSS with a DATA_ACK."""
-        return Dss.of(data_ack=self._due())
+        return Dss.of(data_ack=self.due())
 
-    def _due(self) -> int:
+    def due(self) -> int:
+        """The absolute DSN of what it gets next."""
         due = (self.peer_base + self.incoming.expected) & MASK_64
         if "dsn-of-32-bits" in self.faults:
             due = (self.peer_base & ~MASK_32) | (due & MASK_32)
@@ -160,7 +161,7 @@ class Session:
         absolute, length = (self.base + dsn) & MASK_64, len(payload) + fin
         checksum = crypto.dss_checksum(absolute, ssn, length, payload) if self.checksum else None
         return Dss.of(
-            data_ack=self._due(), dsn=absolute, ssn=ssn, dll=length, checksum=checksum,
+            data_ack=self.due(), dsn=absolute, ssn=ssn, dll=length, checksum=checksum,
             data_fin=fin,
         )  # fmt: skip
 
@@ -251,7 +252,7 @@ class Session:
         if intact and "infinite-mapping-from-new-data" not in self.faults:
             place, dsn = intact[-1].place, intact[-1].dsn
         return Dss.of(
-            data_ack=self._due(),
+            data_ack=self.due(),
             dsn=(self.base + dsn) & MASK_64,
             ssn=place,
             dll=0,

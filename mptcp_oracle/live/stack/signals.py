@@ -45,7 +45,7 @@ def heed(session: Session, flow: Subflow, segment: Segment) -> None:
             case Malformed(reading=MpPrio() as old):
                 _old_priority(session, old)
             case MpFail() if not segment.rst:
-                _failed(session, option)
+                _failed(session, flow)
             case MpFastclose():
                 _aborted(session, flow, option)
             case _:
@@ -115,10 +115,12 @@ def _old_priority(session: Session, option: MpPrio) -> None:
                 each.backup = option.backup
 
 
-def _failed(session: Session, option: MpFail) -> None:
-    """MP_FAIL on an ACK: on the only subflow the next data has an infinite mapping."""
-    if sum(each.state == "ESTABLISHED" for each in session.flows) == 1:
+def _failed(session: Session, flow: Subflow) -> None:
+    """MP_FAIL on an ACK of the only subflow: it is answered, and an infinite mapping follows."""
+    alone = sum(each.state == "ESTABLISHED" for each in session.flows) == 1
+    if alone and not session.failed:
         session.failed = True
+        flow.acknowledge(MpFail(dsn=session.due()))
 
 
 def _aborted(session: Session, flow: Subflow, option: MpFastclose) -> None:

@@ -7,11 +7,12 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.active.command import own_waivers
 from mptcp_oracle.live.active.probing import MakeTarget
 from mptcp_oracle.live.peer.link import Log
@@ -21,16 +22,17 @@ from mptcp_oracle.live.stateful.sequence import Plan, Played, drawn, play, reduc
 from mptcp_oracle.oracle import judge
 from mptcp_oracle.rules.waivers import Waivers
 
-__all__ = ["KNOWN", "Campaign", "Finding", "run"]
+__all__ = ["KNOWN", "Campaign", "Finding", "Watch", "run"]
 
 BATCH = 250
 STEPS = 14
 MOST_TRIES = 300
+PATIENCE = 50
 TROUBLE = re.compile(r"\b(WARNING|BUG|KASAN|UBSAN|Oops|Call Trace|possible circular locking)\b")
 KNOWN = {
-    falling.STALLED: "Linux: once a subflow brought octets that are none of the stream (data mapped "
-    "a second time, or beyond the window), a fallback to TCP acknowledges what follows and never "
-    "delivers it: it waits in MPTCP's out-of-order queue",
+    falling.STALLED: "Linux: once a subflow brought octets that are none of the stream (data "
+    "mapped a second time, or beyond the window), a fallback to TCP acknowledges what follows and "
+    "never delivers it: it waits in the connection's out-of-order queue",
 }
 """Findings that are known, with their reason."""
 TAINT = Path("/proc/sys/kernel/tainted")
@@ -120,7 +122,7 @@ def run(
         told: Called after each batch.
     """
     campaign = Campaign()
-    watch = _Kernel()
+    watch = Watch()
     kinds: dict[str, list[Played]] = {}
     batch = 0
     while campaign.sequences < count and campaign.seconds < limit:
@@ -161,10 +163,20 @@ def plans(count: int, seed: int) -> list[Plan]:
     Args:
         count: How many.
         seed: Decides which.
+
+    Raises:
+        AdapterError: Hypothesis is not installed.
     """
-    from hypothesis import HealthCheck, Phase, given, settings
-    from hypothesis import seed as seeded
-    from hypothesis import strategies as st
+    try:
+        from hypothesis import HealthCheck, Phase, given, settings
+        from hypothesis import seed as seeded
+        from hypothesis import strategies as st
+    except ModuleNotFoundError as error:
+        raise AdapterError(
+            "random sequences need Hypothesis",
+            cause=str(error),
+            hint="pip install 'mptcp-oracle[generate]'",
+        ) from error
 
     made: list[Plan] = []
 
@@ -233,15 +245,15 @@ def _shows(kind: str, plan: Plan, make: MakeTarget, settings: Settings) -> Playe
         return each if any(why == kind for why, _ in judged) else None
 
 
-def _leak(target: Target, baseline: Counter[str] | None) -> str:
+def _leak(target: Target, baseline: Mapping[str, int] | None) -> str:
     """Which sockets are left over, in words."""
     if baseline is None or not hasattr(target, "sockets"):
         return ""
-    for _ in range(50):
+    for _ in range(PATIENCE):
         more = {
-            name: number - baseline[name]
+            name: number - baseline.get(name, 0)
             for name, number in target.sockets().items()
-            if number > baseline[name]
+            if number > baseline.get(name, 0)
         }
         if not more:
             return ""
@@ -249,16 +261,22 @@ def _leak(target: Target, baseline: Counter[str] | None) -> str:
     return "sockets are left over: " + ", ".join(sorted(more))
 
 
-class _Kernel:
+def open_log() -> int | None:
+    """The kernel's log from now on; ``None`` if it cannot be read."""
+    try:
+        made = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(made, 0, os.SEEK_END)
+    except OSError:
+        return None
+    return made
+
+
+class Watch:
     """The kernel's log and taint, watched."""
 
     def __init__(self) -> None:
         self._taint = self._tainted()
-        try:
-            self._log: int | None = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-            os.lseek(self._log, 0, os.SEEK_END)
-        except OSError:
-            self._log = None
+        self._log = open_log()
 
     def _tainted(self) -> str:
         return TAINT.read_text().strip() if TAINT.exists() else ""

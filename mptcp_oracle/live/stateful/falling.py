@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mptcp_oracle.live.peer.flow import Flow
-from mptcp_oracle.live.peer.segment import ACK, MASK_32, PSH
+from mptcp_oracle.live.peer.segment import ACK, MASK_32, PSH, Segment
 from mptcp_oracle.live.stateful.play import SOON, Play
 from mptcp_oracle.options import Dss, MpFail, MpFastclose
 
@@ -80,16 +80,9 @@ def _failed_checksum(play: Play, number: int) -> None:
         mark,
     )
     play.take("C32")
-    start = connection.sent
+    endless = _endless(play, flow)
     connection.sent += count
     play.take("C34")
-    endless = Dss.of(
-        data_ack=(connection.peer_base + connection.got) & MASK_64,
-        dsn=(connection.base + start) & MASK_64,
-        ssn=flow.place,
-        dll=0,
-        checksum=0,
-    )
     play.tracker.leave("C36")
     _plain(play, flow, count, endless)
     _plain(play, flow, count)
@@ -97,8 +90,20 @@ def _failed_checksum(play: Play, number: int) -> None:
     play.alive.clear()
 
 
+def _endless(play: Play, flow: Flow) -> Dss:
+    """An infinite mapping, from the next octet of the stream on."""
+    connection = play.connection
+    return Dss.of(
+        data_ack=(connection.peer_base + connection.got) & MASK_64,
+        dsn=(connection.base + connection.sent) & MASK_64,
+        ssn=flow.place,
+        dll=0,
+        checksum=0 if connection.checksum else None,
+    )
+
+
 def _told_of_failure(play: Play, number: int) -> None:
-    """MP_FAIL on the only subflow: the next data has an infinite mapping, then TCP goes on."""
+    """MP_FAIL on the only subflow: each next data has an infinite mapping, then TCP goes on."""
     (flow,) = play.alive
     connection = play.connection
     fail = MpFail(dsn=(connection.peer_base + connection.got) & MASK_64)
@@ -106,27 +111,40 @@ def _told_of_failure(play: Play, number: int) -> None:
     play.take("C33")
     play.tracker.leave("C35")
     _plain_back(play, flow, 1 + number)
+    _plain(play, flow, 1 + number, _endless(play, flow))
     _plain(play, flow, 1 + number)
     _all_read(play)
     play.alive.clear()
 
 
 def _abort(play: Play, number: int) -> None:
-    """The application aborts: RST with MP_FASTCLOSE on every subflow."""
+    """The application aborts: MP_FASTCLOSE on the RSTs of all subflows, or on an ACK of one."""
     del number
     mark, key = play.peer.mark, play.connection.key
     play.take_in()
+    play.call("close(4) = 0")
     play.app.abort()
-    play.take("C26")
+    first = play.heard("an abort brings no MP_FASTCLOSE", lambda each: bool(_keys(each)), mark)
+    play.need("an MP_FASTCLOSE has not the peer's key", _keys(first) == [key])
+    play.take("C26" if first.rst else "C25")
     for flow in play.alive:
-        found = play.heard(
-            "an abort does not reset a subflow",
-            lambda each, flow=flow: flow.is_mine(each) and each.rst,  # type: ignore[misc]
-            mark,
-        )
-        keys = [x.key for x in found.options if isinstance(x, MpFastclose)]
-        play.need("an abort's RST has no MP_FASTCLOSE with the peer's key", keys == [key])
+        if first.rst or not flow.is_mine(first):
+            play.heard(
+                "an abort does not reset a subflow",
+                lambda each, flow=flow: flow.is_mine(each) and each.rst,  # type: ignore[misc]
+                mark,
+            )
     play.alive.clear()
+
+
+def _keys(segment: Segment) -> list[int]:
+    """The keys of a segment's MP_FASTCLOSE."""
+    return [each.key for each in segment.options if isinstance(each, MpFastclose)]
+
+
+def _linux(play: Play) -> bool:
+    """As :func:`_alone`, for what Linux does where the RFC wants a RST, or no delivery."""
+    return _alone(play) and play.target.name == "linux"
 
 
 def _alone(play: Play) -> bool:
@@ -140,7 +158,8 @@ def _only(play: Play) -> bool:
 
 def _copied(play: Play) -> bool:
     """As :func:`_alone`, where a DSN was sent twice; a known finding is rarely looked at again."""
-    return _only(play) and play.copied and play.peer.random.random() < RARELY
+    rarely = play.peer.random.random() < RARELY
+    return _only(play) and play.copied and rarely and play.target.name == "linux"
 
 
 def _before_end(play: Play) -> bool:
@@ -148,8 +167,8 @@ def _before_end(play: Play) -> bool:
 
 
 EVENTS = {
-    "lose-mappings": (_alone, _lose_mappings),
-    "failed-checksum": (lambda play: _alone(play) and play.connection.checksum, _failed_checksum),
+    "lose-mappings": (_linux, _lose_mappings),
+    "failed-checksum": (lambda play: _linux(play) and play.connection.checksum, _failed_checksum),
     "told-of-failure": (_alone, _told_of_failure),
     "lose-mappings-after-copies": (_copied, _lose_mappings),
     "abort": (lambda play: play.open and play.tracker.may("C26"), _abort),

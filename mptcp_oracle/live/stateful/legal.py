@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mptcp_oracle.live.active.joining import is_keepalive
 from mptcp_oracle.live.peer.peer import StalledError, own_address
 from mptcp_oracle.live.peer.segment import ACK, FIN, PSH, RST
 from mptcp_oracle.live.stateful.play import MOST_FLOWS, SOON, FindingError, Play
@@ -206,14 +207,14 @@ def _remove(play: Play, number: int) -> None:
     other = next(each for each in play.alive if each is not victim)
     play.peer.send(other.segment(ACK, RemoveAddr(address_ids=(victim.address_id,))))
     play.heard(
-        "a REMOVE_ADDR does not end its subflow",
-        lambda each: victim.is_mine(each) and (each.fin or each.rst),
+        "a REMOVE_ADDR neither asks nor ends its subflow",
+        lambda each: victim.is_mine(each) and (each.fin or each.rst or is_keepalive(victim, each)),
         mark,
     )
     play.take("A08")
     play.drop(victim)
     if victim.reset is None:
-        play.peer.send(victim.segment(FIN | ACK))
+        play.peer.send(victim.segment(FIN | ACK if victim.finished else RST | ACK))
     play.order()
 
 

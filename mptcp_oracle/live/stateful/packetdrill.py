@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mptcp_oracle import crypto
+from mptcp_oracle.encode import encode
 from mptcp_oracle.live.peer.segment import MASK_32, Segment, parsed
 from mptcp_oracle.live.stateful.sequence import Played
 from mptcp_oracle.options import Dss, MpCapable, MpFail, MpFastclose, MpPrio, MpTcprst, Option
@@ -46,6 +47,7 @@ def script(played: Played) -> str | None:
 def _lines(played: Played, segments: list[tuple[bool, Segment]]) -> Iterator[str]:
     yield f"// {played.finding or 'a sequence that is right'}"
     yield "// " + ", ".join(f"{name} {number}" for name, number in played.plan.steps)
+    yield "--tolerance_usecs=100000"
     yield "`../common/defaults.sh`"
     yield ""
     yield from OPENING.splitlines()
@@ -91,7 +93,9 @@ class _View:
             words.append(f"win {segment.window}")
         options = ["mss 1400"] if segment.syn and outgoing else []
         options += ["mss 1460"] if segment.syn and not outgoing else []
-        options += [self.option(outgoing, segment, each) for each in segment.options]
+        for each in segment.options:
+            options.append(self.option(outgoing, segment, each))
+            options += ["nop"] * (-len(encode(each)) % 4)
         return " ".join(words) + (f" <{', '.join(options)}>" if options else "")
 
     def option(self, outgoing: bool, segment: Segment, option: Option) -> str:
@@ -108,11 +112,11 @@ class _View:
             case MpFail():
                 return f"mp_fail dsn8={(option.dsn - self.base[not outgoing]) & MASK_64}"
             case MpPrio(address_id=None):
-                return f"mp_prio {'backup' if option.backup else 'nobackup'}"
+                return f"mp_prio backup={option.backup:d}"
             case MpTcprst(flags=0):
                 return f"mp_reset {option.reason}"
             case MpFastclose() if option.key == self.key[not outgoing]:
-                return f"mp_fastclose {'skey' if outgoing else 'ckey'}"
+                return "mp_fastclose"
         raise LookupError(option)
 
     def _capable(self, outgoing: bool, segment: Segment, option: MpCapable) -> str:
@@ -126,9 +130,8 @@ class _View:
             words.append("key[ckey, skey]" if self.named else f"key[ckey={self.key[True]}, skey]")
             self.named = True
         if option.data_length is not None:
-            words.append(f"mpcdatalen {option.data_length}")
-            words.append("nop, nop" if option.checksum is None else "")
-        return " ".join(each for each in words if each).replace(" nop", ", nop")
+            words[1:] = ["key[skey, ckey]", f"mpcdatalen {option.data_length}"]
+        return " ".join(words)
 
     def _dss(self, outgoing: bool, option: Dss) -> str:
         words = ["dss"]
@@ -138,7 +141,7 @@ class _View:
             words.append(self._number("dsn", option.dsn, option.dsn_size, outgoing))
             words += [f"ssn={option.ssn}", f"dll={option.dll}"]
         words.append("nocs" if option.checksum is None else f"cs={option.checksum}")
-        words += ["FIN"] if option.data_fin else []
+        words += ["fin"] if option.data_fin else []
         return " ".join(words)
 
     def _number(self, word: str, value: int, size: int, outgoing: bool) -> str:
