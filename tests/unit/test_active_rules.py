@@ -266,3 +266,23 @@ def test_a_stage_without_application_is_told() -> None:
 
     rule = replace(RULES[0], script=script)  # type: ignore[arg-type]
     assert probe(rule, StackTarget).verdict.outcome is Outcome.INCONCLUSIVE
+
+
+def table_of_packetdrill() -> list[list[str]]:
+    """The cells of docs/packetdrill.md: feature, what is asserted, numbers of both kinds."""
+    lines = (ROOT / "docs" / "packetdrill.md").read_text("utf-8").splitlines()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"
+    ]
+    return rows[2:]
+
+
+def test_packetdrills_features_have_rules() -> None:
+    """Each feature has a rule, of captures or of probes, and each number is one of that kind."""
+    fates = {each.number: each.fate for each in catalogue().values()}
+    for feature, what, captures, probes in table_of_packetdrill():
+        assert captures or probes, what
+        for number in captures.split(", ") if captures else ():
+            assert fates[number] == "judged", f"{feature}: {number}"
+        for number in probes.split(", ") if probes else ():
+            assert fates[number] == "probed", f"{feature}: {number}"

@@ -40,9 +40,9 @@ def played(*steps: tuple[str, int], faults: frozenset[str] = frozenset(), **plan
 
 def test_nothing_is_found_in_what_is_right() -> None:
     """Our own stack has no finding, neither by events nor by the rules for captures."""
-    found = run(StackTarget, count=300, seed=1)
+    found = run(StackTarget, count=150, seed=1)
     assert [each.kind for each in found.findings] == []
-    assert found.sequences == 300
+    assert found.sequences == 150
     assert len(found.taken) > 40
     assert found.events.keys() > {"join", "data-redundant", "wrong-hmac", "told-of-failure"}
 
@@ -51,9 +51,7 @@ def test_nothing_is_found_in_what_is_right() -> None:
     ("fault", "steps"),
     [
         ("unknown-token-answered", {"unknown-token": 0}),
-        ("ack-hmac-not-checked", {"wrong-hmac": 0}),
         ("short-dsn-refused", {"data-short-numbers": 1}),
-        ("every-dsn-taken", {"beyond-window": 0}),
         ("rst-ends-connection", {"join": 0, "unmapped": 0}),
     ],
 )
@@ -151,9 +149,8 @@ def wrong_lines(text: str) -> list[str]:
     found = []
     for line in text.splitlines():
         match = LINE.fullmatch(line)
-        options = (
-            re.split(r",[ ](?![^\[]*\])", match["options"]) if match and match["options"] else []
-        )
+        words = (match["options"] if match else None) or ""
+        options = re.split(r",[ ](?![^\[]*\])", words) if words else []
         if line and (match is None or not all(map(OPTION.fullmatch, options))):
             found.append(line)
     return found
@@ -202,7 +199,7 @@ def test_findings_are_written(tmp_path: Path) -> None:
 
 
 def test_the_command_plays_sequences(tmp_path: Path) -> None:
-    """--sequences tells findings and figures, and its status says whether there are unknown ones."""
+    """--sequences tells findings and figures; its status says whether there are unknown ones."""
     done = CliRunner().invoke(probe_command, ["--target", "stack", "--sequences", "60"])
     assert done.exit_code == 0, done.output
     assert done.output.startswith("60 sequences, ")
@@ -258,7 +255,7 @@ def test_the_kernel_survives_sequences() -> None:
     for error in kernel.missing():
         unavailable(error.message)
     for family in (4, 6):
-        found = run(KernelTarget, count=100, seed=3, family=family)
+        found = run(KernelTarget, count=60, seed=3, family=family)
         assert [each.kind for each in found.findings if not each.known] == []
 
 

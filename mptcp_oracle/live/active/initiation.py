@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mptcp_oracle.constants import CAPABLE_CHECKSUM, CAPABLE_EXTENSION, CAPABLE_HMAC
 from mptcp_oracle.live.active.rule import NO_ANSWER, ActiveRule, Reaction, seen
 from mptcp_oracle.live.active.stage import Stage, has
@@ -35,11 +37,11 @@ def _answered(stage: Stage, flags: int) -> Reaction:
     return seen(CAPABLE if has(heard, MpCapable) else PLAIN, heard)
 
 
-def _completed(stage: Stage, flags: int) -> Reaction:
-    """What third packet follows a SYN/ACK whose MP_CAPABLE has some flags."""
+def _completed(stage: Stage, flags: int, version: int = 1) -> Reaction:
+    """What third packet follows a SYN/ACK whose MP_CAPABLE has some flags, and a version."""
     connection = stage.call()
     flow = stage.peer.take_syn(connection)
-    option = MpCapable(version=1, flags=flags, sender_key=connection.key)
+    option = MpCapable(version=version, flags=flags, sender_key=connection.key)
     stage.stimulus(flow.segment(SYN | ACK, option))
     third = stage.peer.hear(flow.is_mine)
     if third is None:
@@ -49,13 +51,16 @@ def _completed(stage: Stage, flags: int) -> Reaction:
     return seen(OPTIONS if third.options else NO_OPTIONS, third)
 
 
-def _third(stage: Stage, *options: MpCapable) -> Reaction:
-    """What comes after a third packet that is not as it should be."""
+def _third(stage: Stage, **changed: int) -> Reaction:
+    """What comes after a third packet without MP_CAPABLE, or with one that is changed."""
     stage.target.listen()
     connection = stage.peer.connection()
     if stage.peer.open(connection) is None or not connection.peer_key:
         return seen(NO_ANSWER)
     flow = connection.flows[0]
+    right = connection.capable()
+    version, flags = changed.get("version", right.version), changed.get("flags", right.flags)
+    options = (replace(right, version=version, flags=flags),) if changed else ()
     stage.stimulus(flow.segment(ACK, *options))
     mark = stage.peer.send(flow.segment(ACK | PSH, payload=stage.peer.octets(1, PIECE)))
     stage.peer.hear(lambda each: flow.acknowledged() > PIECE or each.rst)
@@ -69,15 +74,6 @@ def _third(stage: Stage, *options: MpCapable) -> Reaction:
     if speaking is not None:
         return seen(OPTIONS, speaking)
     return seen(NO_OPTIONS, *later[-1:]) if later else seen(NO_ANSWER)
-
-
-def _third_plain(stage: Stage) -> Reaction:
-    return _third(stage)
-
-
-def _third_version(stage: Stage) -> Reaction:
-    key = stage.peer.random.getrandbits(64)
-    return _third(stage, MpCapable(version=0, sender_key=key, receiver_key=key))
 
 
 def _out_of_window(stage: Stage) -> Reaction:
@@ -235,7 +231,7 @@ RULES: tuple[ActiveRule, ...] = (
         stimulus="a third packet without MP_CAPABLE, then data without DSS",
         allowed=(NO_OPTIONS, REFUSED),
         wrong=(OPTIONS, NO_ANSWER),
-        script=_third_plain,
+        script=_third,
         fault="third-packet-not-checked",
     ),
     ActiveRule(
@@ -244,8 +240,35 @@ RULES: tuple[ActiveRule, ...] = (
         stimulus="a third packet whose MP_CAPABLE has version 0, then data without DSS",
         allowed=(NO_OPTIONS, REFUSED),
         wrong=(OPTIONS, NO_ANSWER),
-        script=_third_version,
+        script=lambda stage: _third(stage, version=0),
         fault="third-packet-not-checked",
+    ),
+    ActiveRule(
+        number="8684-3.1-22",
+        variant="flag-b",
+        stimulus="a third packet whose MP_CAPABLE has flag B, then data without DSS",
+        allowed=(NO_OPTIONS, REFUSED),
+        wrong=(OPTIONS, NO_ANSWER),
+        script=lambda stage: _third(stage, flags=CAPABLE_HMAC | CAPABLE_EXTENSION),
+        fault="third-packet-not-checked",
+    ),
+    ActiveRule(
+        number="8684-3.1-22",
+        variant="no-algorithm",
+        stimulus="a third packet whose MP_CAPABLE has no flag set, then data without DSS",
+        allowed=(NO_OPTIONS, REFUSED),
+        wrong=(OPTIONS, NO_ANSWER),
+        script=lambda stage: _third(stage, flags=0),
+        fault="third-packet-not-checked",
+    ),
+    ActiveRule(
+        number="8684-3.1-22",
+        variant="syn-ack-version",
+        stimulus="a SYN/ACK whose MP_CAPABLE has version 0",
+        allowed=(NO_OPTIONS,),
+        wrong=(OPTIONS, REFUSED, NO_ANSWER),
+        script=lambda stage: _completed(stage, CAPABLE_HMAC, version=0),
+        fault="synack-version-not-checked",
     ),
     _rule(
         "8684-3.1-26",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mptcp_oracle.live.active.rule import ActiveRule
@@ -14,7 +14,7 @@ from mptcp_oracle.live.peer.target import Settings, Target
 from mptcp_oracle.rules.waivers import Waivers
 from mptcp_oracle.verdict import Outcome, Verdict
 
-__all__ = ["MakeTarget", "Probe", "probe", "probe_all", "rules"]
+__all__ = ["MakeTarget", "Probe", "probe", "rules"]
 
 MakeTarget = Callable[[Settings], Target]
 """Makes an implementation that is set up in some way; it is entered for each rule."""
@@ -101,11 +101,3 @@ def probe(rule: ActiveRule, make: MakeTarget, waivers: Waivers | None = None) ->
         seconds=time.monotonic() - started,
         started=began,
     )
-
-
-def probe_all(
-    chosen: Iterable[ActiveRule], make: MakeTarget, waivers: Waivers | None = None
-) -> Iterator[Probe]:
-    """Play some rules one after the other; a target that cannot be set up ends it."""
-    for rule in chosen:
-        yield probe(rule, make, waivers)

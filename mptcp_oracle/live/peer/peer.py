@@ -18,7 +18,7 @@ from mptcp_oracle.live.peer.connection import Connection
 from mptcp_oracle.live.peer.flow import End, Flow
 from mptcp_oracle.live.peer.link import Frame, Link, Log
 from mptcp_oracle.live.peer.segment import ACK, PSH, RST, SYN, Segment, packed, parsed
-from mptcp_oracle.options import Address, MpCapable, MpJoinAck, MpJoinSyn, MpJoinSynAck, Option
+from mptcp_oracle.options import Address, MpCapable, MpJoinSyn, MpJoinSynAck, Option
 
 __all__ = ["PATIENCE", "PIECE", "PORT", "Peer", "StalledError", "own_address", "target_address"]
 
@@ -391,8 +391,3 @@ def _turned(segment: Segment) -> Segment:
         destination=segment.source,
         destination_port=segment.source_port,
     )
-
-
-def is_join(option: Option) -> bool:
-    """Whether an option is an MP_JOIN."""
-    return isinstance(option, MpJoinSyn | MpJoinSynAck | MpJoinAck)

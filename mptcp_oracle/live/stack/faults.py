@@ -59,6 +59,7 @@ FAULTS = MappingProxyType({
     "size-flags-heeded": "a DSS whose flag a is set without A is ignored",
     "subflow-order-ignored": "data out of order on its subflow is taken at once",
     "synack-hmac-not-checked": "the HMAC of a join's SYN/ACK is not looked at",
+    "synack-version-not-checked": "the version of a SYN/ACK's MP_CAPABLE is not looked at",
     "tcprst-flags-heeded": "a RST whose MP_TCPRST has an unassigned flag is ignored",
     "third-packet-not-checked": "MPTCP goes on whatever the third packet says",
     "unknown-algorithm-taken": "an MP_CAPABLE without flag H is taken",

@@ -198,7 +198,9 @@ class StackTarget:
         """Whether an MP_CAPABLE of a SYN or SYN/ACK is one to go on with."""
         faults = self.faults
         offered = capable.flags & CRYPTO
-        if capable.version != VERSION:
+        answered = capable.sender_key is not None
+        unchecked = answered and "synack-version-not-checked" in faults
+        if capable.version != VERSION and not unchecked:
             return False
         if capable.flags & CAPABLE_EXTENSION and "flag-b-taken" not in faults:
             return False

@@ -279,7 +279,8 @@ class Subflow:
             return True
         capable = next((x for x in segment.options if isinstance(x, MpCapable)), None)
         self.state = "ESTABLISHED"
-        if capable is not None and capable.version == 1 and capable.receiver_key == session.key:
+        good = capable is not None and session.host.acceptable(capable)
+        if capable is not None and good and capable.receiver_key == session.key:
             session.peer_key = capable.sender_key or 0
         elif "third-packet-not-checked" in self.faults:
             session.peer_key = session.peer_key or 1

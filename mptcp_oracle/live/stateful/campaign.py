@@ -32,7 +32,8 @@ TROUBLE = re.compile(r"\b(WARNING|BUG|KASAN|UBSAN|Oops|Call Trace|possible circu
 KNOWN = {
     falling.STALLED: "Linux: once a subflow brought octets that are none of the stream (data "
     "mapped a second time, or beyond the window), a fallback to TCP acknowledges what follows and "
-    "never delivers it: it waits in the connection's out-of-order queue",
+    "never delivers it: it waits in the connection's out-of-order queue. Its sender, who clears "
+    "its buffer by subflow ACKs alone then (RFC 8684 section 3.7), has lost it",
 }
 """Findings that are known, with their reason."""
 TAINT = Path("/proc/sys/kernel/tainted")
