@@ -10,7 +10,6 @@ import pytest
 from mptcp_oracle.live.active.command import own_waivers
 from mptcp_oracle.live.active.probing import Probe, probe, rules
 from mptcp_oracle.live.active.rule import ActiveRule
-from mptcp_oracle.live.peer.kernel import KernelTarget, missing
 from mptcp_oracle.rules.waivers import Waivers
 from mptcp_oracle.verdict import Outcome
 
@@ -33,6 +32,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def waivers() -> Waivers:
     """The known failures of the local kernel."""
+    from mptcp_oracle.live.peer.kernel import KernelTarget, missing
+
     wanting = missing()
     if wanting:
         complaint = "; ".join(each.message for each in wanting)
@@ -49,6 +50,8 @@ def test_reaction(
     record_property: Callable[[str, object], None],
 ) -> None:
     """The kernel's reaction to the stimulus is one that the RFC allows."""
+    from mptcp_oracle.live.peer.kernel import KernelTarget
+
     found = probe(rule, KernelTarget, waivers)
     for name, value in properties(found):
         record_property(name, value)

@@ -257,6 +257,21 @@ def _old_priority(stage: Stage) -> Reaction:
     return seen("the priority of the other subflow is kept")
 
 
+def _no_inference(stage: Stage) -> Reaction:
+    """Data and DATA_FIN acknowledged on the subflow alone."""
+    connection = stage.listened()
+    flow, dsn = connection.flows[0], connection.got
+    data_on(stage, connection)
+    stage.app.finish()
+    stage.peer.hear(lambda _: connection.fin is not None, 0.5)
+    held = dsn - connection.got
+    mark = stage.stimulus(flow.segment(ACK, connection.data_ack(beyond=held)))
+    found = again_on(stage, connection, dsn, mark, [flow])
+    if flow.finished is not None:
+        return seen("the subflow is closed", flow.finished)
+    return seen(AGAIN, found) if found else seen(NOT_AGAIN)
+
+
 RULES: tuple[ActiveRule, ...] = (
     ActiveRule(
         number="8684-3.3.2-04",
@@ -324,7 +339,7 @@ RULES: tuple[ActiveRule, ...] = (
     ),
     ActiveRule(
         number="8684-3.3.4-03",
-        stimulus="a mapping whose subflow sequence number is 500 octets ahead, its DSN 0",
+        stimulus="a mapping of the DSN that is due, 500 octets ahead in its subflow",
         allowed=("the data is not DATA_ACKed",),
         wrong=("the data is DATA_ACKed",),
         script=_sanity,
@@ -376,7 +391,7 @@ RULES: tuple[ActiveRule, ...] = (
         "nothing by a DATA_ACK",
         allowed=(AGAIN,),
         wrong=(NOT_AGAIN, "the subflow is closed"),
-        script=lambda stage: _no_inference(stage),
+        script=_no_inference,
         fault="data-freed-by-subflow-acks",
     ),
     ActiveRule(
@@ -388,18 +403,3 @@ RULES: tuple[ActiveRule, ...] = (
         fault="rst-ends-connection",
     ),
 )
-
-
-def _no_inference(stage: Stage) -> Reaction:
-    """Data and DATA_FIN acknowledged on the subflow alone."""
-    connection = stage.listened()
-    flow, dsn = connection.flows[0], connection.got
-    data_on(stage, connection)
-    stage.app.finish()
-    stage.peer.hear(lambda _: connection.fin is not None, 0.5)
-    held = dsn - connection.got
-    mark = stage.stimulus(flow.segment(ACK, connection.data_ack(beyond=held)))
-    found = again_on(stage, connection, dsn, mark, [flow])
-    if flow.finished is not None:
-        return seen("the subflow is closed", flow.finished)
-    return seen(AGAIN, found) if found else seen(NOT_AGAIN)
