@@ -269,11 +269,10 @@ def test_the_page_is_what_was_found() -> None:
     found = json.loads((PAGE.parent / "stateful" / "found.json").read_text("utf-8"))
     text = PAGE.read_text("utf-8")
     assert report.page(text.partition(report.MARK)[0], found) == text
-    for each in found["findings"]:
-        assert (PAGE.parent / "stateful" / f"{report.slug(each['kind'])}.pcapng").exists()
-        assert (
-            wrong_lines(
-                (PAGE.parent / "stateful" / f"{report.slug(each['kind'])}.pkt").read_text("utf-8")
-            )
-            == []
-        )
+    folder = PAGE.parent / "stateful"
+    names = {report.slug(each["kind"]) for each in found["findings"]}
+    assert {path.stem for path in folder.glob("*.pcapng")} == names
+    scripts = list(folder.glob("*.pkt"))
+    assert scripts
+    assert all(wrong_lines(path.read_text("utf-8")) == [] for path in scripts)
+    assert all(each["known"] for each in found["findings"])

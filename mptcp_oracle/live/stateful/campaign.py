@@ -17,7 +17,7 @@ from mptcp_oracle.live.active.command import own_waivers
 from mptcp_oracle.live.active.probing import MakeTarget
 from mptcp_oracle.live.peer.link import Log
 from mptcp_oracle.live.peer.target import Settings, Target
-from mptcp_oracle.live.stateful import falling
+from mptcp_oracle.live.stateful import falling, legal
 from mptcp_oracle.live.stateful.sequence import Plan, Played, drawn, play, reductions
 from mptcp_oracle.oracle import judge
 from mptcp_oracle.rules.waivers import Waivers
@@ -30,6 +30,8 @@ MOST_TRIES = 300
 PATIENCE = 50
 TROUBLE = re.compile(r"\b(WARNING|BUG|KASAN|UBSAN|Oops|Call Trace|possible circular locking)\b")
 KNOWN = {
+    legal.REMOVED_LATE: "Linux: one REMOVE_ADDR of a connection waits for its worker; what comes "
+    "before that has run is dropped, and counted as RmAddrDrop",
     falling.STALLED: "Linux: once a subflow brought octets that are none of the stream (data "
     "mapped a second time, or beyond the window), a fallback to TCP acknowledges what follows and "
     "never delivers it: it waits in the connection's out-of-order queue. Its sender, who clears "

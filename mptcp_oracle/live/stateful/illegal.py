@@ -79,6 +79,7 @@ def _wrong_address(play: Play, number: int) -> None:
 
 def _unknown_id(play: Play, number: int) -> None:
     """REMOVE_ADDR for an Address ID that was never used."""
+    play.removed = True
     play.harmless(play.flow(number), ACK, RemoveAddr(address_ids=(100 + number % 100,)))
 
 

@@ -8,7 +8,10 @@ from mptcp_oracle.live.peer.segment import ACK, FIN, PSH, RST
 from mptcp_oracle.live.stateful.play import MOST_FLOWS, SOON, FindingError, Play
 from mptcp_oracle.options import AddAddr, MpFastclose, MpPrio, RemoveAddr
 
-__all__ = ["EVENTS"]
+__all__ = ["EVENTS", "REMOVED_LATE"]
+
+REMOVED_LATE = "a REMOVE_ADDR soon after another has no effect"
+"""A known finding."""
 
 
 def _data(play: Play, number: int) -> None:
@@ -207,11 +210,12 @@ def _remove(play: Play, number: int) -> None:
     other = next(each for each in play.alive if each is not victim)
     play.peer.send(other.segment(ACK, RemoveAddr(address_ids=(victim.address_id,))))
     play.heard(
-        "a REMOVE_ADDR neither asks nor ends its subflow",
+        REMOVED_LATE if play.removed else "a REMOVE_ADDR neither asks nor ends its subflow",
         lambda each: victim.is_mine(each) and (each.fin or each.rst or is_keepalive(victim, each)),
         mark,
     )
     play.take("A08")
+    play.removed = True
     play.drop(victim)
     if victim.reset is None:
         play.peer.send(victim.segment(FIN | ACK if victim.finished else RST | ACK))

@@ -43,6 +43,7 @@ class Play:
         finished: Whether the raw peer has sent its DATA_FIN.
         calls: Whether the implementation is the initiator.
         called: What the application called, in packetdrill's words, and the frame before it.
+        removed: Whether a REMOVE_ADDR was sent before.
         copied: Whether a subflow brought octets that are no new ones of the stream.
     """
 
@@ -56,7 +57,7 @@ class Play:
         self.written = 0
         self.finished = False
         self.addresses = 1
-        self.calls = self.copied = False
+        self.calls = self.copied = self.removed = False
         self.called: list[tuple[int, str]] = []
         self._ranges: list[tuple[int, int]] = []
 
@@ -192,7 +193,7 @@ class Play:
             self.put(flow, self.connection.sent, 10)
             self.connection.sent += 10
             self.await_acked(flow)
-        else:
+        elif flow.place > 1:
             mark = self.peer.mark
             self.poke(flow)
             self.heard("an old octet is not answered", flow.is_mine, mark)
