@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["UNSURE", "Chunk", "Column", "Key", "written"]
 
-UNSURE = "\0"
-"""Stands where a column does not say what is expected; no dissector says it."""
+UNSURE = "\t"
+"""Stands where a column does not say what is expected; between tabs no dissector can say it."""
 
 SYN, RST, DATA_FIN = 0x02, 0x04, 0x10
 FIXED = 20

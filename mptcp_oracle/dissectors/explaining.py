@@ -16,7 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Protocol, TypeAlias
 
 from mptcp_oracle.analysis.trace import analyze
@@ -67,7 +69,11 @@ def ahead(name: str, known: Callable[[], Sequence[Known]], capture: Path) -> Ite
     fork = multiprocessing.get_context("fork")
     arguments = (known(), capture, AHEAD[name])
     with ProcessPoolExecutor(1, fork, initializer=_begin, initargs=arguments) as pool:
-        pool.submit(_prepare)
+        try:
+            pool.submit(_prepare)
+        except OSError:  # no more processes; what they would spare is time
+            yield None
+            return
         try:
             yield Ahead(pool)
         finally:
@@ -152,7 +158,9 @@ class Beside:
         def answer() -> list[int | None]:
             try:
                 found = asked.result()
-            except (BrokenProcessPool, OracleError):
+            except (
+                Exception
+            ):  # whatever it was, it shows here, too, if it is no matter of that process
                 return self.here.places(field, sides)
             return [
                 self.here.place(field, side) if place == ELSEWHERE else place
@@ -183,6 +191,7 @@ class _Prepared:
     @cached_property
     def explainer(self) -> tuple[View, Here]:
         """Facts of the capture, and what explains by them."""
+        # The trace stays open as long as the process lives.
         view = TraceView(analyze(self.capture), self.capture)
         self.prepare(view)
         return view, Here(self.known, view, _Untold())
@@ -205,10 +214,19 @@ _prepared: _Prepared | None = None
 
 
 def _begin(known: Sequence[Known], capture: Path, prepare: Callable[[View], object]) -> None:
-    """End at once when the user interrupts."""
+    """End at once when the user interrupts, or when there is nobody left to explain to."""
     global _prepared
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    Thread(target=_outlive, daemon=True).start()
     _prepared = _Prepared(known, capture, prepare)
+
+
+def _outlive() -> None:
+    """End with the process that began this one."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _prepare() -> None:

@@ -21,13 +21,16 @@ from mptcp_oracle.options import Dss, Malformed
 from mptcp_oracle.wire.columns import FLAG_BITS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from mptcp_oracle.analysis.trace import Trace
 
     Array = NDArray[Any]
+    Progress = Callable[[int, int], None]
 
-__all__ = ["Rows", "TraceView"]
+__all__ = ["Rows", "TraceView", "gathered"]
 
 ACK = 0x10
 #: Blocks of segments that are kept.
@@ -60,8 +63,15 @@ class Rows(Mapping[int, Segment]):
         """A block's part ``[low, high)`` of the table of segments."""
         import numpy as np
 
-        ends = np.array([number << BITS, (number + 1) << BITS], self._frame.dtype)
-        low, high = self._frame.searchsorted(ends)
+        last = int(self._frame[-1]) >> BITS if len(self._frame) else -1
+        if not 0 <= number <= last:
+            place = 0 if number < 0 else len(self._frame)
+            return place, place
+        # Of the column's own type, or the whole column is converted.
+        low = self._frame.searchsorted(np.array(number << BITS, self._frame.dtype))
+        if number == last:
+            return int(low), len(self._frame)
+        high = self._frame.searchsorted(np.array((number + 1) << BITS, self._frame.dtype))
         return int(low), int(high)
 
     def block(self, number: int) -> Mapping[int, Segment]:
@@ -139,12 +149,25 @@ class TraceView(View):
         trace: The trace that they are of, which must stay open.
     """
 
-    def __init__(self, trace: Trace, capture: str | PathLike[str] | None = None) -> None:
-        """Take an open trace, and the file that it is of."""
+    def __init__(
+        self,
+        trace: Trace,
+        capture: str | PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Take an open trace.
+
+        Args:
+            trace: The trace.
+            capture: The file that it is of.
+            progress: Told now and then how many connections are described, and of how many.
+        """
         super().__init__((), capture)
         self.trace = trace
         groups = list(trace.groups())
-        for group in groups:
+        for done, group in enumerate(groups):
+            if progress is not None and done % 1024 == 0:
+                progress(done, len(groups))
             self.connections[group.id] = described.connection(trace, group, events=False)
             for flow in group.subflows:
                 self.subflows[flow.id] = described.subflow(trace, flow, group.id)
@@ -204,7 +227,11 @@ class TraceView(View):
 
     @cached_property
     def firsts(self) -> Array:
-        """By declared mapping: the first frame that declares it (RFC 8684 section 3.3.1)."""
+        """By declared mapping: the first frame that declares it.
+
+        RFC 8684 section 3.3.1: a mapping may be declared on several segments; it is the same if
+        subflow, DSN, subflow sequence number and length are.
+        """
         import numpy as np
 
         table = self.trace.mappings
@@ -233,7 +260,7 @@ class TraceView(View):
         found[rows.searchsorted(row[1:][both])] = True
         return found
 
-    def first_declaring(self) -> dict[int | str, int | str]:
+    def first_declaring(self) -> Mapping[int | str, int | str]:
         """By frame: the first one that declares its mapping, if it is an earlier one."""
         table = self.trace.segments
         some = (table.declares >= 0).nonzero()[0]
@@ -256,3 +283,8 @@ class TraceView(View):
             whose = ("source" if source else "destination") if sender < 0 else ROLES[sender]
             found.setdefault((connection, whose), []).append((start, end, frame, subflow))
         return found
+
+
+def gathered(trace: Trace, capture: str | PathLike[str] | None = None) -> View:
+    """All facts of an open trace, for use when it is closed; for captures that are not long."""
+    return View(trace.facts(), capture, TraceView(trace).first_declaring())

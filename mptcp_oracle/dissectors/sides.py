@@ -19,6 +19,7 @@ from mptcp_oracle.dissectors.dissector import Field, OfOptions, Value, Words
 from mptcp_oracle.dissectors.lines import BETWEEN, Line, packed, unpacked
 from mptcp_oracle.dissectors.rows import TraceView
 from mptcp_oracle.dissectors.view import Segment, View
+from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.facts import Fact
 
 __all__ = [
@@ -70,7 +71,7 @@ class Stretch:
         self,
         row: Field,
         names: Names | None,
-        known: dict[tuple[str, Hashable], tuple[bool, int]],
+        pairs: dict[tuple[str, Hashable], tuple[bool, int]],
         begins: Callable[[], Mapping[str, int]],
     ) -> tuple[int, list[int] | None, Values]:
         """Compare a field's texts with those that are expected.
@@ -78,7 +79,7 @@ class Stretch:
         Args:
             row: The field.
             names: Learns the names, if it has only names.
-            known: Of a field with a key: whether a text and a key agree, found before, and how
+            pairs: Of a field with a key: whether a text and a key agree, found before, and how
                 many values that are.
             begins: Gives the first frame of each TCP stream.
 
@@ -92,18 +93,17 @@ class Stretch:
         chunk, part = self._part
         if row.key is not None:
             keys = chunk.keys(row.key)[part]
-            return *self._by_key(row, cells, keys, names, known, begins), {}
+            return *self._by_key(row, cells, keys, names, pairs, begins), {}
         if row.column is not None:
             expected = chunk.texts(row.column)[part]
         elif isinstance(row.ours, OfOptions) and "dss" not in row.ours.options:
-            expected = []
+            expected = [""] * len(self._frames)
         else:
             return 0, None, {}
         holders = self._holders(row)
         if cells is None and not any(expected):
             return 0, holders, {}
         mine, foreign = self._aligned(cells)
-        expected = expected or [""] * len(mine)
         count = len(mine) - expected.count("")
         held = {self._index[frame] for frame in holders}
         rest = list(compress(range(len(mine)), map(ne, mine, expected))) if mine != expected else []
@@ -124,27 +124,27 @@ class Stretch:
         cells: Sequence[str] | None,
         keys: Sequence[Hashable],
         names: Names | None,
-        known: dict[tuple[str, Hashable], tuple[bool, int]],
+        pairs: dict[tuple[str, Hashable], tuple[bool, int]],
         begins: Callable[[], Mapping[str, int]],
     ) -> tuple[int, list[int]]:
         mine, rest = self._aligned(cells)
-        pairs = list(zip(mine, keys, strict=True))
+        both = list(zip(mine, keys, strict=True))
         count, bad = 0, set()
         # In the order in which they come up first, in which names are learnt.
-        for pair, often in Counter(pairs).items():
-            if pair not in known or not known[pair][0]:
-                frame = self._frames[pairs.index(pair)]
+        for pair, often in Counter(both).items():
+            if pair not in pairs or not pairs[pair][0]:
+                frame = self._frames[both.index(pair)]
                 theirs = self.theirs(row, begins, (frame,)).get(frame, ())
                 ours = self.ours(row, (frame,)).get(frame, ())
                 same = theirs == ours if names is None else names.learn((frame, theirs, ours))
-                known[pair] = same, len(ours)
-            same, values = known[pair]
+                pairs[pair] = same, len(ours)
+            same, values = pairs[pair]
             if same:
                 count += often * values
             else:
                 bad.add(pair)
         if bad:
-            rest += [self._frames[at] for at, pair in enumerate(pairs) if pair in bad]
+            rest += [self._frames[at] for at, pair in enumerate(both) if pair in bad]
         return count, sorted(rest)
 
     @cached_property
@@ -286,11 +286,19 @@ class Stretch:
 def read(
     row: Field, texts: Sequence[str], begins: Callable[[], Mapping[str, int]]
 ) -> tuple[Value, ...]:
-    """A dissector's texts as values."""
+    """A dissector's texts as values.
+
+    Raises:
+        AdapterError: One cannot be read.
+    """
     if row.streams:
         first = begins()
         return tuple(first.get(name, name) for text in texts for name in text.split())
-    return tuple(map(row.read, texts))
+    try:
+        return tuple(map(row.read, texts))
+    except ValueError as error:
+        cause = ", ".join(repr(text[:80]) for text in texts[:4])
+        raise AdapterError(f"what is said of {row.name} is no value of it", cause=cause) from error
 
 
 def settled(row: Field, view: View, values: Values) -> Values:

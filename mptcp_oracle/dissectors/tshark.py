@@ -38,6 +38,8 @@ PREFERENCES = {
     "tcp.check_checksum": "FALSE",
     "ip.defragment": "FALSE",
 }
+#: Digits of a frame's number at most.
+DIGITS = 10
 #: Tells which network layer a frame's addresses are of.
 LAYERS = "frame.protocols"
 #: Begins what tshark says of fields that it does not know.
@@ -183,7 +185,8 @@ class TShark:
         _, *arguments = self.command(capture, names)
         for line in self.program.lines(*arguments):
             number, _, text = line.partition("\t")
-            if line.count("\t") != len(names) or not number.isdecimal():
+            known = number.isdecimal() and len(number) <= DIGITS
+            if line.count("\t") != len(names) or not known:
                 raise AdapterError("tshark printed no table", cause=repr(line[:200]))
             yield int(number), text
 

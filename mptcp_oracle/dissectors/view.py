@@ -8,7 +8,6 @@ from functools import cached_property
 from os import PathLike
 from typing import Any, Protocol, TypeVar
 
-from mptcp_oracle import crypto, seq
 from mptcp_oracle.dissectors.blocks import Blocks
 from mptcp_oracle.dissectors.packets import packets
 from mptcp_oracle.facts import ROLES, Fact
@@ -16,8 +15,6 @@ from mptcp_oracle.facts import ROLES, Fact
 __all__ = ["Segment", "View"]
 
 Derived = TypeVar("Derived")
-
-WIDE = (1 << 64) - 1
 
 
 class Maker(Protocol):
@@ -231,13 +228,20 @@ class View:
         connections, subflows: Their facts by id.
     """
 
-    def __init__(self, facts: Iterable[Fact], capture: str | PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        facts: Iterable[Fact],
+        capture: str | PathLike[str] | None = None,
+        first_declaring: Mapping[int | str, int | str] | None = None,
+    ) -> None:
         """Take facts.
 
         Args:
             facts: All of them.
             capture: The file that they are of, for :attr:`layers` and :attr:`headers`.
+            first_declaring: Of frames that repeat a mapping, which one declares it first.
         """
+        self._first_declaring = first_declaring or {}
         self.connections: dict[int, Fact] = {}
         self.subflows: dict[int, Fact] = {}
         segments = Blocks(pack=lambda segment: segment.fact, unpack=self._of)
@@ -318,36 +322,9 @@ class View:
             each.frame: (each.link, each.layers, each.header) for each in packets(self._capture)
         }
 
-    def first_declaring(self) -> dict[int | str, int | str]:
-        """By frame: the first one that declares its mapping, if it is an earlier one.
-
-        RFC 8684 section 3.3.1: a mapping may be declared on several segments; it is the same if
-        subflow, DSN, subflow sequence number and length are.
-        """
-        first: dict[tuple[object, ...], int] = {}
-        near: dict[tuple[object, ...], int] = {}
-        again: dict[int | str, int | str] = {}
-        for frame, segment in self.segments.items():
-            whose = (segment.subflow["subflow"], segment.origin)
-            for item in segment.options("dss", "mp_capable"):
-                if item["option"] == "dss" and item["dsn"] is not None:
-                    dsn = int(item["dsn"])
-                    if item["dsn_size"] == 4:
-                        parts = (part["absolute"] for part in segment.mapped())
-                        last = near.get(whose, segment.base() or 0)
-                        dsn = seq.extend(dsn, 32, int(next(parts, None) or last))
-                    near[whose] = dsn
-                    key = (*whose, dsn, item["ssn"], item["dll"])
-                elif item["option"] == "mp_capable" and item["data_length"]:
-                    if item["version"] != 1:
-                        continue
-                    idsn = crypto.idsn(int(item["sender_key"], 16), 1)
-                    key = (*whose, (idsn + 1) & WIDE, 1, item["data_length"])
-                else:
-                    continue
-                if first.setdefault(key, frame) != frame:
-                    again[frame] = first[key]
-        return again
+    def first_declaring(self) -> Mapping[int | str, int | str]:
+        """By frame: the first one that declares its mapping, if it is an earlier one."""
+        return self._first_declaring
 
     def copies_elsewhere(self, segment: Segment) -> set[int]:
         """Earlier frames that carried any of a segment's DSNs on another subflow."""

@@ -17,6 +17,7 @@ from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Field, Quick, Running
 from mptcp_oracle.dissectors.explaining import explain
 from mptcp_oracle.dissectors.known import Known
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.dissectors.shrinking import shrunk
 from mptcp_oracle.dissectors.view import View
 from mptcp_oracle.errors import AdapterError
@@ -170,7 +171,7 @@ class Search:
         path = self.folder / f"part.{'pcapng' if octets[:4] == PCAPNG else 'pcap'}"
         path.write_bytes(octets)
         with analyze(path) as trace:
-            view, frames = View(trace.facts(), path), trace.capture.frames
+            view, frames = gathered(trace, path), trace.capture.frames
         differences: list[tuple[Field, Case, Known | None]] = []
         _, crash = asked(
             by or self.dissector,

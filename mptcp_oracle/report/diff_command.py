@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -212,11 +213,15 @@ def compared(
             ahead(dissector.name, known, path) as beside,
             ThreadPoolExecutor(1) as pool,
         ):
-            viewed = pool.submit(_viewed, path, name, shown, opened)
+            given_up = Event()
+            viewed = pool.submit(_viewed, path, _until(given_up, shown), opened)
             try:
                 said, crash = heard(dissector, path)
             except AdapterError:
                 viewed.result()
+                raise
+            except BaseException:
+                given_up.set()
                 raise
             view, frames = viewed.result()
             result = judged(dissector, said, crash, view, known(), ahead=beside)
@@ -230,13 +235,30 @@ def compared(
         )
 
 
-def _viewed(path: Path, name: str, progress: Progress, opened: ExitStack) -> tuple[View, int]:
+class _GivenUpError(Exception):
+    """Nobody waits any more."""
+
+
+def _until(given_up: Event, progress: Progress) -> Callable[[int, int], None]:
+    """Progress that ends what makes it, once that is given up."""
+
+    def told(done: int, whole: int) -> None:
+        if given_up.is_set():
+            raise _GivenUpError
+        progress(done, whole)
+
+    return told
+
+
+def _viewed(
+    path: Path, progress: Callable[[int, int], None], opened: ExitStack
+) -> tuple[View, int]:
     """Our facts of a capture, which is opened, and its number of frames."""
     from mptcp_oracle.analysis.trace import analyze
     from mptcp_oracle.dissectors.rows import TraceView
 
-    trace = opened.enter_context(analyze(path, name=name, progress=progress))
-    return TraceView(trace, path), trace.capture.frames
+    trace = opened.enter_context(analyze(path, progress=progress))
+    return TraceView(trace, path, progress), trace.capture.frames
 
 
 def _read(baseline: str) -> list[dict[str, Any]]:

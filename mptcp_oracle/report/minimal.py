@@ -12,8 +12,8 @@ from mptcp_oracle.diff import Group, asked
 from mptcp_oracle.dissectors.case import told
 from mptcp_oracle.dissectors.dissector import Dissector
 from mptcp_oracle.dissectors.known import Known
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.dissectors.shrinking import shrunk
-from mptcp_oracle.dissectors.view import View
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.report.differences import Checked
 from mptcp_oracle.report.rewriting import commented
@@ -43,7 +43,7 @@ def minimal(
             """The difference in a part of the capture, if it is there."""
             part.write_bytes(b"".join(commented(data, {}, "", set(frames))))
             with analyze(part) as smaller:
-                view = View(smaller.facts(), part)
+                view = gathered(smaller, part)
             try:
                 result, _ = asked(dissector, part, view, known)
             except AdapterError:

@@ -18,7 +18,7 @@ from mptcp_oracle.cli import cli
 from mptcp_oracle.diff import compare
 from mptcp_oracle.dissectors.dissector import CrashError, Words
 from mptcp_oracle.dissectors.known import catalogue
-from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.dissectors.with_dpkt import Dpkt, said
 from mptcp_oracle.dissectors.with_dpkt_fields import FIELDS
 from mptcp_oracle.errors import AdapterError, UsageError
@@ -126,7 +126,7 @@ def test_a_known_difference_is_where_it_has_to_be(name: str, tmp_path: Path) -> 
     path = tmp_path / "case.pcap"
     path.write_bytes(MADE[name])
     with analyze(path) as trace:
-        view = View(trace.facts(), path)
+        view = gathered(trace, path)
     every, told = catalogue("dpkt"), dict(Dpkt().frames(path))
     assert name in {cause for _, cause in compare(FIELDS, told, view, every, silent=False).groups}
     found = tally.compare(Dpkt(), told, view, every, "a capture")

@@ -11,7 +11,7 @@ from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import asked
 from mptcp_oracle.dissectors.choice import chosen
 from mptcp_oracle.dissectors.known import Known, catalogue
-from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.dissectors.rows import gathered
 from tests.adapters.captures import captured, entries
 from tests.common.machine import tool
 
@@ -23,7 +23,7 @@ def explanations(name: str, capture: Path) -> set[str]:
     """The known differences that a dissector shows in a capture."""
     dissector = chosen(name)
     with analyze(capture) as trace:
-        view = View(trace.facts(), capture)
+        view = gathered(trace, capture)
     result, crash = asked(dissector, capture, view, catalogue(name))
     assert crash is None
     return {group.known.id for group in result.explained if group.known is not None}
@@ -66,6 +66,6 @@ def test_a_mended_dissector_is_noticed(tmp_path: Path) -> None:
     if capture is None:
         pytest.skip("no capture yet")
     with analyze(capture) as trace:
-        view = View(trace.facts(), capture)
+        view = gathered(trace, capture)
     result, _ = asked(Fake(change=lambda fact: fact), capture, view, catalogue("tshark"))
     assert not result.groups

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import cases
 from mptcp_oracle.dissectors.dissector import Value
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.dissectors.tshark_causes import FORETOLD, foretold
 from mptcp_oracle.dissectors.tshark_intervals import Intervals
 from mptcp_oracle.dissectors.tshark_octets import Octets, OutOfBoundsError
 from mptcp_oracle.dissectors.tshark_options import shown
 from mptcp_oracle.dissectors.tshark_replay import replay
-from mptcp_oracle.dissectors.view import View
 from tests.common.machine import tool
 from tests.triggers.campaign import written
 
@@ -31,7 +31,7 @@ def test_the_replay_says_what_tshark_says(number: int, tmp_path: Path) -> None:
     tool("tshark")
     path = written(tmp_path, 4, number, malformed=number % EVERY == 0)
     with analyze(path) as trace:
-        view = View(trace.facts())
+        view = gathered(trace)
     dissector = TShark()
     said = {frame: dict(words) for frame, words in dissector.frames(path)}
     played = replay(view)

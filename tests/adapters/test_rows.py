@@ -12,19 +12,20 @@ from mptcp_oracle.analysis.trace import Trace, analyze
 from mptcp_oracle.diff import compare
 from mptcp_oracle.dissectors import rows as rows_module
 from mptcp_oracle.dissectors.columns import UNSURE
-from mptcp_oracle.dissectors.dissector import OfOptions
+from mptcp_oracle.dissectors.dissector import OfOptions, Words
 from mptcp_oracle.dissectors.known import catalogue
 from mptcp_oracle.dissectors.lines import Line
-from mptcp_oracle.dissectors.rows import TraceView
+from mptcp_oracle.dissectors.rows import TraceView, gathered
 from mptcp_oracle.dissectors.sides import Stretch, beginnings
 from mptcp_oracle.dissectors.tshark_fields import FIELDS
-from mptcp_oracle.dissectors.view import View
 from mptcp_oracle.hunt.quarry import Quarry
 from tests.adapters.test_sides import results
 from tests.common.checkout import ROOT
 
 RECORDED = sorted((ROOT / "corpus").glob("*/*.pcap*"))
-GENERATED = 60
+#: Seeds and numbers; those of the second have mappings declared in several ways, and cut options.
+GENERATED = [(20, number) for number in range(30)]
+GENERATED += [(501, number) for number in (56, 70, 91, 93, 101, 109, 129)]
 LIGHT = (
     "frame", "time", "flags", "number", "ack", "window", "payload", "sender", "origin", "subflow",
     "options_cut",
@@ -36,16 +37,15 @@ def traces() -> Iterator[tuple[str, Trace]]:
     for path in RECORDED:
         with analyze(path) as trace:
             yield path.name, trace
-    quarry = Quarry(20)
-    for number in range(GENERATED):
-        with analyze(io.BytesIO(quarry.octets(number))) as trace:
-            yield f"generated {number}", trace
+    for seed, number in GENERATED:
+        with analyze(io.BytesIO(Quarry(seed).octets(number))) as trace:
+            yield f"generated {seed} {number}", trace
 
 
 def test_rows_are_the_facts() -> None:
     """Segments, what they carried before, signals and declared mappings are the same."""
     for name, trace in traces():
-        told, made = View(trace.facts()), TraceView(trace)
+        told, made = gathered(trace), TraceView(trace)
         eventless = {key: each | {"events": []} for key, each in told.connections.items()}
         assert (made.connections, made.subflows) == (eventless, told.subflows), name
         assert made.again == told.again, name
@@ -112,8 +112,8 @@ def test_quick_comparisons_find_the_same(path: Path) -> None:
     """A table that is right but for some cells is compared alike, with columns and without."""
     names = tuple(row.name for row in FIELDS)
     with analyze(path) as trace:
-        told, made = View(trace.facts(), path), TraceView(trace, path)
-        said = {}
+        told, made = gathered(trace, path), TraceView(trace, path)
+        said: dict[int, Words] = {}
         for number in sorted(made.segments.numbers):
             chunk, part = made.chunk(number)
             table = [
@@ -142,4 +142,23 @@ def test_blocks_that_are_long_ago_are_made_again(monkeypatch: pytest.MonkeyPatch
         assert [view.segments[frame].frame for frame in reversed(frames)] == frames[::-1]
         assert view.segments.get(frames[-1] + 1) is None
         assert frames[-1] + 1 not in view.segments
+        for beyond in (-1, (1 << 32) - 1, 1 << 32, 1 << 40):
+            assert view.segments.get(beyond) is None
+            assert not view.segments.block(beyond >> 8)
         assert "frame" not in view.segments
+
+
+def test_what_stands_for_no_text_is_none() -> None:
+    """No cell of a line can be what a column has where it expects nothing in particular."""
+    line = Line(("one", "two"), f"{UNSURE}7")
+    assert UNSURE not in line.words.get("one", ())
+    with pytest.raises(ValueError, match="zip"):
+        _ = Line(("one",), f"{UNSURE}7").words
+
+
+def test_a_mapping_is_the_same_however_it_is_declared() -> None:
+    """With DSNs of 4 and of 8 octets, and where the header was cut behind it."""
+    with analyze(io.BytesIO(Quarry(501).octets(93))) as trace:
+        assert gathered(trace).first_declaring()[39] == 8
+    with analyze(io.BytesIO(Quarry(501).octets(70))) as trace:
+        assert gathered(trace).first_declaring()[18] == 17

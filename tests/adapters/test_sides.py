@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -22,10 +25,13 @@ from mptcp_oracle.dissectors.explaining import Ahead, ahead
 from mptcp_oracle.dissectors.known import catalogue
 from mptcp_oracle.dissectors.lines import Line, packed, unpacked
 from mptcp_oracle.dissectors.proofs import number_shown
+from mptcp_oracle.dissectors.rows import gathered
+from mptcp_oracle.dissectors.sides import read
 from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.dissectors.tshark_fields import FIELDS
 from mptcp_oracle.dissectors.values import first_declaring
 from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.errors import AdapterError
 from tests.common.checkout import ROOT
 from tests.common.conversation import Conversation
 from tests.common.machine import tool
@@ -88,7 +94,7 @@ def test_lines_and_words_have_the_same_sides() -> None:
     assert any(isinstance(each, Line) for each in said.values())
     words = {frame: dict(each) for frame, each in said.items()}
     with analyze(CAPTURE) as trace:
-        view = View(trace.facts(), CAPTURE)
+        view = gathered(trace, CAPTURE)
     for row in FIELDS:
         one, other = (
             [(case.frame, case.theirs, case.ours) for case in cases(row, each, view)]
@@ -107,7 +113,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> None:
 def explained(beside: Ahead | None, said: Mapping[int, Words]) -> tuple[View, Comparison]:
     """The comparison of the capture, and the facts that it took."""
     with analyze(CAPTURE) as trace:
-        view = View(trace.facts(), CAPTURE)
+        view = gathered(trace, CAPTURE)
     return view, compare(FIELDS, said, view, catalogue("tshark"), ahead=beside)
 
 
@@ -147,9 +153,59 @@ def test_a_process_that_must_know_more_is_done_without(monkeypatch: pytest.Monke
     said, _ = heard(TShark(), CAPTURE)
     with ahead("tshark", lambda: [asking], CAPTURE) as beside, analyze(CAPTURE) as trace:
         assert beside is not None
-        found = compare(FIELDS, said, View(trace.facts()), [asking], ahead=beside)
+        found = compare(FIELDS, said, gathered(trace), [asking], ahead=beside)
     assert found.groups
     assert not found.new
+
+
+def test_the_process_beside_ends_with_this_one(tmp_path: Path) -> None:
+    """A command that is killed leaves no process behind, whatever kills it."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from mptcp_oracle.dissectors import explaining\n"
+        "from mptcp_oracle.dissectors.known import catalogue\n"
+        "explaining.LONG, explaining.processors = 1, lambda: 2\n"
+        f"capture, known = Path({str(CAPTURE)!r}), lambda: catalogue('tshark')\n"
+        "with explaining.ahead('tshark', known, capture) as it:\n"
+        "    it.pool.submit(os.getpid).result()\n"
+        "    print(it.pool.submit(os.getpid).result(), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        beside = int(process.stdout.readline())
+        process.kill()
+    for _ in range(200):
+        try:
+            os.kill(beside, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    os.kill(beside, signal.SIGKILL)
+    pytest.fail("it still runs")
+
+
+@pytest.mark.usefixtures("two")
+def test_a_process_that_does_not_begin_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no more processes are to be had, nothing is lost but time."""
+
+    def refuse(*_: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(explaining.ProcessPoolExecutor, "submit", refuse)
+    with ahead("tshark", KNOWN, CAPTURE) as beside:
+        assert beside is None
+
+
+@pytest.mark.parametrize("name", ["mptcp.dsn", "tcp.flags", "mptcp.related_mapping"])
+def test_what_is_no_value_is_a_clear_error(name: str) -> None:
+    """The error has the field and the text."""
+    row = next(each for each in FIELDS if each.name == name)
+    with pytest.raises(AdapterError, match=f"{name} is no value") as error:
+        read(row, ("7", "x7x"), dict)
+    assert "x7x" in str(error.value.cause)
 
 
 def test_nothing_is_begun_in_vain(monkeypatch: pytest.MonkeyPatch, two: None) -> None:
@@ -179,7 +235,7 @@ def test_fields_that_a_version_does_not_know_are_left_out() -> None:
 
 @pytest.mark.parametrize("version", [0, 1, 2, 15])
 def test_keys_of_any_version_can_be_compared(version: int, tmp_path: Path) -> None:
-    """An MP_CAPABLE with data of a version without a known hash declares no mapping."""
+    """Also of versions without a known hash; data of an MP_CAPABLE are mapped but in version 0."""
     tape = Tape()
     flow = Conversation(tape).flow()
     capable = bytes([30, 24, version, 0x01]) + bytes(range(18)) + bytes([0, 4])
@@ -188,8 +244,8 @@ def test_keys_of_any_version_can_be_compared(version: int, tmp_path: Path) -> No
     path = tmp_path / "capable.pcap"
     path.write_bytes(tape.pcap())
     with analyze(path) as trace:
-        view = View(trace.facts(), path)
-    assert first_declaring(view) == ({2: 1} if version == 1 else {})
+        view = gathered(trace, path)
+    assert first_declaring(view) == ({2: 1} if version else {})
     for row in FIELDS:
         found = list(cases(row, {}, view))
         assert all(number_shown(case) in (True, False) for case in found)

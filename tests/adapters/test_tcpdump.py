@@ -14,6 +14,7 @@ import pytest
 from mptcp_oracle import diff
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.dissectors.known import catalogue
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.dissectors.tcpdump import TcpDump, words
 from mptcp_oracle.dissectors.tcpdump_fields import FIELDS
 from mptcp_oracle.dissectors.view import View
@@ -127,7 +128,7 @@ SHOWN: dict[str, tuple[bytes, Sequence[str]]] = {
 def view_of(path: Path) -> View:
     """Our facts of a capture."""
     with analyze(path) as trace:
-        return View(trace.facts(), path)
+        return gathered(trace, path)
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -17,6 +17,7 @@ from mptcp_oracle.dissectors.case import Case
 from mptcp_oracle.dissectors.dissector import Field, Value, Words
 from mptcp_oracle.dissectors.explaining import explain
 from mptcp_oracle.dissectors.known import catalogue
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.dissectors.tshark import TShark
 from mptcp_oracle.dissectors.tshark_fields import FIELDS, NEVER, NO_COUNTERPART
 from mptcp_oracle.dissectors.view import View
@@ -70,9 +71,17 @@ def told(capture: Path) -> tuple[Fact, ...]:
 
 
 @cache
+def declared(capture: Path) -> Mapping[int | str, int | str]:
+    """Which frames declare mappings first."""
+    with analyze(capture) as trace:
+        return gathered(trace).first_declaring()
+
+
+@cache
 def compared(capture: Path) -> Comparison:
     """The comparison of both."""
-    return compare(FIELDS, words(capture), View(told(capture)), EXPLAINED)
+    ours = View(told(capture), first_declaring=declared(capture))
+    return compare(FIELDS, words(capture), ours, EXPLAINED)
 
 
 def complaint(result: Comparison) -> str:
@@ -154,7 +163,7 @@ def agreed(row: Field) -> Iterator[Case]:
 @cache
 def view(capture: Path) -> View:
     """Our facts of a capture, by frame."""
-    return View(told(capture))
+    return View(told(capture), first_declaring=declared(capture))
 
 
 @pytest.mark.parametrize("row", FIELDS, ids=lambda row: row.name)

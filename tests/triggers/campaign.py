@@ -16,7 +16,7 @@ from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.dissectors.choice import chosen
 from mptcp_oracle.dissectors.dissector import CrashError, Dissector, Words
 from mptcp_oracle.dissectors.known import Known, catalogue, covering
-from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.errors import OracleError
 from tests.triggers.tally import Tally, compare
 
@@ -62,7 +62,7 @@ def examined(name: str, passes: int, seed: int, number: int) -> Tally:
         until = None
         try:
             with analyze(path) as trace:
-                view = View(trace.facts(), path)
+                view = gathered(trace, path)
             said.update(dissector.frames(path))
         except CrashError:
             until = max(said, default=0)

@@ -9,8 +9,8 @@ import pytest
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.diff import cases
 from mptcp_oracle.dissectors.known import Known, catalogue
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.dissectors.tshark import TShark
-from mptcp_oracle.dissectors.view import View
 from tests.common.machine import tool
 from tests.triggers.campaign import written
 
@@ -76,7 +76,7 @@ def test_an_entry_is_shown_by_its_example(entry: Known, tmp_path: Path) -> None:
     number, malformed = EXAMPLES[entry.id]
     path = written(tmp_path, SEEDS[malformed], number, malformed=malformed)
     with analyze(path) as trace:
-        view = View(trace.facts())
+        view = gathered(trace)
     dissector = TShark()
     said = dict(dissector.frames(path))
     claims = dissector.claims()

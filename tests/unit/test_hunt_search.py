@@ -9,7 +9,7 @@ import pytest
 from mptcp_oracle.analysis.trace import analyze
 from mptcp_oracle.dissectors.dissector import CrashError
 from mptcp_oracle.dissectors.known import Known
-from mptcp_oracle.dissectors.view import View
+from mptcp_oracle.dissectors.rows import gathered
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.facts import Fact
 from mptcp_oracle.hunt.kind import Kind
@@ -144,7 +144,7 @@ def test_a_crash_is_made_small_and_private(tmp_path: Path) -> None:
         assert each.broken
         assert each.frames == 1
         with analyze(each.octets) as trace:
-            view = View(trace.facts())
+            view = gathered(trace)
         options = [item["option"] for one in view.segments.values() for item in one.fact["options"]]
         assert "mp_fastclose" in options
     assert "0x1" not in broken[0].outline
