@@ -12,7 +12,13 @@ import termios
 import time
 from dataclasses import dataclass, field
 
-from mptcp_oracle.live.sockets import MptcpInfo, plain_address, read_info, read_subflows
+from mptcp_oracle.live.sockets import (
+    MptcpInfo,
+    SubflowView,
+    plain_address,
+    read_info,
+    read_subflows,
+)
 
 __all__ = ["Conversation", "Side"]
 
@@ -105,7 +111,7 @@ class Side:
     last_info: MptcpInfo | None = None
     frozen: bool = False
     tester: bool = False
-    subflows: list[tuple[str, int, str, int]] | None = None
+    subflows: list[SubflowView] | None = None
 
     def adopt(self, made: socket.socket) -> None:
         """Take over a connected socket."""
@@ -252,10 +258,7 @@ class Side:
             "close": self.actions,
             "mptcp_info": self.info.to_json() if self.info else None,
             "mptcp_info_last": self.last_info.to_json() if self.last_info else None,
-            "subflows_before_close": [
-                {"local": {"address": a, "port": b}, "remote": {"address": c, "port": d}}
-                for a, b, c, d in self.subflows or []
-            ],
+            "subflows_before_close": [each.to_json() for each in self.subflows or []],
         }
         if self.tester:
             body["tester"] = True
