@@ -107,7 +107,7 @@ def record(
         AdapterError: A need is not met, a command failed, or a step did not come to its end.
             Nothing is written then, and no namespace is left.
     """
-    require_needs()
+    require_needs(filters=bool(scenario.filters))
     if snaplen is not None:
         vantage = dataclasses.replace(scenario.vantage, snaplen=snaplen)
         scenario = dataclasses.replace(scenario, vantage=vantage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import select
 import signal
@@ -16,6 +15,7 @@ from typing import IO, Self
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.namespaces import Namespace
 from mptcp_oracle.live.scenario import Vantage
+from mptcp_oracle.live.stopping import die_with_parent
 from mptcp_oracle.live.tools import Commands, environment
 
 __all__ = ["CaptureCounts", "Sniffer", "parse_counts"]
@@ -30,7 +30,6 @@ STOP_LIMIT = 10.0
 # The file is complete when it has not grown for this long (seconds), asked at most this often.
 QUIET = 0.1
 QUIET_LIMIT = 3.0
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +59,6 @@ def parse_counts(text: str) -> CaptureCounts:
         received=number("received by filter"),
         dropped=number("dropped by kernel"),
     )
-
-
-def _die_with_parent() -> None:
-    """Runs in the child before exec: a killed recorder leaves no capture program behind."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Sniffer:
@@ -106,7 +100,7 @@ class Sniffer:
                 stderr=subprocess.PIPE,
                 env=environment(),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
             self._await_ready()
         except BaseException:
