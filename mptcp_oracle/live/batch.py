@@ -96,6 +96,9 @@ class _Worker:
             WORKER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # Nothing may wait in a buffer: not an answer behind the one that is read, nor a
+            # request for a process that has died.
+            bufsize=0,
             # A terminal's Ctrl-C is for us, who tell it to stop.
             start_new_session=True,
             preexec_fn=die_with_parent,
@@ -119,7 +122,6 @@ class _Worker:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has died: its answer is empty, and says so
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
 
     def finish(self) -> Done:
         """Take its answer, which is there."""
@@ -145,9 +147,7 @@ class _Worker:
         """End it now if it is at work, else with its input."""
         if self.name is not None:
             self._process.terminate()
-        if self._process.stdin is not None:
-            with suppress(OSError):
-                self._process.stdin.close()
+        self._end_input()
 
     def wait(self) -> None:
         """Wait until it has cleaned up and ended."""
@@ -156,4 +156,10 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._end_input()
         self.answers.close()
+
+    def _end_input(self) -> None:
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()

@@ -26,7 +26,7 @@ def counters(folder: Path, name: str, **changed: int) -> Path:
 
 
 def test_right_counters_conform(tmp_path: Path) -> None:
-    """The counters of the host itself contradict nothing: exit status 0, and the hosts are named."""
+    """The counters of the host itself contradict nothing: exit status 0, and they are named."""
     file = counters(tmp_path, "bulk-two-paths")
     done = run("check", *ONLY, "--nstat", file, KERNEL / "bulk-two-paths.pcapng")
     assert done.returncode == 0, done.stdout
