@@ -30,7 +30,7 @@ def octet_complaints(
         trace: The capture's trace.
         said: What the sidecar says of the connection.
         connection: What the oracle found of it.
-        at: The host of the capture: ``client``, ``router`` or ``server``.
+        at: The host whose every packet is in the capture: ``client``, ``server``, or another word.
     """
     for subflow in connection.subflows:
         for index, role in enumerate(ROLES):

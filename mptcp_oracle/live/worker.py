@@ -32,7 +32,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         done = record(SCENARIOS[name], Path(request["folder"]), **request["settings"])
     except OracleError as error:
-        return {"name": name, "error": str(error)}
+        text = str(error)
+        return {"name": name, "error": text if name in text else f"scenario {name}: {text}"}
     return {
         "name": name,
         "capture": str(done.capture),
