@@ -303,8 +303,9 @@ class Session:
     def unused(self) -> list[Waiver]:
         """The waivers that applied to nothing in any capture of their targets."""
         list(self.judged)
+        played = {name for name in map(_scenario, self.paths) if name is not None}
         used = {each for one in self._applied for each in one.used}
-        able = {each for one in self._applied for each in one.unused()}
+        able = {each for one in self._applied for each in one.unused(played)}
         return sorted(able - used, key=lambda each: (each.place, each.requirement))
 
     @cached_property
@@ -417,6 +418,11 @@ class Session:
         elif not self.given:
             words.append("no --pcap was given: these were the bundled recordings of Linux")
         return words
+
+
+def _scenario(path: str) -> str | None:
+    """The scenario that a capture is a recording of."""
+    return sidecar_of(path).scenario
 
 
 def _in_order(numbers: Iterable[int]) -> list[int]:

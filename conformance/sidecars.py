@@ -25,11 +25,13 @@ class Sidecar:
         targets: The implementations of its hosts.
         kernel: The role of the only end that is a kernel, if the other one is a tester, which
             breaks rules on purpose.
+        scenario: What was played.
     """
 
     whole: bool | None = None
     targets: tuple[Target, ...] = ()
     kernel: str | None = None
+    scenario: str | None = None
 
 
 def sidecar_of(capture: str | Path) -> Sidecar:
@@ -55,6 +57,7 @@ def sidecar_of(capture: str | Path) -> Sidecar:
         whole=None if dropped is None else dropped == 0,
         targets=targets,
         kernel=_only_kernel(body),
+        scenario=(body.get("scenario") or {}).get("name"),
     )
 
 

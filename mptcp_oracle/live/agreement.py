@@ -88,7 +88,7 @@ class Recorded:
 
     @property
     def rejected(self) -> bool:
-        """Whether the capture has payload that its receiver threw away: changed, on one of several."""
+        """Whether the capture has payload that its receiver threw away, on one of two paths."""
         rules = [rule for each in self.sidecar["scenario"]["filters"] for rule in each["rules"]]
         several = self.sidecar["scenario"]["plan"]["lanes"] > 1
         return self.capture["host"] != "client" and several and any("@ih" in rule for rule in rules)

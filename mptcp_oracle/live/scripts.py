@@ -77,8 +77,8 @@ def joined(*middle: Step, subflows: int = 2) -> tuple[Step, ...]:
     return (*HELLO, Subflows(subflows), *middle, *DATA_FIN)
 
 
-def seen_from(item: Scenario, host: Role, why: str) -> Scenario:
-    """The same scenario captured at another host."""
+def seen_from(item: Scenario, host: Role, why: str, *, octets: int | None = None) -> Scenario:
+    """The same scenario captured at another host, with its own amount of data or another."""
     flags = item.flags
     if host == "router" and "duplicate-frames" not in flags:
         flags = (*flags, "duplicate-frames")
@@ -87,6 +87,7 @@ def seen_from(item: Scenario, host: Role, why: str) -> Scenario:
         name=f"{item.name}-{host}-view",
         why=why,
         vantage=dataclasses.replace(item.vantage, host=host),
+        octets=item.octets if octets is None else octets,
         flags=flags,
         shipped=False,
     )

@@ -120,14 +120,20 @@ ADDRESSES: tuple[Scenario, ...] = (
         ),
         plan=NO_OFFLOAD,
         client=Host(add_addr_accepted=1),
-        server=ANNOUNCING,
         filters=(
             Filter(
                 name="strip-announcements",
                 rules=('iifname "rs*" tcp option mptcp subtype 3 reset tcp option mptcp',),
             ),
         ),
-        script=(*HELLO, *BOTH_WAYS, Settle(1.3), *DATA_FIN),
+        script=(
+            *HELLO,
+            *BOTH_WAYS,
+            AddEndpoint("server", Endpoint(lane=2, flags=("signal",))),
+            Settle(1.3),
+            *BOTH_WAYS,
+            *DATA_FIN,
+        ),
         octets=10_000,
         expects=(Expect(host="server", counter="AddAddrTx", least=2),),
         flags=("add-address", "stripped-options", "no-offload", "full-payload"),

@@ -250,6 +250,7 @@ FAILURES: tuple[Scenario, ...] = (
         OTHERS["path-cut"],
         "server",
         "The cut path where data is missed: what comes again, comes on the other subflow.",
+        octets=300_000,
     ),
     seen_from(
         OTHERS["loss-reinjection"],

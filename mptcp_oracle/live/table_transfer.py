@@ -232,7 +232,7 @@ TRANSFERS: tuple[Scenario, ...] = (
             Link(2, up=True),
             Settle(0.5),
         ),
-        octets=150_000,
+        octets=400_000,
         expects=(JOINED, Expect(host="client", counter="MPTCPRetrans")),
         flags=("join", "loss", "reinjection", "offload", "full-payload"),
     ),
