@@ -94,6 +94,13 @@ def test_the_sidecar_knows_the_connection(tmp_path: Path) -> None:
         assert (created["local_address"], created["local_port"]) == (end["address"], end["port"])
     assert [item["initial"] for item in connection["subflows"]["initiator"]] == [True]
     assert body["hosts"]["server"]["counters"]["MPTcpExt"]["MPCapableACKRX"] == 1
+    for host in ("client", "server"):
+        timeout = body["hosts"][host]["sysctls"].get("net.mptcp.add_addr_timeout", "1")
+        assert timeout == "1"  # the default outlives a recording
+    for end in (initiator, listener):
+        (subflow,) = end["subflows_before_close"]
+        assert subflow["octets_sent"] == end["written"]["octets"]
+        assert subflow["octets_received"] == end["read"]["octets"]
     assert body["time"]["start_ns"] < body["time"]["end_ns"]
     assert [action["call"] for action in initiator["close"]] == ["close()"]
 
@@ -230,3 +237,29 @@ def test_the_command_lists_without_needs(monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.exit_code == 0
     for name in SCENARIOS:
         assert f"{name}  (" in result.stdout
+
+
+def test_the_command_records_several_at_a_time(tmp_path: Path) -> None:
+    """With --jobs every scenario is recorded by a process of its own, and each path is printed."""
+    names = ["close-without-data", "server-closes-first"]
+    result = CliRunner().invoke(record_command, [*names, "--jobs", "2", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert sorted(result.stdout.split()) == [f"{tmp_path}/{name}.pcapng" for name in names]
+    for name in names:
+        assert f"{name}: " in result.stderr
+        assert (tmp_path / f"{name}.json").exists()
+
+
+def test_one_scenario_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several scenarios the broken one is told and exit status 3, the others are recorded."""
+    broken = dataclasses.replace(SMALL, filters=(Filter(name="wrong", rules=("no such rule",)),))
+    monkeypatch.setitem(SCENARIOS, "small", broken)
+    result = CliRunner().invoke(
+        record_command, ["small", "close-without-data", "-q", "-o", str(tmp_path)]
+    )
+    assert result.exit_code == 3
+    assert "no such rule" in result.stderr or "nft" in result.stderr
+    assert (tmp_path / "close-without-data.pcapng").exists()
+    assert own() == []
