@@ -72,6 +72,7 @@ CLOSINGS: tuple[Scenario, ...] = (
             Eof("client"),
         ),
         octets=40_000,
+        expects=(Expect(host="server", counter="MPJoinAckRx"),),
         flags=("join", "half-close", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -87,6 +88,7 @@ CLOSINGS: tuple[Scenario, ...] = (
             Eof("server"),
         ),
         octets=10_000,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
         flags=("half-close", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -95,6 +97,7 @@ CLOSINGS: tuple[Scenario, ...] = (
         plan=ONE_LANE,
         script=(Connect(), Close("client"), Eof("server"), Close("server")),
         octets=0,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
         flags=("no-offload", "full-payload"),
         shipped=True,
     ),
@@ -152,6 +155,7 @@ CLOSINGS: tuple[Scenario, ...] = (
             Eof("client"),
         ),
         octets=10_000,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
         flags=("half-close", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -182,6 +186,7 @@ CLOSINGS: tuple[Scenario, ...] = (
         plan=ONE_LANE,
         script=(*HELLO, Send("client"), Close("client"), Eof("server"), Close("server")),
         octets=4_000,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
         flags=("no-offload", "full-payload"),
     ),
     Scenario(
@@ -201,6 +206,7 @@ CLOSINGS: tuple[Scenario, ...] = (
             Settle(0.2),
         ),
         octets=10_000,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
         streams="cut",
         flags=("fastclose", "reset-reason", "no-offload", "full-payload"),
     ),

@@ -68,6 +68,7 @@ MIDDLEBOXES: tuple[Scenario, ...] = (
         vantage=Vantage(host="server"),
         script=TALK,
         octets=5_000,
+        expects=(Expect(host="client", counter="MPCapableFallbackSYNACK"),),
         flags=("fallback", "stripped-options", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -376,6 +377,7 @@ MIDDLEBOXES: tuple[Scenario, ...] = (
             Settle(1.5),
         ),
         octets=8_000,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
         streams="cut",
         flags=("loss", "no-offload", "full-payload"),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mptcp_oracle.conformance.live import Live, chosen, make
+from mptcp_oracle.conformance.live import Live, Result, chosen, make
 
 from mptcp_oracle.errors import AdapterError, UsageError
 from mptcp_oracle.live import batch
@@ -97,6 +98,7 @@ def test_a_violation_is_kept_to_be_looked_at(tmp_path: Path) -> None:
         "8684-3.1-capable-on-first-data",
         "--target",
         "linux=192.0.2.1",
+        "--should",
         folder=tmp_path,
     )
     assert done.returncode == 1, done.stdout
@@ -231,3 +233,19 @@ def test_without_root_the_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         make([QUICK], None)
     assert "root" in str(caught.value)
     assert "can be judged without" in str(caught.value)
+
+
+@needs_root
+def test_without_nft_what_needs_no_filter_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the scenarios that lose, strip or change packets are skipped, with the reason."""
+    which = shutil.which
+    monkeypatch.setattr(
+        shutil, "which", lambda name, **how: None if name == "nft" else which(name, **how)
+    )
+    made = make([QUICK, "path-cut"], str(tmp_path / "made"))
+    found = {each.name: each for each in made.recordings()}
+    assert "nft" in str(found["path-cut"].skipped)
+    assert found[QUICK] == Result(name=QUICK)
+    assert [Path(path).stem for path in made.captures] == [QUICK]

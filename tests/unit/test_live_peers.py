@@ -94,9 +94,7 @@ def test_a_plain_tcp_socket_has_no_mptcp_info(talk: Conversation) -> None:
     assert set(body["unknown"]) == {"mptcp_info", "token"}
 
 
-def test_pieces_are_written_one_by_one(
-    talk: Conversation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pieces_are_written_one_by_one(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write takes no more than a piece, and the stream is the same."""
     taken: list[int] = []
     talk.client.cut_into(7)
