@@ -284,7 +284,8 @@ class Session:
             for name in ("pcap", "local", "host", "whole") if self.wants_live else ():
                 if self.config.getoption(f"mptcp_{name}"):
                     raise UsageError(f"--live and --{name} exclude each other")
-            if self.wants_live and getattr(self.config.option, "numprocesses", None):
+            several = getattr(self.config.option, "numprocesses", None)
+            if self.wants_live and (several or hasattr(self.config, "workerinput")):
                 hint = "leave out -n: --live records two scenarios at a time by itself"
                 raise UsageError("--live does not work under pytest-xdist", hint=hint)
         except OracleError as error:

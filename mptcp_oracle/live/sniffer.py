@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -61,6 +62,21 @@ def parse_counts(text: str) -> CaptureCounts:
     )
 
 
+@cache
+def _stay_root() -> tuple[str, ...]:
+    """Options that keep tcpdump root, where it knows them.
+
+    A process that changes its user is no longer told when its parent is killed, and goes on.
+    """
+    try:
+        done = subprocess.run(
+            ("tcpdump", "--help"), capture_output=True, env=environment(), timeout=READY_LIMIT
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return ("-Z", "root") if b"-Z" in done.stdout + done.stderr else ()
+
+
 class Sniffer:
     """tcpdump on one interface of one namespace; a context manager.
 
@@ -82,6 +98,7 @@ class Sniffer:
             *("tcpdump", "-n", "-i", vantage.interface, "-s", str(vantage.snaplen)),
             *("--time-stamp-precision=nano", "--immediate-mode", "-U", "-B", str(BUFFER)),
             *(("-y", vantage.link) if vantage.link else ()),
+            *_stay_root(),
             *("-w", "-", FILTER),
         ]
         self._commands = commands
@@ -90,6 +107,8 @@ class Sniffer:
         self._said = b""
 
     def __enter__(self) -> Self:
+        if self._process is not None:
+            raise AdapterError("the capture was begun twice")
         self._commands.note(self.argv)
         self._file = self.target.open("wb")
         try:

@@ -263,3 +263,36 @@ def test_one_scenario_that_fails_does_not_stop_the_others(
     assert "no such rule" in result.stderr or "nft" in result.stderr
     assert (tmp_path / "close-without-data.pcapng").exists()
     assert own() == []
+
+
+def test_a_killed_recorder_leaves_no_capture_program(tmp_path: Path) -> None:
+    """SIGKILL leaves namespaces, which are named in the manual, but nothing that goes on."""
+    program = (
+        "from mptcp_oracle.live.command import record_command; "
+        f"record_command(['zero-window', '-o', {str(tmp_path)!r}])"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"Settle" in line:
+                break
+        (sniffer,) = _children(process.pid, "tcpdump")
+        process.kill()
+        process.stderr.read()
+    try:
+        until = time.monotonic() + 10
+        while Path(f"/proc/{sniffer}").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not Path(f"/proc/{sniffer}").exists()
+    finally:
+        for name in own(process.pid):
+            subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def _children(parent: int, name: str) -> list[int]:
+    """The processes of a name that another one started."""
+    listing = subprocess.run(
+        ["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in listing.stdout.splitlines()[1:]]
+    return [int(row[0]) for row in rows if (int(row[1]), row[2]) == (parent, name)]
