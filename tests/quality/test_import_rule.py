@@ -75,8 +75,16 @@ OUTSIDE = {
     "matplotlib": ({"pictures"}, False),  # an extra: plots as files
     "numpy": (
         {
-            "wire", "analysis", "rules", "oracle", "report", "pictures", "live", "diff",
-            "dissectors", "counters",
+            "wire",
+            "analysis",
+            "rules",
+            "oracle",
+            "report",
+            "pictures",
+            "live",
+            "diff",
+            "dissectors",
+            "counters",
         },
         False,
     ),
