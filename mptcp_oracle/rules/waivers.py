@@ -152,9 +152,7 @@ class Waivers:
                     return replace(verdict, waived=f"{waiver.kind}: {waiver.reason}")
         return verdict
 
-    def unused(
-        self, scenarios: Collection[str] = (), *, probed: bool = False
-    ) -> Iterator[Waiver]:
+    def unused(self, scenarios: Collection[str] = (), *, probed: bool = False) -> Iterator[Waiver]:
         """The waivers of the known targets that applied to nothing.
 
         Args:
