@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import pytest
 from mptcp_oracle.conformance.contents import requirements_of
+from mptcp_oracle.conformance.live import Live, Result, chosen, make
 from mptcp_oracle.conformance.sidecars import sidecar_of
 
 from mptcp_oracle.errors import OracleError, UsageError
@@ -148,17 +149,22 @@ class Check:
 
     Attributes:
         name: The test's id in brackets. complaints: Why it fails, if it does.
+        skipped: Why it cannot be made, if so.
     """
 
     name: str
     complaints: tuple[str, ...] = ()
+    skipped: str | None = None
 
     def settle(self) -> None:
         """End the test.
 
         Raises:
             pytest.fail.Exception: There are complaints.
+            pytest.skip.Exception: It cannot be made here.
         """
+        if self.skipped is not None:
+            pytest.skip(self.skipped)
         if self.complaints:
             pytest.fail("\n".join(self.complaints), pytrace=False)
 
@@ -184,9 +190,35 @@ class Session:
         """Whether captures were named, or the bundled ones are judged."""
         return bool(self._option("pcap"))
 
+    @property
+    def wants_live(self) -> bool:
+        """Whether scenarios are to be recorded on the local kernel."""
+        return self._flag("live")
+
+    @cached_property
+    def live(self) -> Live | None:
+        """The recordings made for this run, if any are."""
+        if not self.wants_live:
+            return None
+        folder: str | None = self.config.getoption("mptcp_live_folder")
+        try:
+            names = chosen(self._option("scenario"))
+            where = None if folder is None else str(self.config.invocation_params.dir / folder)
+            return make(names, where, self._tell)
+        except OracleError as error:
+            _refuse(error)
+
+    def _tell(self, words: str) -> None:
+        """A line of progress, where a person watches."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and reporter.isatty:
+            reporter.rewrite(f"mptcp-oracle: {words}", erase=True)
+
     @cached_property
     def paths(self) -> list[str]:
         """The captures to judge, sorted within folders and patterns."""
+        if self.live is not None:
+            return self.live.captures
         try:
             named = [path for each in self._option("pcap") for path in self._matched(each)]
             return captures(named) if named else bundled()
@@ -242,8 +274,20 @@ class Session:
         Raises:
             pytest.UsageError: They do.
         """
+        live = [
+            name for name in ("scenario", "live_folder") if self.config.getoption(f"mptcp_{name}")
+        ]
         try:
             networks(self._option("local"))
+            if live and not self.wants_live:
+                raise UsageError(f"--{live[0].replace('_', '-')} needs --live")
+            for name in ("pcap", "local", "host", "whole") if self.wants_live else ():
+                if self.config.getoption(f"mptcp_{name}"):
+                    raise UsageError(f"--live and --{name} exclude each other")
+            several = getattr(self.config.option, "numprocesses", None)
+            if self.wants_live and (several or hasattr(self.config, "workerinput")):
+                hint = "leave out -n: --live records two scenarios at a time by itself"
+                raise UsageError("--live does not work under pytest-xdist", hint=hint)
         except OracleError as error:
             _refuse(error)
         for name in ("paths", "prefixes", "known"):
@@ -260,8 +304,9 @@ class Session:
     def unused(self) -> list[Waiver]:
         """The waivers that applied to nothing in any capture of their targets."""
         list(self.judged)
+        played = {name for name in map(_scenario, self.paths) if name is not None}
         used = {each for one in self._applied for each in one.used}
-        able = {each for one in self._applied for each in one.unused()}
+        able = {each for one in self._applied for each in one.unused(played)}
         return sorted(able - used, key=lambda each: (each.place, each.requirement))
 
     @cached_property
@@ -279,7 +324,7 @@ class Session:
                 local=self._option("local"),
                 whole=True if self._flag("whole") else sidecar.whole,
                 waivers=own,
-                host=self.config.getoption("mptcp_host"),
+                host=sidecar.kernel if self.live else self.config.getoption("mptcp_host"),
             ) as judgement:
                 return Judged(path=path, label=label, verdicts=tuple(judgement.verdicts()))
         except UsageError as error:
@@ -309,6 +354,20 @@ class Session:
             if not exercised and self._flag("fail_not_exercised"):
                 yield Finding(requirement=row, capture=None, verdicts=(), should=should)
 
+    def live_checks(self, name: str) -> list[Check]:
+        """The tests of what was recorded: ``test_recording`` or ``test_agreement``."""
+        if self.live is None:
+            return []
+        found = self.live.recordings() if name == "test_recording" else self._agreements
+        return [
+            Check(name=each.name, complaints=each.complaints, skipped=each.skipped)
+            for each in found
+        ]
+
+    @cached_property
+    def _agreements(self) -> list[Result]:
+        return [] if self.live is None else list(self.live.agreements())
+
     def checks(self) -> Iterator[Check]:
         """The tests of each capture, and one of the waivers if none may be left over."""
         for each in self.judged:
@@ -324,7 +383,17 @@ class Session:
 
     def complaints(self) -> list[str]:
         """What fails a run without being a requirement, whichever tests are selected."""
-        return [complaint for each in self.checks() for complaint in each.complaints]
+        found = [*self.checks(), *self.live_checks("test_recording")]
+        return [complaint for each in found for complaint in each.complaints]
+
+    def end(self, *, failed: bool) -> str | None:
+        """Let go of what was recorded for the run; where it is, if it is kept.
+
+        Args:
+            failed: Whether anything went wrong, so that somebody will want to look at it.
+        """
+        live = self.__dict__.get("live")
+        return live.close(failed=failed) if live is not None else None
 
     def exercised(self) -> list[str]:
         """How much of the RFCs the captures decided, and which captures these were."""
@@ -345,9 +414,16 @@ class Session:
                 f"RFC {rfc}: {sum(each.id in decided for each in every)} of {len(every)} "
                 "requirements that a capture can decide were decided"
             )
-        if not self.given:
+        if self.live is not None:
+            words.append(f"{len(self.live.captures)} scenarios were recorded on the local kernel")
+        elif not self.given:
             words.append("no --pcap was given: these were the bundled recordings of Linux")
         return words
+
+
+def _scenario(path: str) -> str | None:
+    """The scenario that a capture is a recording of."""
+    return sidecar_of(path).scenario
 
 
 def _in_order(numbers: Iterable[int]) -> list[int]:

@@ -23,10 +23,15 @@ class Sidecar:
     Attributes:
         whole: Whether the capturing program dropped nothing; ``None`` if that is not stated.
         targets: The implementations of its hosts.
+        kernel: The role of the only end that is a kernel, if the other one is a tester, which
+            breaks rules on purpose.
+        scenario: What was played.
     """
 
     whole: bool | None = None
     targets: tuple[Target, ...] = ()
+    kernel: str | None = None
+    scenario: str | None = None
 
 
 def sidecar_of(capture: str | Path) -> Sidecar:
@@ -48,7 +53,23 @@ def sidecar_of(capture: str | Path) -> Sidecar:
     targets: tuple[Target, ...] = ()
     if kernel.get("system") == "Linux" and isinstance(kernel.get("release"), str):
         targets = (Target(name="linux", version=kernel["release"], addresses=_kernels(body)),)
-    return Sidecar(whole=None if dropped is None else dropped == 0, targets=targets)
+    return Sidecar(
+        whole=None if dropped is None else dropped == 0,
+        targets=targets,
+        kernel=_only_kernel(body),
+        scenario=(body.get("scenario") or {}).get("name"),
+    )
+
+
+def _only_kernel(body: dict[str, Any]) -> str | None:
+    """The role that no tester plays, if there is one in every connection."""
+    roles = {
+        role
+        for connection in body.get("connections") or ()
+        for role in ("initiator", "listener")
+        if not connection[role].get("tester")
+    }
+    return roles.pop() if len(roles) == 1 else None
 
 
 def _kernels(body: dict[str, Any]) -> frozenset[str]:

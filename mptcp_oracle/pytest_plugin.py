@@ -23,6 +23,19 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "action": "append", "metavar": "FILE", "help":
         "judge this capture, the captures in this folder, or those of this pattern; repeatable",
     }),
+    ("--live", {
+        "action": "store_true", "help":
+        "record scenarios on the local kernel (root needed) and judge these, "
+        "also beside what the kernel knows",
+    }),
+    ("--scenario", {
+        "action": "append", "metavar": "PATTERN", "help":
+        "with --live: only scenarios of this pattern, such as 'fast-close-*'; repeatable",
+    }),
+    ("--live-folder", {
+        "metavar": "DIR", "help":
+        "with --live: keep the recordings here, not only if something fails",
+    }),
     ("--requirement", {
         "action": "append", "metavar": "PREFIX", "help":
         "only requirements whose id or number begins so, such as 8684-3.2; repeatable",
@@ -109,10 +122,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     session, (argument,) = _session(metafunc.config), wanted
     found: list[Check] | list[Finding]
-    if argument == "check":
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if argument == "check" and module == "test_live":
+        found = session.live_checks(metafunc.function.__name__)
+    elif argument == "check":
         found = list(session.checks())
     else:
-        found = list(session.findings(metafunc.module.__name__.rpartition(".")[2]))
+        found = list(session.findings(module))
     # A module that has nothing to test gets a placeholder, which goes before anything runs.
     metafunc.parametrize(argument, found or [None], ids=[each.name for each in found] or ["none"])
 
@@ -137,6 +153,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What is judged, if captures are named."""
     named = config.getoption("mptcp_pcap")
+    if config.getoption("mptcp_live"):
+        return "mptcp-oracle: recording scenarios on the local kernel, and judging them"
     return f"mptcp-oracle: judging {', '.join(named)}" if named else None
 
 
@@ -153,11 +171,13 @@ class _Reporter:
         self.reports: list[dict[str, str]] = []
         self.complaints: list[str] = []
         self.exercised: list[str] = []
+        self.where: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         """Refuse options that make no sense, once, before any module is collected."""
-        names = ("pcap", "requirement", "waivers", "target", "local")
+        names = ("pcap", "live", "scenario", "live_folder", "requirement", "waivers", "target",
+                 "local")  # fmt: skip
         if any(self.config.getoption(f"mptcp_{name}") for name in names):
             _session(self.config).check()
 
@@ -172,14 +192,18 @@ class _Reporter:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail a run whose captures show nothing, or whose waivers are not needed any more."""
         found = self.config.stash.get(_SESSION, None)
-        if found is not None:
+        well = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        # Who was refused, or has interrupted the run, does not wait for captures to be judged.
+        ended = session.exitstatus in (*well, pytest.ExitCode.TESTS_FAILED)
+        if found is not None and ended:
             self._hear(found.complaints(), found.exercised())
         output = getattr(self.config, "workeroutput", None)
         if output is not None:
             output["mptcp_oracle"] = [self.complaints, self.exercised]
-        well = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if self.complaints and session.exitstatus in well:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if found is not None:
+            self.where = found.end(failed=session.exitstatus not in well)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -199,3 +223,5 @@ class _Reporter:
         terminalreporter.section("conformance of Multipath TCP")
         for line in lines(self.reports, self.complaints, self.exercised):
             terminalreporter.write_line(line)
+        if self.where is not None:
+            terminalreporter.write_line(self.where)

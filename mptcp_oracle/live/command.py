@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import click
 
 from mptcp_oracle.errors import OracleError, UsageError
-from mptcp_oracle.live.recorder import Recording, record
+from mptcp_oracle.live.batch import Done, record_many
+from mptcp_oracle.live.recorder import record
 from mptcp_oracle.live.scenario import Scenario
 from mptcp_oracle.live.scenarios import SCENARIOS
+from mptcp_oracle.live.stopping import terminable
+from mptcp_oracle.live.tools import require_needs
 
 __all__ = ["record_command"]
 
-USAGE, UNABLE, TERMINATED = 2, 3, 143
+USAGE, UNABLE = 2, 3
 
 EXAMPLES = """
 \b
@@ -26,7 +27,7 @@ Examples:
   mptcp-oracle record --list
   sudo mptcp-oracle record bulk-two-paths -o captures
   sudo mptcp-oracle record path-cut loss-reinjection --octets 2000000 --snaplen 120
-  sudo mptcp-oracle record --all -o captures
+  sudo mptcp-oracle record --all --jobs 2 -o captures
 
 \b
 Exit status:
@@ -74,6 +75,13 @@ Exit status:
     help="How often to play what depends on chance until it happens.",
 )
 @click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many scenarios are recorded at a time, each in namespaces of its own.",
+)
+@click.option(
     "--keep-pcap", is_flag=True, help="Keep the capture program's own pcap file, not pcapng."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress on standard error.")
@@ -88,6 +96,7 @@ def record_command(
     rate: int | None,
     seed: int,
     attempts: int,
+    jobs: int,
     keep_pcap: bool,
     quiet: bool,
 ) -> None:
@@ -102,23 +111,18 @@ def record_command(
         return
     try:
         chosen = _choose(names, everything)
-        with _terminable():
-            shown = []
-            for scenario in chosen:
-                say = _speaker(scenario.name, quiet)
-                done = record(
-                    scenario,
-                    output,
-                    octets=octets,
-                    snaplen=snaplen,
-                    rate=rate,
-                    seed=seed,
-                    attempts=attempts,
-                    keep_pcap=keep_pcap,
-                    progress=say,
-                )
-                say(f"{done.frames} frames in {done.seconds:.1f} s")
-                shown.append(_report(done))
+        require_needs(filters=any(each.filters for each in chosen) and len(chosen) == 1)
+        settings: dict[str, object] = {
+            "octets": octets,
+            "snaplen": snaplen,
+            "rate": rate,
+            "seed": seed,
+            "attempts": attempts,
+            "keep_pcap": keep_pcap,
+        }
+        with terminable():
+            recorded = _one_by_one if jobs == 1 or len(chosen) == 1 else _several
+            shown = [_report(each) for each in recorded(chosen, output, jobs, settings, quiet)]
     except OracleError as error:
         click.echo(f"mptcp-oracle record: {error}", err=True)
         sys.exit(USAGE if isinstance(error, UsageError) else UNABLE)
@@ -152,12 +156,48 @@ def _speaker(name: str, quiet: bool) -> Callable[[str], None]:
     return say
 
 
-def _report(done: Recording) -> bool:
+def _one_by_one(
+    chosen: list[Scenario], output: Path, jobs: int, settings: dict[str, Any], quiet: bool
+) -> Iterator[Done]:
+    """Record in this process, with every step told."""
+    for scenario in chosen:
+        say = _speaker(scenario.name, quiet)
+        try:
+            made = record(scenario, output, progress=say, **settings)
+        except OracleError as error:
+            if len(chosen) == 1:
+                raise
+            yield Done(name=scenario.name, error=str(error))
+            continue
+        say(f"{made.frames} frames in {made.seconds:.1f} s")
+        yield Done(
+            name=scenario.name,
+            capture=made.capture,
+            sidecar=made.sidecar,
+            attempts=made.attempts,
+            missing=made.missing,
+        )
+
+
+def _several(
+    chosen: list[Scenario], output: Path, jobs: int, settings: dict[str, Any], quiet: bool
+) -> Iterator[Done]:
+    """Record in processes, each scenario told when it is done."""
+    for done in record_many([each.name for each in chosen], output, jobs=jobs, **settings):
+        if done.error is None:
+            _speaker(done.name, quiet)(f"{done.frames} frames in {done.seconds:.1f} s")
+        yield done
+
+
+def _report(done: Done) -> bool:
     """Say where the capture is, and return whether it shows what the scenario claims."""
+    if done.error is not None:
+        click.echo(f"mptcp-oracle record: {done.error}", err=True)
+        return False
     click.echo(str(done.capture))
     if done.missing:
         click.echo(
-            f"mptcp-oracle record: {done.scenario.name} does not show what it claims "
+            f"mptcp-oracle record: {done.name} does not show what it claims "
             f"(missing in {done.attempts} attempts: {', '.join(done.missing)})",
             err=True,
         )
@@ -168,17 +208,3 @@ def _print_list() -> None:
     for item in SCENARIOS.values():
         click.echo(f"{item.name}  ({item.vantage.host}, {item.vantage.interface})")
         click.echo(click.wrap_text(item.why, 96, "    ", "    "))
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Make SIGTERM unwind the stack, so that namespaces are removed as after Ctrl-C."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(TERMINATED)
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -46,12 +46,20 @@ class Dialogue:
         client_events, server_events: The path-manager events of both hosts.
     """
 
-    def __init__(self, scenario: Scenario, topology: Topology, octets: int, seed: int) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        topology: Topology,
+        octets: int,
+        seed: int,
+        begin_capture: Callable[[], object] = lambda: None,
+    ) -> None:
         self.scenario = scenario
         self.topology = topology
         self.octets = octets
         self.seed = seed
         self.conversations: list[Conversation] = []
+        self._begin_capture = begin_capture
         self.client_events = EventLog(topology.client)
         self.server_events = EventLog(topology.server)
         self._filters = {item.name: item for item in scenario.filters}
@@ -158,7 +166,8 @@ class Dialogue:
         match step:
             case steps.Connect():
                 self._connect(talk, step)
-            case steps.Send(end, share):
+            case steps.Send(end, share, piece):
+                talk.side(end).cut_into(piece)
                 talk.side(end).tell(round(share * self.octets))
                 talk.side(end).on_writable()
             case steps.Drain(end, share):
@@ -213,6 +222,13 @@ class Dialogue:
                 self.topology.add_endpoint(space[host], endpoint)
             case steps.RemoveEndpoint(host, address_id):
                 self.topology.remove_endpoint(space[host], address_id)
+            case steps.FlushEndpoints(host):
+                self.topology.flush_endpoints(space[host])
+            case steps.Kill(host, lane):
+                self.topology.kill(space[host], lane)
+            case steps.BeginCapture():
+                if talk.ordinal == 0:
+                    self._begin_capture()
             case steps.SetBackup(host, address_id, backup):
                 self.topology.set_backup(space[host], address_id, backup)
         talk.client.snapshot()

@@ -13,7 +13,8 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -184,7 +185,9 @@ class Namespaces:
     def __enter__(self) -> Self:
         try:
             for member in self._members.values():
-                self._commands.run("ip", "netns", "add", member.name)
+                # A signal between the start of `ip` and our knowing of it would leave its work.
+                with _undisturbed():
+                    self._commands.run("ip", "netns", "add", member.name)
                 member.ip("link", "set", "lo", "up")
         except BaseException:
             self.remove()
@@ -207,20 +210,27 @@ class Namespaces:
         Raises:
             AdapterError: A namespace could not be removed; the others are.
         """
-        stops = {signal.SIGINT, signal.SIGTERM}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, stops)
         errors: list[AdapterError] = []
-        try:
+        with _undisturbed():
             for member in self._members.values():
                 if member.path.exists():
                     try:
                         self._commands.run("ip", "netns", "delete", member.name, quiet=True)
                     except AdapterError as error:
                         errors.append(error)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if errors:
             raise errors[0]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until the block is done."""
+    stops = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, stops)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _sysctl_path(name: str) -> Path:

@@ -12,7 +12,13 @@ import termios
 import time
 from dataclasses import dataclass, field
 
-from mptcp_oracle.live.sockets import MptcpInfo, plain_address, read_info, read_subflows
+from mptcp_oracle.live.sockets import (
+    MptcpInfo,
+    SubflowView,
+    plain_address,
+    read_info,
+    read_subflows,
+)
 
 __all__ = ["Conversation", "Side"]
 
@@ -26,6 +32,7 @@ class Stream:
     """A seeded, endless stream of octets, made as it is asked for."""
 
     def __init__(self, seed: str) -> None:
+        self.seed = seed
         self._random = random.Random(seed)
         self._spare = b""
 
@@ -70,6 +77,7 @@ class Side:
         queue: Octets that wait for the kernel to take them; filled from ``stream`` as needed.
         owed: Octets that it was told to write and that are not in the queue yet.
         queued: Octets it was told to write so far, written or not.
+        piece: Octets of each write, ``None`` for as many as the kernel takes.
         syn_octets: Octets of the written stream that left inside the SYN.
         eof: The end of the peer's stream was read.
         error: Name of the first error of the socket, such as ``ECONNRESET``.
@@ -93,6 +101,7 @@ class Side:
     queue: bytes = b""
     owed: int = 0
     queued: int = 0
+    piece: int | None = None
     syn_octets: int = 0
     paused: bool = False
     eof: bool = False
@@ -105,13 +114,19 @@ class Side:
     last_info: MptcpInfo | None = None
     frozen: bool = False
     tester: bool = False
-    subflows: list[tuple[str, int, str, int]] | None = None
+    subflows: list[SubflowView] | None = None
 
     def adopt(self, made: socket.socket) -> None:
         """Take over a connected socket."""
         self.handle = made
         self.local = _pair(made.getsockname())
         self.remote = _pair(made.getpeername())
+
+    def cut_into(self, piece: int | None) -> None:
+        """Write in pieces of so many octets from now on, each sent at once."""
+        if piece is not None and self.handle is not None:
+            self.handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.piece = piece
 
     def tell(self, octets: int) -> None:
         """Queue the next ``octets`` of this end's seeded stream for writing."""
@@ -125,6 +140,12 @@ class Side:
             step = min(self.owed, BLOCK)
             self.queue = self.stream.take(step)
             self.owed -= step
+
+    def beginning(self, octets: int) -> dict[str, object]:
+        """Count and digest of the first octets of what this end writes."""
+        digest = Digest()
+        digest.add(Stream(self.stream.seed).take(octets))
+        return digest.to_json()
 
     @property
     def token_text(self) -> str | None:
@@ -161,7 +182,7 @@ class Side:
         while self.wants_write:
             assert self.handle is not None
             try:
-                count = self.handle.send(self.queue)
+                count = self.handle.send(self.queue[: self.piece])
             except BlockingIOError:
                 return
             except OSError as error:
@@ -252,10 +273,7 @@ class Side:
             "close": self.actions,
             "mptcp_info": self.info.to_json() if self.info else None,
             "mptcp_info_last": self.last_info.to_json() if self.last_info else None,
-            "subflows_before_close": [
-                {"local": {"address": a, "port": b}, "remote": {"address": c, "port": d}}
-                for a, b, c, d in self.subflows or []
-            ],
+            "subflows_before_close": [each.to_json() for each in self.subflows or []],
         }
         if self.tester:
             body["tester"] = True

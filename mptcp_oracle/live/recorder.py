@@ -9,6 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from mptcp_oracle.live.sidecar import (
     describe_connection,
     describe_host,
     header,
+    stream_faults,
 )
 from mptcp_oracle.live.sniffer import FILTER, CaptureCounts, Sniffer
 from mptcp_oracle.live.tools import Commands, require_needs, tool_versions
@@ -46,8 +48,8 @@ class Recording:
         attempts: How many attempts it took.
         frames: Number of frames in the capture.
         missing: What the recording lacks: expected counters that did not move (``host:
-            counter``), frames that the capture program lost; empty if it shows what the
-            scenario claims.
+            counter``), streams that were not read as the scenario wants it, frames that the
+            capture program lost; empty if it shows what the scenario claims.
     """
 
     scenario: Scenario
@@ -107,7 +109,7 @@ def record(
         AdapterError: A need is not met, a command failed, or a step did not come to its end.
             Nothing is written then, and no namespace is left.
     """
-    require_needs()
+    require_needs(filters=bool(scenario.filters))
     if snaplen is not None:
         vantage = dataclasses.replace(scenario.vantage, snaplen=snaplen)
         scenario = dataclasses.replace(scenario, vantage=vantage)
@@ -138,9 +140,15 @@ def _play(scenario: Scenario, seed: int, progress: Callable[[str], None]) -> _Ta
                 topology.switch_filter(item, True)
         target = Path(scratch, "capture.pcap")
         watched = own[scenario.vantage.host]
-        dialogue = Dialogue(scenario, topology, scenario.octets, seed)
+        sniffer = Sniffer(watched, scenario.vantage, target, commands)
+        captured = ExitStack()
+        dialogue = Dialogue(
+            scenario, topology, scenario.octets, seed, lambda: captured.enter_context(sniffer)
+        )
         try:
-            with Sniffer(watched, scenario.vantage, target, commands) as sniffer:
+            with captured:
+                if not scenario.vantage.late:
+                    captured.enter_context(sniffer)
                 start = time.time_ns()
                 dialogue.play(progress)
                 counts = sniffer.stop()
@@ -169,6 +177,7 @@ def _play(scenario: Scenario, seed: int, progress: Callable[[str], None]) -> _Ta
             for item in scenario.expects
             if changes[item.host]["MPTcpExt"].get(item.counter, 0) < item.least
         ]
+        missing += stream_faults(scenario.streams, dialogue.conversations)
         if counts.dropped:
             missing.append(f"{counts.dropped} frames, dropped by the capture")
         return _Take(

@@ -17,6 +17,7 @@ __all__ = [
     "Act",
     "AddEndpoint",
     "Await",
+    "BeginCapture",
     "Close",
     "Connect",
     "Drain",
@@ -25,7 +26,9 @@ __all__ = [
     "Expect",
     "Filter",
     "Finish",
+    "FlushEndpoints",
     "Host",
+    "Kill",
     "Link",
     "Pause",
     "Plan",
@@ -126,12 +129,17 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vantage:
-    """Where the capture is made: a host and one of its interfaces, or ``any``."""
+    """Where the capture is made: a host and one of its interfaces, or ``any``.
+
+    Attributes:
+        late: It begins with the step :class:`BeginCapture`, not before the first connection.
+    """
 
     host: Role = "client"
     interface: str = "any"
     snaplen: int = 65_600
     link: str | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +175,16 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """``end`` begins to write ``share`` of the scenario's octets; does not wait."""
+    """``end`` begins to write ``share`` of the scenario's octets; does not wait.
+
+    Attributes:
+        piece: Octets of each write from now on, each sent at once (TCP_NODELAY); ``None`` leaves
+            it to the kernel.
+    """
 
     end: End
     share: float = 1.0
+    piece: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +300,26 @@ class RemoveEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class FlushEndpoints:
+    """``ip mptcp endpoint flush``: every endpoint of a host goes."""
+
+    host: End
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """``ss -K``: the kernel of a host aborts its subflow on a lane of the client."""
+
+    host: End
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeginCapture:
+    """The capture of a late vantage begins, in the script of the first connection."""
+
+
+@dataclass(frozen=True, slots=True)
 class SetBackup:
     """``ip mptcp endpoint change``: the endpoint becomes backup, or regular."""
 
@@ -312,6 +346,9 @@ Step = (
     | Link
     | AddEndpoint
     | RemoveEndpoint
+    | FlushEndpoints
+    | Kill
+    | BeginCapture
     | SetBackup
 )
 
@@ -331,6 +368,9 @@ class Scenario:
             else one connection after another.
         keep_pcap: The recording stays the capture program's own pcap file.
         expects: Counters without which the recording does not show what it claims.
+        streams: What must have become of both streams: ``whole`` (read as they were written),
+            ``cut`` (what was read is a beginning of what was written, and one is shorter) or
+            ``changed`` (one was read with other octets).
         flags: What the corpus says about it (:data:`mptcp_oracle.generators.corpus.FLAGS`).
         shipped: Belongs to the selection that is part of the installed package.
     """
@@ -348,6 +388,7 @@ class Scenario:
     interleaved: bool = False
     keep_pcap: bool = False
     expects: tuple[Expect, ...] = ()
+    streams: Literal["whole", "cut", "changed"] = "whole"
     flags: tuple[str, ...] = ()
     shipped: bool = False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from mptcp_oracle.live.scenario import (
     Connect,
     Drain,
@@ -10,6 +12,8 @@ from mptcp_oracle.live.scenario import (
     Finish,
     Host,
     Plan,
+    Role,
+    Scenario,
     Send,
     Step,
     Subflows,
@@ -28,6 +32,7 @@ __all__ = [
     "TALK",
     "UPLOAD",
     "joined",
+    "seen_from",
 ]
 
 # Sysctl that makes a host ask for DSS checksums.
@@ -70,3 +75,19 @@ TALK: tuple[Step, ...] = (*HELLO, *BOTH_WAYS, *DATA_FIN)
 def joined(*middle: Step, subflows: int = 2) -> tuple[Step, ...]:
     """A connection that waits for its joins, does ``middle``, and closes by DATA_FIN."""
     return (*HELLO, Subflows(subflows), *middle, *DATA_FIN)
+
+
+def seen_from(item: Scenario, host: Role, why: str, *, octets: int | None = None) -> Scenario:
+    """The same scenario captured at another host, with its own amount of data or another."""
+    flags = item.flags
+    if host == "router" and "duplicate-frames" not in flags:
+        flags = (*flags, "duplicate-frames")
+    return dataclasses.replace(
+        item,
+        name=f"{item.name}-{host}-view",
+        why=why,
+        vantage=dataclasses.replace(item.vantage, host=host),
+        octets=item.octets if octets is None else octets,
+        flags=flags,
+        shipped=False,
+    )

@@ -8,6 +8,7 @@ stamps the frames.
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from mptcp_oracle import __version__
@@ -16,7 +17,14 @@ from mptcp_oracle.live.namespaces import Namespace
 from mptcp_oracle.live.peers import Conversation, Side
 from mptcp_oracle.live.sockets import plain_address
 
-__all__ = ["SCHEMA", "counter_changes", "describe_connection", "describe_host", "header"]
+__all__ = [
+    "SCHEMA",
+    "counter_changes",
+    "describe_connection",
+    "describe_host",
+    "header",
+    "stream_faults",
+]
 
 # Version of the sidecar's layout.
 SCHEMA = 1
@@ -107,6 +115,34 @@ def describe_connection(
             "listener_to_initiator": _stream(listener, initiator),
         },
     }
+
+
+def stream_faults(wanted: str, talks: Sequence[Conversation]) -> list[str]:
+    """What is wrong with the streams of some connections, as their scenario wants them.
+
+    Args:
+        wanted: As :attr:`mptcp_oracle.live.scenario.Scenario.streams`.
+        talks: The connections.
+    """
+    faults, odd = [], 0
+    for talk in talks:
+        for writer, reader in ((talk.client, talk.server), (talk.server, talk.client)):
+            if writer.tester or reader.tester:
+                odd += 1
+                continue
+            if reader.read.to_json() == writer.written.to_json():
+                continue
+            odd += 1
+            beginning = writer.beginning(reader.read.octets) == reader.read.to_json()
+            if wanted == "whole" or beginning != (wanted == "cut"):
+                faults.append(
+                    f"connection {talk.ordinal}: of {writer.written.octets} octets of the "
+                    f"{writer.role}, {reader.read.octets} were read"
+                    + ("" if beginning else ", not the same ones")
+                )
+    if wanted != "whole" and not odd:
+        faults.append(f"a stream that is {wanted}")
+    return faults
 
 
 def _stream(writer: Side, reader: Side) -> dict[str, object]:

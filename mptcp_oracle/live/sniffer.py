@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import select
 import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -16,6 +16,7 @@ from typing import IO, Self
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live.namespaces import Namespace
 from mptcp_oracle.live.scenario import Vantage
+from mptcp_oracle.live.stopping import die_with_parent
 from mptcp_oracle.live.tools import Commands, environment
 
 __all__ = ["CaptureCounts", "Sniffer", "parse_counts"]
@@ -30,7 +31,6 @@ STOP_LIMIT = 10.0
 # The file is complete when it has not grown for this long (seconds), asked at most this often.
 QUIET = 0.1
 QUIET_LIMIT = 3.0
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +62,19 @@ def parse_counts(text: str) -> CaptureCounts:
     )
 
 
-def _die_with_parent() -> None:
-    """Runs in the child before exec: a killed recorder leaves no capture program behind."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+@cache
+def _stay_root() -> tuple[str, ...]:
+    """Options that keep tcpdump root, where it knows them.
+
+    A process that changes its user is no longer told when its parent is killed, and goes on.
+    """
+    try:
+        done = subprocess.run(
+            ("tcpdump", "--help"), capture_output=True, env=environment(), timeout=READY_LIMIT
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return ("-Z", "root") if b"-Z" in done.stdout + done.stderr else ()
 
 
 class Sniffer:
@@ -88,6 +98,7 @@ class Sniffer:
             *("tcpdump", "-n", "-i", vantage.interface, "-s", str(vantage.snaplen)),
             *("--time-stamp-precision=nano", "--immediate-mode", "-U", "-B", str(BUFFER)),
             *(("-y", vantage.link) if vantage.link else ()),
+            *_stay_root(),
             *("-w", "-", FILTER),
         ]
         self._commands = commands
@@ -96,6 +107,8 @@ class Sniffer:
         self._said = b""
 
     def __enter__(self) -> Self:
+        if self._process is not None:
+            raise AdapterError("the capture was begun twice")
         self._commands.note(self.argv)
         self._file = self.target.open("wb")
         try:
@@ -106,7 +119,7 @@ class Sniffer:
                 stderr=subprocess.PIPE,
                 env=environment(),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
             self._await_ready()
         except BaseException:

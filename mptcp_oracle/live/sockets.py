@@ -16,9 +16,12 @@ from mptcp_oracle.live.namespaces import Namespace
 __all__ = [
     "IPPROTO_MPTCP",
     "MptcpInfo",
+    "OctetCounts",
+    "SubflowView",
     "make_socket",
     "parse_address",
     "parse_info",
+    "parse_tcp_info",
     "plain_address",
     "read_info",
     "read_subflows",
@@ -27,7 +30,22 @@ __all__ = [
 IPPROTO_MPTCP = 262
 SOL_MPTCP = 284
 MPTCP_INFO = 1
+MPTCP_TCPINFO = 2
 MPTCP_SUBFLOW_ADDRS = 3
+# Subflows that are asked for at most: one initial and eight joined ones.
+MOST_SUBFLOWS = 9
+# Octets of struct tcp_info that are read, and where its fields are: tcpi_state, segments under way,
+# then octets acknowledged, received in order, sent, and sent again.
+TCP_INFO_SIZE = 216
+TCP_INFO = {
+    "state": ("B", 0),
+    "unacked": ("I", 24),
+    "acknowledged": ("Q", 120),
+    "received": ("Q", 128),
+    "sent": ("Q", 200),
+    "again": ("Q", 208),
+}
+ESTABLISHED = 1
 
 # Fields of struct mptcp_info in <linux/mptcp.h>, in order: name, struct code. The kernel grows
 # the struct at its end, so an older one simply fills fewer fields.
@@ -128,35 +146,107 @@ def read_info(endpoint: socket.socket) -> tuple[MptcpInfo | None, str | None]:
         return None, errno.errorcode.get(error.errno or 0, str(error))
 
 
-def read_subflows(endpoint: socket.socket) -> list[tuple[str, int, str, int]] | None:
-    """Addresses of the live subflows as the socket knows them: local, port, remote, port."""
-    head = struct.Struct("=IIII")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OctetCounts:
+    """What the TCP of one established subflow counted so far.
+
+    Attributes:
+        sent: Payload octets sent, less those of TCP retransmissions, also of some that never left:
+            not more than were sent.
+        acknowledged: Payload octets acknowledged, and the SYN if the host sent the first one;
+            ``None`` while any are under way.
+        received: Payload octets received in order.
+    """
+
+    sent: int
+    acknowledged: int | None
+    received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubflowView:
+    """One live subflow as its socket knows it.
+
+    Attributes:
+        local, remote: Addresses and ports.
+        counts: What its TCP counted; ``None`` if the kernel does not tell.
+    """
+
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    counts: OctetCounts | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """JSON form."""
+        return {
+            "local": {"address": self.local[0], "port": self.local[1]},
+            "remote": {"address": self.remote[0], "port": self.remote[1]},
+            "octets_sent": self.counts and self.counts.sent,
+            "octets_acknowledged": self.counts and self.counts.acknowledged,
+            "octets_received": self.counts and self.counts.received,
+        }
+
+
+def read_subflows(endpoint: socket.socket) -> list[SubflowView] | None:
+    """The live subflows of a socket; ``None`` if it has none to tell of."""
     pair = 256  # struct mptcp_subflow_addrs: two sockaddr_storage
-    request = head.pack(head.size, 0, 0, pair)
     try:
-        answer = _getsockopt_with_input(endpoint, request, head.size + 8 * pair)
+        addresses = _getsockopt_array(endpoint, MPTCP_SUBFLOW_ADDRS, pair)
     except OSError:
         return None
-    _, count, size_kernel, _ = head.unpack_from(answer)
-    step = min(pair, size_kernel) if size_kernel else pair
-    found: list[tuple[str, int, str, int]] = []
-    for index in range(min(count, 8)):
-        base = head.size + index * step
-        local = parse_address(answer[base : base + 128])
-        remote = parse_address(answer[base + 128 : base + 256])
+    try:
+        infos = _getsockopt_array(endpoint, MPTCP_TCPINFO, 2 * TCP_INFO_SIZE)
+    except OSError:
+        infos = []
+    if len(infos) != len(addresses):  # one came or went between the two calls
+        infos = [b""] * len(addresses)
+    found: list[SubflowView] = []
+    for octets, info in zip(addresses, infos, strict=True):
+        local, remote = parse_address(octets[:128]), parse_address(octets[128:])
         if local is not None and remote is not None:
-            found.append((*local, *remote))
+            found.append(SubflowView(local=local, remote=remote, counts=parse_tcp_info(info)))
     return found
 
 
-def _getsockopt_with_input(endpoint: socket.socket, request: bytes, size: int) -> bytes:
+def parse_tcp_info(octets: bytes) -> OctetCounts | None:
+    """The counts in a ``struct tcp_info`` (host byte order).
+
+    ``None`` if it is too short, of an old kernel, or of a subflow that is not established: FINs
+    count as octets, too.
+    """
+    if len(octets) < TCP_INFO_SIZE:
+        return None
+    read: dict[str, int] = {
+        name: struct.unpack_from(f"={code}", octets, at)[0] for name, (code, at) in TCP_INFO.items()
+    }
+    if read["state"] != ESTABLISHED:
+        return None
+    return OctetCounts(
+        sent=read["sent"] - read["again"],
+        acknowledged=None if read["unacked"] else read["acknowledged"],
+        received=read["received"],
+    )
+
+
+def _getsockopt_array(endpoint: socket.socket, option: int, size: int) -> list[bytes]:
+    """An option that answers with one struct a subflow, each of at most ``size`` octets."""
+    head = struct.Struct("=IIII")
+    request = head.pack(head.size, 0, 0, size)
+    answer = _getsockopt_with_input(endpoint, option, request, head.size + MOST_SUBFLOWS * size)
+    _, count, size_kernel, _ = head.unpack_from(answer)
+    step = min(size, size_kernel) if size_kernel else size
+    starts = [head.size + index * step for index in range(min(count, MOST_SUBFLOWS))]
+    return [answer[start : start + step] for start in starts]
+
+
+def _getsockopt_with_input(
+    endpoint: socket.socket, option: int, request: bytes, size: int
+) -> bytes:
     """``getsockopt`` whose buffer also carries a request; Python's own clears the buffer."""
     buffer = ctypes.create_string_buffer(request, size)
     length = ctypes.c_uint32(size)
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.getsockopt(
-        endpoint.fileno(), SOL_MPTCP, MPTCP_SUBFLOW_ADDRS, buffer, ctypes.byref(length)
-    ):
+    if libc.getsockopt(endpoint.fileno(), SOL_MPTCP, option, buffer, ctypes.byref(length)):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return buffer.raw[: length.value]

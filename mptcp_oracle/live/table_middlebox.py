@@ -68,6 +68,7 @@ MIDDLEBOXES: tuple[Scenario, ...] = (
         vantage=Vantage(host="server"),
         script=TALK,
         octets=5_000,
+        expects=(Expect(host="client", counter="MPCapableFallbackSYNACK"),),
         flags=("fallback", "stripped-options", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -263,6 +264,7 @@ MIDDLEBOXES: tuple[Scenario, ...] = (
             Expect(host="server", counter="MPFailTx"),
             Expect(host="client", counter="InfiniteMapTx"),
         ),
+        streams="changed",
         flags=("checksum", "checksum-failure", "fallback", "no-offload", "full-payload"),
         shipped=True,
     ),
@@ -285,6 +287,7 @@ MIDDLEBOXES: tuple[Scenario, ...] = (
         ),
         octets=20_000,
         expects=(Expect(host="server", counter="MPFailTx"),),
+        streams="changed",
         flags=("checksum", "checksum-failure", "fallback", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -305,6 +308,7 @@ MIDDLEBOXES: tuple[Scenario, ...] = (
             Expect(host="server", counter="MPFailTx"),
             Expect(host="client", counter="InfiniteMapTx"),
         ),
+        streams="changed",
         flags=("checksum", "checksum-failure", "fallback", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -373,6 +377,8 @@ MIDDLEBOXES: tuple[Scenario, ...] = (
             Settle(1.5),
         ),
         octets=8_000,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
+        streams="cut",
         flags=("loss", "no-offload", "full-payload"),
     ),
 )

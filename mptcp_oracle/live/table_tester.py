@@ -40,6 +40,7 @@ TESTERS: tuple[Scenario, ...] = (
         vantage=Vantage(host="client"),
         script=acts("join", "data", "overrun the window"),
         octets=0,
+        expects=(Expect(host="server", counter="NoDSSInWindow"),),
         flags=FLAGS,
     ),
     Scenario(
@@ -52,6 +53,7 @@ TESTERS: tuple[Scenario, ...] = (
         vantage=Vantage(host="client"),
         script=acts("join", "data", "acknowledge what was not sent", "data"),
         octets=0,
+        expects=(Expect(host="server", counter="MPJoinAckRx"),),
         flags=FLAGS,
     ),
     Scenario(
@@ -64,6 +66,7 @@ TESTERS: tuple[Scenario, ...] = (
         vantage=Vantage(host="server"),
         script=acts("join", "fast close with wrong key", "data"),
         octets=0,
+        expects=(Expect(host="server", counter="MPJoinAckRx"),),
         flags=FLAGS,
     ),
 )

@@ -160,6 +160,7 @@ TRANSFERS: tuple[Scenario, ...] = (
             *DATA_FIN,
         ),
         octets=20_000,
+        expects=(Expect(host="server", counter="MPCapableACKRX"),),
         flags=("no-offload", "full-payload"),
     ),
     Scenario(
@@ -232,7 +233,7 @@ TRANSFERS: tuple[Scenario, ...] = (
             Link(2, up=True),
             Settle(0.5),
         ),
-        octets=150_000,
+        octets=400_000,
         expects=(JOINED, Expect(host="client", counter="MPTCPRetrans")),
         flags=("join", "loss", "reinjection", "offload", "full-payload"),
     ),
@@ -267,6 +268,7 @@ TRANSFERS: tuple[Scenario, ...] = (
         script=TALK,
         octets=400,
         connections=30,
+        expects=(Expect(host="server", counter="MPCapableACKRX", least=30),),
         flags=("many-connections", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -296,6 +298,7 @@ TRANSFERS: tuple[Scenario, ...] = (
         script=(Connect(fast_open=300), *BOTH_WAYS, *DATA_FIN),
         octets=5_000,
         connections=3,
+        expects=(Expect(host="server", counter="MPCapableACKRX", least=3),),
         flags=("tcp-fast-open", "many-connections", "no-offload", "full-payload"),
     ),
     Scenario(
@@ -310,6 +313,7 @@ TRANSFERS: tuple[Scenario, ...] = (
         script=(Connect(source_port=40_001), *TALK[1:], Settle(0.05)),
         octets=3_000,
         connections=3,
+        expects=(Expect(host="server", counter="MPCapableACKRX", least=3),),
         flags=("tuple-reuse", "many-connections", "no-offload", "full-payload"),
         shipped=True,
     ),

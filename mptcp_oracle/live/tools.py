@@ -67,6 +67,7 @@ TOOLS: tuple[Tool, ...] = (
         version=("tcpdump", "--version"),
     ),
 )
+NFT = TOOLS[2]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,23 +139,29 @@ def tool_versions() -> dict[str, str]:
     """First line of each tool's version output."""
     versions: dict[str, str] = {}
     for tool in TOOLS:
-        done = subprocess.run(
-            tool.version,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_LIMIT,
-            check=False,
-            env=environment(),
-        )
+        try:
+            done = subprocess.run(
+                tool.version,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_LIMIT,
+                check=False,
+                env=environment(),
+            )
+        except FileNotFoundError:
+            versions[tool.name] = "not installed"
+            continue
         lines = (done.stdout + done.stderr).splitlines()
         versions[tool.name] = lines[0].strip() if lines else "unknown"
     return versions
 
 
-def missing_needs(search_path: str | None = None) -> list[AdapterError]:
+def missing_needs(search_path: str | None = None, *, filters: bool = True) -> list[AdapterError]:
     """What keeps this machine from recording, as errors that were not raised; empty if nothing.
 
     Args:
+        filters: Whether packets are to be lost, stripped or changed on their way, for which alone
+            ``nft`` is needed.
         search_path: Folders to look for programs in, as in ``PATH``; by default the
             environment's, with the system folders added.
     """
@@ -164,7 +171,7 @@ def missing_needs(search_path: str | None = None) -> list[AdapterError]:
             AdapterError(
                 "recording needs a Linux kernel",
                 cause=f"this is {platform.system()}",
-                hint="record on Linux; captures can be analyzed anywhere",
+                hint="record on Linux; captures that are there can be judged on any system",
             )
         ]
     if os.geteuid() != 0:
@@ -172,7 +179,8 @@ def missing_needs(search_path: str | None = None) -> list[AdapterError]:
             AdapterError(
                 "recording needs root",
                 cause="network namespaces and captures are made",
-                hint="run the command with sudo; all traffic stays inside namespaces of its own",
+                hint="run it with sudo: all traffic stays inside namespaces of its own; captures "
+                "that are there can be judged without root",
             )
         )
     enabled = Path("/proc/sys/net/mptcp/enabled")
@@ -181,7 +189,8 @@ def missing_needs(search_path: str | None = None) -> list[AdapterError]:
             AdapterError(
                 "this kernel has no MPTCP",
                 cause=f"{enabled} does not exist",
-                hint="use a kernel built with CONFIG_MPTCP and CONFIG_MPTCP_IPV6 (5.6 or later)",
+                hint="use a kernel built with CONFIG_MPTCP and CONFIG_MPTCP_IPV6 (5.6 or later); "
+                "captures that are there can be judged on any system",
             )
         )
     where = search_path if search_path is not None else _system_path()
@@ -189,21 +198,22 @@ def missing_needs(search_path: str | None = None) -> list[AdapterError]:
         AdapterError(
             f"the program {tool.name} is missing",
             cause=f"it {tool.purpose}",
-            hint=f"install the package {tool.package} (apt-get install {tool.package})",
+            hint=f"install the package {tool.package} (apt-get install {tool.package})"
+            + ("; scenarios without packet filters are recorded without" * (tool is NFT)),
         )
         for tool in TOOLS
-        if shutil.which(tool.name, path=where) is None
+        if (filters or tool is not NFT) and shutil.which(tool.name, path=where) is None
     ]
     return found
 
 
-def require_needs() -> None:
+def require_needs(*, filters: bool = True) -> None:
     """Raise the first of :func:`missing_needs`, if any.
 
     Raises:
         AdapterError: A tool is missing, the user is not root, or the kernel has no MPTCP.
     """
-    for error in missing_needs():
+    for error in missing_needs(filters=filters):
         raise error
 
 

@@ -20,6 +20,12 @@ COMMON_SYSCTLS = {
     "net.ipv6.conf.default.accept_dad": "0",
     "net.ipv6.conf.default.accept_ra": "0",
 }
+# Seconds: the defaults (120, 60, 3600) outlive a recording. Older kernels lack some of them.
+TIMEOUTS = {
+    "net.mptcp.add_addr_timeout": "1",
+    "net.mptcp.close_timeout": "3",
+    "net.mptcp.blackhole_timeout": "30",
+}
 FORWARDING = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
 NO_IPV6 = {
     "net.ipv6.conf.all.disable_ipv6": "1",
@@ -71,6 +77,12 @@ class Topology:
         self.client.set_sysctls({**COMMON_SYSCTLS, **ipv6, **dict(client.sysctls)})
         self.router.set_sysctls({**COMMON_SYSCTLS, **ipv6, **FORWARDING})
         self.server.set_sysctls({**COMMON_SYSCTLS, **ipv6, **dict(server.sysctls)})
+        for space, host in ((self.client, client), (self.server, server)):
+            known = space.mptcp_sysctl_names()
+            own = dict(host.sysctls)
+            space.set_sysctls(
+                {key: own.get(key, value) for key, value in TIMEOUTS.items() if key in known}
+            )
         self._links()
         self._offloads()
         self._addresses()
@@ -188,6 +200,17 @@ class Topology:
         """Delete the endpoint with this id from a host (id 0 names the initial address)."""
         extra = [address(space.role, 1, self.family)] if address_id == 0 else []
         space.ip("mptcp", "endpoint", "delete", "id", str(address_id), *extra)
+
+    def flush_endpoints(self, space: Namespace) -> None:
+        """Delete all endpoints of a host."""
+        space.ip("mptcp", "endpoint", "flush")
+
+    def kill(self, space: Namespace, lane: int) -> None:
+        """Abort a host's end of the subflow that uses the client's address of a lane."""
+        peer = address("client", lane, self.family)
+        side = "src" if space.role == "client" else "dst"
+        shown = peer if self.family == 4 else f"[{peer}]"
+        space.execute("ss", "-K", "-t", "-n", "state", "established", side, shown)
 
     def set_backup(self, space: Namespace, address_id: int, backup: bool) -> None:
         """Make an endpoint backup or regular, in running connections too (MP_PRIO)."""

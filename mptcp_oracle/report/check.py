@@ -18,6 +18,7 @@ from mptcp_oracle.report.complaints import say
 
 if TYPE_CHECKING:
     from mptcp_oracle.oracle import Judgement
+    from mptcp_oracle.report.counted import Counted
     from mptcp_oracle.verdict import Verdict
 
 __all__ = ["JUDGING", "check_command", "judged"]
@@ -34,12 +35,13 @@ Examples:
   mptcp-oracle check --waivers linux.toml --target linux=10.1.1.1,10.1.2.1 capture.pcapng
   mptcp-oracle check --json captures/ > before.json
   mptcp-oracle check --baseline before.json captures/
+  mptcp-oracle check --nstat before.txt --nstat after.txt client.pcapng
   git bisect run mptcp-oracle check --bisect --only 8684-3.2-join-ack-hmac capture.pcapng
 
 \b
 Exit status:
   0    no violation (with --should: nor warning) that is not waived
-  1    violations; with --baseline: new ones
+  1    violations; with --baseline: new ones; with --nstat: or contradictions
   2    wrong usage
   3    a capture cannot be read; the others were judged all the same
   4    nothing could be judged: no pass and no failure
@@ -105,6 +107,12 @@ def JUDGING(command: Command) -> Command:  # noqa: N802 - a constant list of opt
 @click.option(
     "--strict-waivers", is_flag=True, help="Fail if a waiver of a target no longer applies."
 )
+@click.option(
+    "--nstat",
+    metavar="FILE",
+    multiple=True,
+    help="Compare the kernel's counters of the capturing host: changes, or twice: before, after.",
+)
 @PROGRESS
 def check_command(
     *,
@@ -122,6 +130,7 @@ def check_command(
     bisect: bool,
     baseline: str | None,
     strict_waivers: bool,
+    nstat: tuple[str, ...],
     progress: bool | None,
 ) -> None:
     """Judge captures by the requirements of RFC 8684 and RFC 6824.
@@ -139,6 +148,7 @@ def check_command(
     if bisect and not only:
         raise UsageError("--bisect needs --only ID", hint="or any failure would decide")
     _known(only)
+    counters = _counters(nstat, files, ktap=ktap, bisect=bisect, baseline=baseline)
     known = Waivers.read(waivers, target)
     run = _Run(
         names=inputs(files),
@@ -153,17 +163,22 @@ def check_command(
     groups, bodies = [], []
     for checked in run:
         judgement, verdicts, counts, passed = checked
+        counted = _counted(judgement, counters, local=local, whole=whole)
         if ktap:
             groups.append((judgement.trace.capture.name, verdicts))
         elif as_json or old is not None:
             from mptcp_oracle.report.verdicts import body
 
             bodies.append(body(judgement, verdicts, counts))
+            if counted is not None:
+                bodies[-1]["counters"] = counted.body()
             if as_json:
                 sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
         if not (ktap or as_json or old is not None):
             _print(checked, first=not shown)
+            sys.stdout.writelines(f"{line}\n" for line in (counted.lines() if counted else ()))
             shown = True
+        found += len(counted.contradictions) if counted is not None else 0
         found += len(grave(verdicts, should=should))
         failed = any(each.outcome == "fail" for each in verdicts)
         decided = decided or bool(passed) or failed
@@ -204,6 +219,36 @@ def _known(only: Sequence[str]) -> None:
     for prefix in only:
         if next(matching(prefix), None) is None:
             by_id(prefix)
+
+
+def _counters(
+    nstat: Sequence[str], files: Sequence[str], *, ktap: bool, bisect: bool, baseline: str | None
+) -> dict[str, int] | None:
+    """The counters to compare with, if any are."""
+    if not nstat:
+        return None
+    from mptcp_oracle.report.counted import read_counters
+
+    for flag, given in (("--ktap", ktap), ("--bisect", bisect), ("--baseline", baseline)):
+        if given:
+            raise UsageError(f"--nstat and {flag} exclude each other")
+    if len(inputs(files)) != 1:
+        raise UsageError("--nstat needs a single capture", cause="counters are of one time")
+    return read_counters(nstat)
+
+
+def _counted(
+    judgement: Judgement,
+    counters: dict[str, int] | None,
+    *,
+    local: Sequence[str],
+    whole: bool | None,
+) -> Counted | None:
+    if counters is None:
+        return None
+    from mptcp_oracle.report.counted import count
+
+    return count(judgement.trace, counters, local=local, whole=whole)
 
 
 def _old(baseline: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from typing import Self
@@ -25,7 +25,8 @@ KINDS = ("deviation", "interpretation")
 """A deviation breaks the RFC's words; an interpretation reads them in another way than we do."""
 
 _KEYS = {
-    "requirement", "kind", "since", "fixed_by", "condition", "matches", "reason", "reference",
+    "requirement", "kind", "since", "fixed_by", "condition", "matches", "scenario", "reason",
+    "reference",
 }  # fmt: skip
 _NEEDED = {"requirement", "kind", "reason", "reference"}
 _VERSION = re.compile(r"\d+(\.\d+)*")
@@ -60,6 +61,8 @@ class Waiver:
             not, both ``None`` if it is not known or there is none.
         condition: When it fails, in words. matches: What the argument of the failure contains, as a
             regular expression. reason: Why it is expected. reference: Where to read more.
+        scenario: The scenario of ``mptcp-oracle record`` that shows it, if no capture of the
+            corpus does; then it is missed only where that scenario was judged.
         place: File and entry, for messages.
     """
 
@@ -72,6 +75,7 @@ class Waiver:
     fixed_by: str | None = None
     condition: str = ""
     matches: str = ""
+    scenario: str = ""
     place: str = ""
 
     def covers(self, version: str | None) -> bool:
@@ -148,10 +152,11 @@ class Waivers:
                     return replace(verdict, waived=f"{waiver.kind}: {waiver.reason}")
         return verdict
 
-    def unused(self, *, probed: bool = False) -> Iterator[Waiver]:
+    def unused(self, scenarios: Collection[str] = (), *, probed: bool = False) -> Iterator[Waiver]:
         """The waivers of the known targets that applied to nothing.
 
         Args:
+            scenarios: The scenarios whose recordings were judged.
             probed: Whether the target was probed. What only a probe brings out no capture can use
                 a waiver for, and the other way round.
         """
@@ -163,6 +168,7 @@ class Waivers:
             and each.covers(names[each.target])
             and each not in self.used
             and (by_id(each.requirement).check == "A") == probed
+            and (not each.scenario or each.scenario in scenarios)
         )
 
 

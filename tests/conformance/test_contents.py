@@ -25,7 +25,7 @@ def test_each_requirement_is_in_one_module() -> None:
 def test_the_modules_are_there() -> None:
     """The table's modules are files of the suite; beside them are those of captures and peers."""
     files = {path.stem for path in (ROOT / "conformance").glob("test_*.py")}
-    assert files == {*MODULES, "test_active", "test_captures"}
+    assert files == {*MODULES, "test_active", "test_captures", "test_live"}
 
 
 def test_a_requirement_outside_the_table_is_noticed() -> None:

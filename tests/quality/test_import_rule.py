@@ -15,7 +15,7 @@ LEAVES = {
     "version",
 }  # fmt: skip
 ANALYZER = [{"engine"}, {"wire"}, {"analysis"}, {"rules"}, {"oracle"}]
-CONSUMERS = {"diff", "dissectors", "report"}
+CONSUMERS = {"counters", "diff", "dissectors", "report"}
 PICTURES = {"pictures"}
 MODEL = [{"encode"}, {"model"}, {"generators"}]
 TOP = {"hunt", "live", "conformance"}
@@ -74,7 +74,18 @@ OUTSIDE = {
     "intervaltree": ({"model", "generators"}, True),
     "matplotlib": ({"pictures"}, False),  # an extra: plots as files
     "numpy": (
-        {"wire", "analysis", "rules", "oracle", "report", "pictures", "live", "diff", "dissectors"},
+        {
+            "wire",
+            "analysis",
+            "rules",
+            "oracle",
+            "report",
+            "pictures",
+            "live",
+            "diff",
+            "dissectors",
+            "counters",
+        },
         False,
     ),
     "pytest": ({"pytest_plugin", "conformance"}, True),

@@ -13,7 +13,13 @@ from mptcp_oracle.errors import CaptureError
 from mptcp_oracle.live.events import parse_event
 from mptcp_oracle.live.pcapng import to_pcapng
 from mptcp_oracle.live.sniffer import CaptureCounts, parse_counts
-from mptcp_oracle.live.sockets import parse_address, parse_info, plain_address
+from mptcp_oracle.live.sockets import (
+    OctetCounts,
+    parse_address,
+    parse_info,
+    parse_tcp_info,
+    plain_address,
+)
 from tests.common.tiny import SYN_PCAP
 
 
@@ -91,6 +97,34 @@ def test_an_older_kernel_gives_fewer_fields(size: int) -> None:
     """A shorter struct gives a part of the same values, never other ones."""
     whole, part = parse_info(INFO).values, parse_info(INFO[:size]).values
     assert part == {name: whole[name] for name in part}
+
+
+def tcp_info(**changed: int) -> bytes:
+    """A struct tcp_info with what is read of it, and nothing else."""
+    values = {"state": 1, "unacked": 0, "acked": 501, "received": 70, "sent": 900, "again": 400}
+    values |= changed
+    octets = bytearray(232)
+    for name, code, at in (
+        ("state", "=B", 0), ("unacked", "=I", 24), ("acked", "=Q", 120), ("received", "=Q", 128),
+        ("sent", "=Q", 200), ("again", "=Q", 208),
+    ):  # fmt: skip
+        struct.pack_into(code, octets, at, values[name])
+    return bytes(octets)
+
+
+def test_octets_of_a_subflow_are_read() -> None:
+    """Octets sent anew, acknowledged if nothing is under way, and received."""
+    assert parse_tcp_info(tcp_info()) == OctetCounts(sent=500, acknowledged=501, received=70)
+    found = parse_tcp_info(tcp_info(unacked=2))
+    assert found is not None
+    assert found.acknowledged is None
+
+
+def test_a_subflow_that_closes_or_an_old_kernel_tells_no_octets() -> None:
+    """FINs would count as octets, and a short struct has none of the counts."""
+    assert parse_tcp_info(tcp_info(state=8)) is None
+    assert parse_tcp_info(tcp_info()[:200]) is None
+    assert parse_tcp_info(b"") is None
 
 
 def test_socket_addresses_are_read() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mptcp_oracle.live.peers import BLOCK, Conversation, Stream
+from mptcp_oracle.live.peers import BLOCK, Conversation, Digest, Side, Stream
+from mptcp_oracle.live.sidecar import stream_faults
 
 
 @pytest.fixture
@@ -91,3 +92,33 @@ def test_a_plain_tcp_socket_has_no_mptcp_info(talk: Conversation) -> None:
     assert body["mptcp_info"] is None
     assert isinstance(body["unknown"], dict)
     assert set(body["unknown"]) == {"mptcp_info", "token"}
+
+
+def test_pieces_are_written_one_by_one(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write takes no more than a piece, and the stream is the same."""
+    taken: list[int] = []
+    talk.client.cut_into(7)
+    made = talk.client.handle
+    assert made is not None
+    assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    note = Side.note_written
+    monkeypatch.setattr(Side, "note_written", lambda side, n: (taken.append(n), note(side, n))[1])
+    talk.client.tell(20)
+    pump(talk)
+    assert taken == [7, 7, 6]
+    assert talk.server.read.to_json() == talk.client.written.to_json()
+
+
+@pytest.mark.parametrize("wanted", ["whole", "cut", "changed"])
+def test_streams_are_what_the_scenario_wants(talk: Conversation, wanted: str) -> None:
+    """Whole, cut and changed streams are each right for one kind of scenario, wrong for others."""
+    talk.client.tell(1_000)
+    talk.server.tell(10)
+    pump(talk)
+    assert bool(stream_faults(wanted, [talk])) == (wanted != "whole")
+    read, talk.server.read = talk.server.read, Digest()
+    talk.server.read.add(Stream("7/0/client").take(600))
+    assert bool(stream_faults(wanted, [talk])) == (wanted != "cut")
+    talk.server.read = Digest()
+    talk.server.read.add(b"?" * read.octets)
+    assert bool(stream_faults(wanted, [talk])) == (wanted != "changed")

@@ -14,17 +14,11 @@ from mptcp_oracle.generators.schema import schema_errors
 from mptcp_oracle.live import scenario as steps
 from mptcp_oracle.live.events import EVENTS
 from mptcp_oracle.live.scenario import Endpoint, Expect, Filter, Plan, Scenario, Vantage, to_json
-from mptcp_oracle.live.scenarios import SCENARIOS
-from mptcp_oracle.live.table_closing import CLOSINGS
-from mptcp_oracle.live.table_middlebox import MIDDLEBOXES
-from mptcp_oracle.live.table_paths import PATHS
-from mptcp_oracle.live.table_tester import TESTERS
-from mptcp_oracle.live.table_transfer import TRANSFERS
-from mptcp_oracle.live.table_vantage import VANTAGES
+from mptcp_oracle.live.scenarios import SCENARIOS, TABLES
 from mptcp_oracle.live.tester import ACTS
 from tests.common.checkout import ROOT
 
-ROWS = (*TRANSFERS, *CLOSINGS, *PATHS, *MIDDLEBOXES, *VANTAGES, *TESTERS)
+ROWS = tuple(item for table in TABLES for item in table)
 
 
 def endpoints(item: Scenario) -> Iterator[Endpoint]:
@@ -81,8 +75,14 @@ def faults(item: Scenario) -> Iterator[str]:
             yield "a step names an Address ID that is not there"
         if isinstance(step, steps.Await) and step.event not in EVENTS.values():
             yield "a step waits for an unknown event"
+        if isinstance(step, steps.Kill) and not 1 <= step.lane <= item.plan.lanes:
+            yield "a step kills a subflow on no lane"
+        if isinstance(step, steps.Send) and step.piece is not None and step.piece < 1:
+            yield "a step writes pieces of nothing"
         if isinstance(step, steps.Link) and not 1 <= step.lane <= item.plan.lanes:
             yield "a step names a lane that is not there"
+    if item.vantage.late != any(isinstance(step, steps.BeginCapture) for step in item.script):
+        yield "a late capture never begins, or another one begins twice"
     if any(re.fullmatch(r"[A-Z]\w+", entry.counter) is None for entry in item.expects):
         yield "an expected counter is no counter's name"
 
@@ -128,6 +128,10 @@ def test_the_row_that_the_broken_ones_differ_from_is_in_order() -> None:
         {"script": (steps.Connect(), steps.RemoveEndpoint("client", 4))},
         {"script": (steps.Connect(), steps.Await("client", "NEVER"))},
         {"script": (steps.Connect(), steps.Link(3, up=False))},
+        {"script": (steps.Connect(), steps.Kill("client", 3))},
+        {"script": (steps.Connect(), steps.Send("client", 1.0, 0))},
+        {"script": (steps.Connect(), steps.BeginCapture())},
+        {"vantage": Vantage(late=True)},
         {"expects": (Expect(host="client", counter="a counter"),)},
     ],
     ids=str,
@@ -140,6 +144,14 @@ def test_a_planted_mistake_is_found(change: dict[str, object]) -> None:
 def test_names_are_unique() -> None:
     """No two scenarios share a name, which is also the name of their files."""
     assert len(SCENARIOS) == len(ROWS)
+
+
+def test_the_table_is_large_enough() -> None:
+    """There are many scenarios, some at each capture point, and each proves what it claims."""
+    assert len(ROWS) >= 100
+    assert {item.vantage.host for item in ROWS} == {"client", "router", "server"}
+    assert all(item.expects for item in ROWS)
+    assert {item.streams for item in ROWS} == {"whole", "cut", "changed"}
 
 
 def test_the_table_covers_every_flag() -> None:

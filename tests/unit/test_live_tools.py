@@ -8,7 +8,7 @@ import pytest
 
 from mptcp_oracle.errors import AdapterError
 from mptcp_oracle.live import tools
-from mptcp_oracle.live.tools import TOOLS, Commands, missing_needs
+from mptcp_oracle.live.tools import TOOLS, Commands, Tool, missing_needs
 
 
 def test_missing_programs_are_named_with_their_packages(tmp_path: Path) -> None:
@@ -19,6 +19,39 @@ def test_missing_programs_are_named_with_their_packages(tmp_path: Path) -> None:
         assert error.cause
         assert error.hint is not None
         assert tool.package in error.hint
+
+
+def test_nft_is_needed_by_packet_filters_alone(tmp_path: Path) -> None:
+    """What loses and changes no packet is recorded without nft, and its hint says so."""
+    for tool in TOOLS:
+        if tool.name != "nft":
+            (tmp_path / tool.name).write_text("#!/bin/sh\n")
+            (tmp_path / tool.name).chmod(0o755)
+    lacking = [error for error in missing_needs(str(tmp_path)) if "nft" in error.message]
+    assert len(lacking) == 1
+    assert "without packet filters" in str(lacking[0])
+    found = missing_needs(str(tmp_path), filters=False)
+    assert not [error for error in found if "program" in error.message]
+
+
+def test_every_missing_need_says_what_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root, MPTCP or Linux, captures that are there can still be judged."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("pathlib.Path.exists", lambda self: False)
+    root, kernel = missing_needs()[:2]
+    assert "MPTCP" in kernel.message
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    for error in (root, kernel, *missing_needs()):
+        assert "can be judged" in str(error.hint)
+
+
+def test_a_missing_program_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sidecar of a recording that did without a program says so."""
+    monkeypatch.setattr(tools, "environment", lambda: {"PATH": "/nowhere"})
+    monkeypatch.setattr(
+        tools, "TOOLS", (Tool(name="x", purpose="", package="", version=("no-such-program",)),)
+    )
+    assert tools.tool_versions() == {"x": "not installed"}
 
 
 def test_another_user_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,13 @@ def test_the_sidecar_knows_the_connection(tmp_path: Path) -> None:
         assert (created["local_address"], created["local_port"]) == (end["address"], end["port"])
     assert [item["initial"] for item in connection["subflows"]["initiator"]] == [True]
     assert body["hosts"]["server"]["counters"]["MPTcpExt"]["MPCapableACKRX"] == 1
+    for host in ("client", "server"):
+        timeout = body["hosts"][host]["sysctls"].get("net.mptcp.add_addr_timeout", "1")
+        assert timeout == "1"  # the default outlives a recording
+    for end in (initiator, listener):
+        (subflow,) = end["subflows_before_close"]
+        assert subflow["octets_sent"] == end["written"]["octets"]
+        assert subflow["octets_received"] == end["read"]["octets"]
     assert body["time"]["start_ns"] < body["time"]["end_ns"]
     assert [action["call"] for action in initiator["close"]] == ["close()"]
 
@@ -230,3 +237,62 @@ def test_the_command_lists_without_needs(monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.exit_code == 0
     for name in SCENARIOS:
         assert f"{name}  (" in result.stdout
+
+
+def test_the_command_records_several_at_a_time(tmp_path: Path) -> None:
+    """With --jobs every scenario is recorded by a process of its own, and each path is printed."""
+    names = ["close-without-data", "server-closes-first"]
+    result = CliRunner().invoke(record_command, [*names, "--jobs", "2", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert sorted(result.stdout.split()) == [f"{tmp_path}/{name}.pcapng" for name in names]
+    for name in names:
+        assert f"{name}: " in result.stderr
+        assert (tmp_path / f"{name}.json").exists()
+
+
+def test_one_scenario_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several scenarios the broken one is told and exit status 3, the others are recorded."""
+    broken = dataclasses.replace(SMALL, filters=(Filter(name="wrong", rules=("no such rule",)),))
+    monkeypatch.setitem(SCENARIOS, "small", broken)
+    result = CliRunner().invoke(
+        record_command, ["small", "close-without-data", "-q", "-o", str(tmp_path)]
+    )
+    assert result.exit_code == 3
+    assert "no such rule" in result.stderr or "nft" in result.stderr
+    assert (tmp_path / "close-without-data.pcapng").exists()
+    assert own() == []
+
+
+def test_a_killed_recorder_leaves_no_capture_program(tmp_path: Path) -> None:
+    """SIGKILL leaves namespaces, which are named in the manual, but nothing that goes on."""
+    program = (
+        "from mptcp_oracle.live.command import record_command; "
+        f"record_command(['zero-window', '-o', {str(tmp_path)!r}])"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if b"Settle" in line:
+                break
+        (sniffer,) = _children(process.pid, "tcpdump")
+        process.kill()
+        process.stderr.read()
+    try:
+        until = time.monotonic() + 10
+        while Path(f"/proc/{sniffer}").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not Path(f"/proc/{sniffer}").exists()
+    finally:
+        for name in own(process.pid):
+            subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def _children(parent: int, name: str) -> list[int]:
+    """The processes of a name that another one started."""
+    listing = subprocess.run(
+        ["ps", "-eo", "pid,ppid,comm"], capture_output=True, text=True, check=True
+    )
+    rows = [line.split() for line in listing.stdout.splitlines()[1:]]
+    return [int(row[0]) for row in rows if (int(row[1]), row[2]) == (parent, name)]

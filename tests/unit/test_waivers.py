@@ -117,6 +117,14 @@ def test_what_only_a_probe_brings_out_no_capture_uses() -> None:
     assert list(waivers.unused(probed=True)) == [active]
 
 
+def test_a_waiver_of_a_scenario_is_missed_only_where_that_was_judged() -> None:
+    """What only a recording on demand shows is not unused beside other captures."""
+    own = replace(WAIVER, scenario="slow-reader")
+    waivers = Waivers(waivers=(own,), targets=(Target(name=own.target),))
+    assert list(waivers.unused()) == list(waivers.unused({"bulk"})) == []
+    assert list(waivers.unused({"slow-reader"})) == [own]
+
+
 def test_a_target_is_written_in_one_word() -> None:
     """NAME, NAME@VERSION and NAME=ADDRESS,... are targets."""
     assert target_of("linux") == Target(name="linux")

@@ -1,0 +1,1 @@
+"""What the kernel counted (MPTcpExt) beside what a capture shows: a third source of facts."""
