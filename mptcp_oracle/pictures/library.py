@@ -1,6 +1,6 @@
 """The plotting libraries: one that the page brings along, one that is installed for files.
 
-``plotly-gl2d.min.js`` is plotly.js 3.7.0 (MIT licence, ``plotly-license.txt``), its published
+``plotly-gl2d.min.js`` is plotly.js 3.7.0 (MIT licence, ``licenses/plotly.txt``), its published
 partial bundle for points and lines, unchanged. docs/decisions/0012-pictures.md has the reasons.
 """
 

@@ -16,7 +16,7 @@ from tests.common.machine import unavailable
 
 pytestmark = pytest.mark.slow
 
-SHIPPED = {".css", ".js", ".py", ".toml", ".txt", ".typed"}
+SHIPPED = {".css", ".js", ".py", ".toml", ".typed"}
 """Kinds of files that a package folder ships; others (notes, pictures) stay in the checkout."""
 
 
