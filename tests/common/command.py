@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Mapping
 from fcntl import ioctl
 from pathlib import Path
@@ -18,6 +20,8 @@ __all__ = ["COMMAND", "in_terminal", "plain_environment", "run"]
 _QUIET = ("-W", "ignore:mptcp-oracle runs its plain engine:RuntimeWarning")
 COMMAND = (sys.executable, *_QUIET, "-m", "mptcp_oracle.cli")
 _SECONDS = 60
+_STILL = 0.1
+"""Seconds after which nothing more comes of a process that has ended."""
 
 
 def plain_environment(more: Mapping[str, str]) -> dict[str, str]:
@@ -54,15 +58,15 @@ def in_terminal(*arguments: str | Path, columns: int = 80, **environment: str) -
         stderr=theirs,
         env=plain_environment(environment),
     )
+    shown, ended, latest = b"", False, time.monotonic() + _SECONDS
+    # The terminal stays open here: what is on its way when its last user leaves may get lost.
+    while time.monotonic() < latest:
+        if select.select([ours], [], [], _STILL)[0]:
+            shown += os.read(ours, 65536)
+        elif ended:
+            break
+        else:
+            ended = process.poll() is not None
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # how Linux says that the other side is closed
-            break
-        if not piece:
-            break
-        shown += piece
     os.close(ours)
     return process.wait(_SECONDS), shown.decode().replace("\r\n", "\n")
