@@ -7,10 +7,11 @@ through frames in order, or looks at what is near, seldom waits for anything to 
 from __future__ import annotations
 
 import marshal
+from abc import abstractmethod
 from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
 from typing import Any, Generic, TypeVar
 
-__all__ = ["BITS", "Blocks"]
+__all__ = ["BITS", "Blocked", "Blocks"]
 
 T = TypeVar("T")
 
@@ -21,7 +22,45 @@ BITS = 8
 LIVE = 64
 
 
-class Blocks(Mapping[int, T], Generic[T]):
+class Blocked(Mapping[int, T], Generic[T]):
+    """Values by frame number that are had a block of frames at a time."""
+
+    @property
+    @abstractmethod
+    def numbers(self) -> set[int]:
+        """The numbers of all blocks."""
+
+    @abstractmethod
+    def block(self, number: int) -> Mapping[int, T]:
+        """The frames with this number, once it is shifted right by :data:`BITS`, and their values.
+
+        They are in order if they were added so.
+        """
+
+    def __getitem__(self, frame: int) -> T:
+        return self.block(frame >> BITS)[frame]
+
+    def get(self, frame: int, default: Any = None) -> Any:
+        """The value of a frame, or what stands for none."""
+        return self.block(frame >> BITS).get(frame, default)
+
+    def __contains__(self, frame: object) -> bool:
+        return isinstance(frame, int) and frame in self.block(frame >> BITS)
+
+    def __iter__(self) -> Iterator[int]:
+        for number in sorted(self.numbers):
+            yield from sorted(self.block(number))
+
+    def items(self) -> ItemsView[int, T]:
+        """Frames and values, in the order of frames."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[T]:
+        """The values, in the order of frames."""
+        return _Values(self)
+
+
+class Blocks(Blocked[T]):
     """Values by frame number, in blocks of frames; those not read of late are kept packed."""
 
     def __init__(
@@ -56,39 +95,14 @@ class Blocks(Mapping[int, T], Generic[T]):
         return self._live.keys() | self._packed.keys()
 
     def block(self, number: int) -> Mapping[int, T]:
-        """The frames with this number, once it is shifted right by :data:`BITS`, and their values.
-
-        They are in order if they were added so.
-        """
+        """The frames with this number, and their values; nothing if there are none."""
         found = self._live.get(number)
         if found is not None:
             return found
         return self._load(number) if number in self._packed else {}
 
-    def __getitem__(self, frame: int) -> T:
-        return self.block(frame >> BITS)[frame]
-
-    def get(self, frame: int, default: Any = None) -> Any:
-        """The value of a frame, or what stands for none."""
-        return self.block(frame >> BITS).get(frame, default)
-
-    def __contains__(self, frame: object) -> bool:
-        return isinstance(frame, int) and frame in self.block(frame >> BITS)
-
     def __len__(self) -> int:
         return self._count
-
-    def __iter__(self) -> Iterator[int]:
-        for number in sorted(self.numbers):
-            yield from sorted(self.block(number))
-
-    def items(self) -> ItemsView[int, T]:
-        """Frames and values, in the order of frames."""
-        return _Items(self)
-
-    def values(self) -> ValuesView[T]:
-        """The values, in the order of frames."""
-        return _Values(self)
 
     def _load(self, number: int) -> dict[int, T]:
         """A block, from now on as objects; what has been so for the longest time is packed."""
@@ -106,7 +120,7 @@ class Blocks(Mapping[int, T], Generic[T]):
 
 
 class _Items(ItemsView[int, T]):
-    def __init__(self, blocks: Blocks[T]) -> None:
+    def __init__(self, blocks: Blocked[T]) -> None:
         super().__init__(blocks)
         self._blocks = blocks
 
@@ -117,7 +131,7 @@ class _Items(ItemsView[int, T]):
 
 
 class _Values(ValuesView[T]):
-    def __init__(self, blocks: Blocks[T]) -> None:
+    def __init__(self, blocks: Blocked[T]) -> None:
         super().__init__(blocks)
         self._blocks = blocks
 

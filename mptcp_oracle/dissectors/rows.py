@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mptcp_oracle.analysis import described
 from mptcp_oracle.analysis.serialise import SegmentFacts, options_of
-from mptcp_oracle.dissectors.blocks import BITS
+from mptcp_oracle.dissectors.blocks import BITS, Blocked
 from mptcp_oracle.dissectors.columns import Chunk
 from mptcp_oracle.dissectors.view import Segment, View
 from mptcp_oracle.facts import CLASSES, OPTIONS, ROLES, Fact
@@ -39,7 +39,7 @@ LIVE = 64
 PARTS = 4
 
 
-class Rows(Mapping[int, Segment]):
+class Rows(Blocked[Segment]):
     """The segments of a trace by frame number, in blocks of frames that are made when needed."""
 
     def __init__(
@@ -87,21 +87,8 @@ class Rows(Mapping[int, Segment]):
             del self._live[next(iter(self._live))]
         return found
 
-    def __getitem__(self, frame: int) -> Segment:
-        return self.block(frame >> BITS)[frame]
-
-    def get(self, frame: int, default: Any = None) -> Any:
-        """The segment of a frame, or what stands for none."""
-        return self.block(frame >> BITS).get(frame, default)
-
-    def __contains__(self, frame: object) -> bool:
-        return isinstance(frame, int) and frame in self.block(frame >> BITS)
-
     def __len__(self) -> int:
         return len(self._frame)
-
-    def __iter__(self) -> Iterator[int]:
-        yield from self._frame.tolist()
 
     def _made(self, low: int, high: int) -> Iterator[tuple[int, Segment]]:
         """The segments of a part of the table."""
@@ -227,25 +214,8 @@ class TraceView(View):
 
     @cached_property
     def firsts(self) -> Array:
-        """By declared mapping: the first frame that declares it.
-
-        RFC 8684 section 3.3.1: a mapping may be declared on several segments; it is the same if
-        subflow, DSN, subflow sequence number and length are.
-        """
-        import numpy as np
-
-        table = self.trace.mappings
-        half = self.trace.ground.mapping("half")
-        columns = (half, table.dsn, table.ssn, table.length)
-        order = np.lexsort(columns[::-1])
-        new = np.ones(len(order), np.bool_)
-        if len(order):
-            new[1:] = np.any([np.diff(each[order].astype(np.int64)) != 0 for each in columns], 0)
-        # Equal ones stay in the order of frames.
-        first = table.frame[order][np.flatnonzero(new)]
-        found = np.zeros(len(order), np.int64)
-        found[order] = first[np.cumsum(new) - 1]
-        return found
+        """By declared mapping: the first frame that declares it."""
+        return _firsts(self.trace)
 
     @cached_property
     def several(self) -> Array:
@@ -262,11 +232,7 @@ class TraceView(View):
 
     def first_declaring(self) -> Mapping[int | str, int | str]:
         """By frame: the first one that declares its mapping, if it is an earlier one."""
-        table = self.trace.segments
-        some = (table.declares >= 0).nonzero()[0]
-        frame, first = table.frame[some], self.firsts[table.declares[some]]
-        later = first != frame
-        return dict(zip(frame[later].tolist(), first[later].tolist(), strict=True))
+        return _first_declaring(self.trace, self.firsts)
 
     def carried(self) -> dict[tuple[Any, ...], list[tuple[int, int, int, int]]]:
         """What carried data, by direction: DSNs ``[start, end)``, frame and subflow."""
@@ -287,4 +253,34 @@ class TraceView(View):
 
 def gathered(trace: Trace, capture: str | PathLike[str] | None = None) -> View:
     """All facts of an open trace, for use when it is closed; for captures that are not long."""
-    return View(trace.facts(), capture, TraceView(trace).first_declaring())
+    return View(trace.facts(), capture, _first_declaring(trace, _firsts(trace)))
+
+
+def _firsts(trace: Trace) -> Array:
+    """By declared mapping: the first frame that declares it.
+
+    RFC 8684 section 3.3.1: a mapping may be declared on several segments; it is the same if
+    subflow, DSN, subflow sequence number and length are.
+    """
+    import numpy as np
+
+    table = trace.mappings
+    columns = (trace.ground.mapping("half"), table.dsn, table.ssn, table.length)
+    order = np.lexsort(columns[::-1])
+    new = np.ones(len(order), np.bool_)
+    if len(order):
+        new[1:] = np.any([np.diff(each[order].astype(np.int64)) != 0 for each in columns], 0)
+    # Equal ones stay in the order of frames.
+    first = table.frame[order][np.flatnonzero(new)]
+    found = np.zeros(len(order), np.int64)
+    found[order] = first[np.cumsum(new) - 1]
+    return found
+
+
+def _first_declaring(trace: Trace, firsts: Array) -> dict[int | str, int | str]:
+    """By frame: the first one that declares its mapping, if it is an earlier one."""
+    table = trace.segments
+    some = (table.declares >= 0).nonzero()[0]
+    frame, first = table.frame[some], firsts[table.declares[some]]
+    later = first != frame
+    return dict(zip(frame[later].tolist(), first[later].tolist(), strict=True))

@@ -8,7 +8,7 @@ from functools import cached_property
 from os import PathLike
 from typing import Any, Protocol, TypeVar
 
-from mptcp_oracle.dissectors.blocks import Blocks
+from mptcp_oracle.dissectors.blocks import Blocked, Blocks
 from mptcp_oracle.dissectors.packets import packets
 from mptcp_oracle.facts import ROLES, Fact
 
@@ -194,30 +194,6 @@ class Segment:
         return (item for item in self.ranges if item["dsn"] is not None)
 
 
-class Segments(Protocol):
-    """Segments by frame number, in blocks of frames."""
-
-    @property
-    def numbers(self) -> set[int]:
-        """The numbers of all blocks."""
-
-    def block(self, number: int) -> Mapping[int, Segment]:
-        """The segments in frames with this number, once it is shifted right by ``BITS``."""
-
-    def get(self, frame: int, default: Any = None) -> Any:
-        """The segment of a frame, or what stands for none."""
-
-    def items(self) -> Iterable[tuple[int, Segment]]:
-        """Frames and segments, in the order of frames."""
-
-    def values(self) -> Iterable[Segment]:
-        """The segments, in the order of frames."""
-
-    def __getitem__(self, frame: int) -> Segment: ...
-    def __contains__(self, frame: object) -> bool: ...
-    def __len__(self) -> int: ...
-
-
 class View:
     """All facts of one capture.
 
@@ -245,7 +221,7 @@ class View:
         self.connections: dict[int, Fact] = {}
         self.subflows: dict[int, Fact] = {}
         segments = Blocks(pack=lambda segment: segment.fact, unpack=self._of)
-        self.segments: Segments = segments
+        self.segments: Blocked[Segment] = segments
         self._sent: Blocks[list[Fact]] = Blocks()
         self.again: dict[str, set[int]] = {}
         self.signals: dict[str, list[int]] = {}
