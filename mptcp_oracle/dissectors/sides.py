@@ -160,11 +160,9 @@ class Stretch:
     @cached_property
     def _places(self) -> tuple[list[int | None], list[int]] | None:
         """Where in the table our frames stand, and where others do; ``None``: they are the same."""
-        said = list(self._said)
-        if said == self._frames:
+        if list(self._said) == self._frames:
             return None
-        place = {frame: at for at, frame in enumerate(said)}
-        ours = self._segments
+        place, ours = self._place, self._segments
         return [place.get(frame) for frame in ours], [
             at for frame, at in place.items() if frame not in ours
         ]
@@ -191,8 +189,7 @@ class Stretch:
     @cached_property
     def _special(self) -> dict[str, dict[int, list[Fact]]]:
         """Options by name and frame, of frames that have others than one ordinary DSS."""
-        if self._part is None:
-            return self._options_of(self._segments)
+        assert self._part is not None
         chunk, part = self._part
         frames = chunk.of("frame")[part][chunk.special[part]].tolist()
         return self._options_of({frame: self._segments[frame] for frame in frames})
