@@ -158,9 +158,7 @@ class Beside:
         def answer() -> list[int | None]:
             try:
                 found = asked.result()
-            except (
-                Exception
-            ):  # whatever it was, it shows here, too, if it is no matter of that process
+            except Exception:  # if it is no matter of that process alone, it shows here, too
                 return self.here.places(field, sides)
             return [
                 self.here.place(field, side) if place == ELSEWHERE else place
@@ -230,9 +228,12 @@ def _outlive() -> None:
 
 
 def _prepare() -> None:
-    """Begin with what takes long."""
+    """Begin with what takes long; a process that cannot is no use, and would try each time."""
     assert _prepared is not None
-    _ = _prepared.explainer
+    try:
+        _ = _prepared.explainer
+    except BaseException:
+        os._exit(1)
 
 
 def _places(field: str, sides: Sequence[Side]) -> list[int | None]:

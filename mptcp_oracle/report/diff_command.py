@@ -214,7 +214,7 @@ def compared(
             ThreadPoolExecutor(1) as pool,
         ):
             given_up = Event()
-            viewed = pool.submit(_viewed, path, _until(given_up, shown), opened)
+            viewed = pool.submit(_viewed, path, name, _until(given_up, shown), opened)
             try:
                 said, crash = heard(dissector, path)
             except AdapterError:
@@ -251,13 +251,13 @@ def _until(given_up: Event, progress: Progress) -> Callable[[int, int], None]:
 
 
 def _viewed(
-    path: Path, progress: Callable[[int, int], None], opened: ExitStack
+    path: Path, name: str, progress: Callable[[int, int], None], opened: ExitStack
 ) -> tuple[View, int]:
     """Our facts of a capture, which is opened, and its number of frames."""
     from mptcp_oracle.analysis.trace import analyze
     from mptcp_oracle.dissectors.rows import TraceView
 
-    trace = opened.enter_context(analyze(path, progress=progress))
+    trace = opened.enter_context(analyze(path, name=name, progress=progress))
     return TraceView(trace, path, progress), trace.capture.frames
 
 

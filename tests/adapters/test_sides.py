@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -185,6 +186,24 @@ def test_the_process_beside_ends_with_this_one(tmp_path: Path) -> None:
         time.sleep(0.05)
     os.kill(beside, signal.SIGKILL)
     pytest.fail("it still runs")
+
+
+@pytest.mark.usefixtures("two")
+def test_a_process_that_cannot_prepare_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not try again for each question; everything is explained in this process."""
+    tool("tshark")
+    said, _ = heard(TShark(), CAPTURE)
+
+    def fail(_: View) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(explaining, "AHEAD", {"tshark": fail})
+    with ahead("tshark", KNOWN, CAPTURE) as beside:
+        assert beside is not None
+        _, found = explained(beside, said)
+        with pytest.raises(BrokenProcessPool):
+            beside.pool.submit(os.getpid).result()
+    assert results(found) == results(explained(None, said)[1])
 
 
 @pytest.mark.usefixtures("two")
