@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mptcp_oracle.errors import OracleError, UsageError
+from mptcp_oracle.errors import UsageError
 from mptcp_oracle.pictures.report_command import write
-from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs
-from mptcp_oracle.report.complaints import say
+from mptcp_oracle.report.command import PROGRESS, UNREADABLE, inputs, traced
 
 if TYPE_CHECKING:
     from mptcp_oracle.analysis.entities import Connection
@@ -83,9 +82,7 @@ def plot_command(
     FILE is a capture, or - for standard input. `mptcp-oracle report` has all pictures of all
     connections on one page, which answers to the mouse.
     """
-    from mptcp_oracle.analysis.trace import analyze
     from mptcp_oracle.pictures.library import require_matplotlib
-    from mptcp_oracle.report.progress import Progress
 
     form = _form(output)
     if form != "xpl":
@@ -95,15 +92,9 @@ def plot_command(
     if os.path.isdir(file):
         raise UsageError("one capture is drawn, not a folder", file=file)
     (name,) = inputs([file])
-    try:
-        with Progress(name, sys.stderr, wanted=progress) as shown:
-            trace = analyze(name, progress=shown)
-    except UsageError:
-        raise
-    except (OracleError, OSError, MemoryError) as error:
-        say(error, name)
-        sys.exit(UNREADABLE)
-    with trace:
+    with traced(name, progress) as trace:
+        if trace is None:
+            sys.exit(UNREADABLE)
         content = _content(trace, _chosen(trace, number), kind, form, direction)
     write(output, content)
 

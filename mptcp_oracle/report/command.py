@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mptcp_oracle.analysis.entities import Connection, Subflow
     from mptcp_oracle.analysis.trace import Trace
 
-__all__ = ["PROGRESS", "UNREADABLE", "analyze_command", "facts_command", "inputs"]
+__all__ = ["PROGRESS", "UNREADABLE", "analyze_command", "facts_command", "inputs", "traced"]
 
 UNREADABLE = 3
 
@@ -141,7 +141,7 @@ def analyze_command(
     for at, name in enumerate(names):
         if at:
             gc.collect()  # the command runs without automatic collection
-        with _trace(name, progress) as trace:
+        with traced(name, progress) as trace:
             if trace is None:
                 failed = True
                 continue
@@ -182,7 +182,7 @@ def inputs(files: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _trace(name: str, progress: bool | None) -> Iterator[Trace | None]:
+def traced(name: str, progress: bool | None) -> Iterator[Trace | None]:
     """Analyze a capture; say on standard error why it cannot be, and give ``None``."""
     from mptcp_oracle.analysis.trace import analyze
     from mptcp_oracle.report.progress import Progress
@@ -248,7 +248,7 @@ def facts_command(*, file: str, progress: bool | None) -> None:
     if os.path.isdir(file):
         raise UsageError("facts are printed of one capture, not of a folder", file=file)
     for name in inputs([file]):
-        with _trace(name, progress) as trace:
+        with traced(name, progress) as trace:
             if trace is None:
                 sys.exit(UNREADABLE)
             write(
