@@ -9,6 +9,7 @@ from mptcp_oracle.live.scenario import (
     Drain,
     Endpoint,
     Eof,
+    Expect,
     Finish,
     Host,
     Plan,
@@ -25,10 +26,12 @@ __all__ = [
     "CHECKSUMS",
     "DATA_FIN",
     "HELLO",
+    "JOINED",
     "JOINING",
     "NO_OFFLOAD",
     "ONE_LANE",
     "PLAIN",
+    "STRIP",
     "TALK",
     "UPLOAD",
     "joined",
@@ -41,6 +44,11 @@ CHECKSUMS: tuple[tuple[str, str], ...] = (("net.mptcp.checksum_enabled", "1"),)
 PLAIN = Host()
 # A client that joins from its address on lane 2.
 JOINING = Host(endpoints=(Endpoint(lane=2, flags=("subflow",)),))
+
+# That a client did: the server counts the third packet.
+JOINED = Expect(host="server", counter="MPJoinAckRx")
+# What a packet filter does to take all MPTCP options away.
+STRIP = "reset tcp option mptcp"
 
 NO_OFFLOAD = Plan(offloads=False)
 ONE_LANE = Plan(lanes=1, offloads=False)

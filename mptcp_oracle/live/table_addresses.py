@@ -25,6 +25,7 @@ from mptcp_oracle.live.scripts import (
     BOTH_WAYS,
     DATA_FIN,
     HELLO,
+    JOINED,
     NO_OFFLOAD,
     UPLOAD,
     joined,
@@ -35,7 +36,6 @@ from mptcp_oracle.live.table_paths import PATHS
 __all__ = ["ADDRESSES"]
 
 ANNOUNCING = Host(endpoints=(Endpoint(lane=2, flags=("signal",)),))
-JOINED = Expect(host="server", counter="MPJoinAckRx")
 TWICE = Expect(host="server", counter="MPJoinAckRx", least=2)
 ADDING = {item.name: item for item in PATHS}
 

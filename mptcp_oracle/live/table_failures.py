@@ -24,8 +24,10 @@ from mptcp_oracle.live.scripts import (
     BOTH_WAYS,
     DATA_FIN,
     HELLO,
+    JOINED,
     JOINING,
     NO_OFFLOAD,
+    STRIP,
     UPLOAD,
     joined,
     seen_from,
@@ -35,8 +37,6 @@ from mptcp_oracle.live.table_transfer import TRANSFERS
 
 __all__ = ["FAILURES"]
 
-STRIP = "reset tcp option mptcp"
-JOINED = Expect(host="server", counter="MPJoinAckRx")
 OTHERS = {item.name: item for item in (*TRANSFERS, *MIDDLEBOXES)}
 
 FAILURES: tuple[Scenario, ...] = (

@@ -22,6 +22,7 @@ from mptcp_oracle.live.scripts import (
     CHECKSUMS,
     DATA_FIN,
     HELLO,
+    JOINED,
     JOINING,
     NO_OFFLOAD,
     ONE_LANE,
@@ -32,7 +33,6 @@ from mptcp_oracle.live.scripts import (
 
 __all__ = ["LOADS"]
 
-JOINED = Expect(host="server", counter="MPJoinAckRx")
 # A reader that looks away again and again.
 LOOKS_AWAY: tuple[Step, ...] = (Pause("server"), Settle(0.25), Resume("server"), Settle(0.01))
 

@@ -24,6 +24,7 @@ from mptcp_oracle.live.scripts import (
     JOINING,
     NO_OFFLOAD,
     ONE_LANE,
+    STRIP,
     TALK,
     UPLOAD,
     joined,
@@ -31,7 +32,6 @@ from mptcp_oracle.live.scripts import (
 
 __all__ = ["MIDDLEBOXES"]
 
-STRIP = "reset tcp option mptcp"
 # The fourth long segment from the client gets four other octets; TCP's checksum is still to be
 # filled in by the (virtual) hardware, so only the DSS checksum notices.
 CORRUPT = "meta length > 1000 numgen inc mod 1000000 == 3 @ih,800,32 set 0x21212121"

@@ -23,6 +23,7 @@ from mptcp_oracle.live.scripts import (
     BOTH_WAYS,
     DATA_FIN,
     HELLO,
+    JOINED,
     JOINING,
     NO_OFFLOAD,
     UPLOAD,
@@ -32,7 +33,6 @@ from mptcp_oracle.live.scripts import (
 __all__ = ["PATHS"]
 
 ANNOUNCING = Host(endpoints=(Endpoint(lane=2, flags=("signal",)),))
-JOINED = Expect(host="server", counter="MPJoinAckRx")
 
 PATHS: tuple[Scenario, ...] = (
     Scenario(

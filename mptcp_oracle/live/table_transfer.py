@@ -22,6 +22,7 @@ from mptcp_oracle.live.scripts import (
     BOTH_WAYS,
     CHECKSUMS,
     DATA_FIN,
+    JOINED,
     JOINING,
     NO_OFFLOAD,
     ONE_LANE,
@@ -32,7 +33,6 @@ from mptcp_oracle.live.scripts import (
 
 __all__ = ["TRANSFERS"]
 
-JOINED = Expect(host="server", counter="MPJoinAckRx")
 
 TRANSFERS: tuple[Scenario, ...] = (
     Scenario(

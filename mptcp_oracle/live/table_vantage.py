@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from mptcp_oracle.live.scenario import Expect, Plan, Scenario, Vantage
-from mptcp_oracle.live.scripts import JOINING, NO_OFFLOAD, UPLOAD, joined
+from mptcp_oracle.live.scenario import Plan, Scenario, Vantage
+from mptcp_oracle.live.scripts import JOINED, JOINING, NO_OFFLOAD, UPLOAD, joined
 
 __all__ = ["VANTAGES"]
 
-JOINED = Expect(host="server", counter="MPJoinAckRx")
 
 VANTAGES: tuple[Scenario, ...] = (
     Scenario(
