@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -179,22 +180,29 @@ def test_a_second_capture_program_failure_leaves_nothing(
     assert own() == []
 
 
-def test_termination_removes_the_namespaces(tmp_path: Path) -> None:
-    """SIGTERM in the middle of the command ends it with 143 and leaves no namespace."""
+@contextmanager
+def recording(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command in the middle of a recording."""
     program = (
         "from mptcp_oracle.live.command import record_command; "
-        f"record_command(['zero-window', '-o', {str(tmp_path)!r}])"
+        f"record_command(['zero-window', '-o', {str(folder)!r}])"
     )
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if b"Settle" in line:
                 break
+        yield process
+
+
+def test_termination_removes_the_namespaces(tmp_path: Path) -> None:
+    """SIGTERM in the middle of the command ends it with 143 and leaves no namespace."""
+    with recording(tmp_path) as process:
         time.sleep(0.1)
         assert len(own(process.pid)) == 3
         process.send_signal(signal.SIGTERM)
-        process.stderr.read()
-        assert process.wait(timeout=20) == 143
+        process.communicate(timeout=20)
+        assert process.returncode == 143
     assert own(process.pid) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -267,18 +275,10 @@ def test_one_scenario_that_fails_does_not_stop_the_others(
 
 def test_a_killed_recorder_leaves_no_capture_program(tmp_path: Path) -> None:
     """SIGKILL leaves namespaces, which are named in the manual, but nothing that goes on."""
-    program = (
-        "from mptcp_oracle.live.command import record_command; "
-        f"record_command(['zero-window', '-o', {str(tmp_path)!r}])"
-    )
-    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if b"Settle" in line:
-                break
+    with recording(tmp_path) as process:
         (sniffer,) = _children(process.pid, "tcpdump")
         process.kill()
-        process.stderr.read()
+        process.communicate(timeout=20)
     try:
         until = time.monotonic() + 10
         while Path(f"/proc/{sniffer}").exists() and time.monotonic() < until:
