@@ -132,28 +132,32 @@ def diff_command(
     own = cache(lambda: covering(every, version.told(), passes))
     bodies, failed, different = [], False, False
     for at, each in enumerate(names):
-        try:
-            with compared(dissector, each, version.told, own, progress) as checked:
-                different = different or bool(checked.result.new) or checked.crash is not None
-                if shrink is not None:
-                    from mptcp_oracle.report.minimal import minimal
+        with ExitStack() as opened:
+            try:
+                checked = opened.enter_context(
+                    compared(dissector, each, version.told, own, progress)
+                )
+            except UsageError:
+                raise
+            except (OracleError, OSError, MemoryError) as error:
+                version.told()  # a dissector that does not say its version is no use for others
+                say(error, each)
+                failed = True
+                continue
+            different = different or bool(checked.result.new) or checked.crash is not None
+            if shrink is not None:
+                from mptcp_oracle.report.minimal import minimal
 
-                    for path, frames in minimal(dissector, each, checked, own(), Path(shrink)):
-                        click.echo(f"{path}: {frames} frames", err=True)
-                if as_json or old is not None:
-                    bodies.append(body(checked))
-                if as_json:
-                    sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
-                elif old is None:
-                    sys.stdout.write("\n" if at else "")
-                    for line in lines(checked, page(sys.stdout), everything=everything):
-                        sys.stdout.write(line + "\n")
-        except UsageError:
-            raise
-        except (OracleError, OSError, MemoryError) as error:
-            version.told()  # a dissector that does not say its version is no use for others either
-            say(error, each)
-            failed = True
+                for path, frames in minimal(dissector, each, checked, own(), Path(shrink)):
+                    click.echo(f"{path}: {frames} frames", err=True)
+            if as_json or old is not None:
+                bodies.append(body(checked))
+            if as_json:
+                sys.stdout.write(json.dumps(bodies[-1], separators=(",", ":")) + "\n")
+            elif old is None:
+                sys.stdout.write("\n" if at else "")
+                for line in lines(checked, page(sys.stdout), everything=everything):
+                    sys.stdout.write(line + "\n")
     if old is not None:
         new = new_since(old, bodies)
         different = bool(new)

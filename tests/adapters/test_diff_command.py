@@ -25,6 +25,7 @@ from mptcp_oracle.errors import AdapterError, UsageError
 from mptcp_oracle.report.rewriting import commented
 from tests.adapters.captures import captured
 from tests.common.checkout import ROOT
+from tests.common.command import COMMAND
 from tests.common.command_line import fake, run, said
 from tests.common.explained import unexplained, used
 from tests.common.machine import tool
@@ -224,6 +225,25 @@ def test_the_callers_environment_is_passed_on(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("ASAN_OPTIONS", "abort_on_error=1")
     text = "import os; print(os.environ['ASAN_OPTIONS'])"
     assert list(Program(command=(sys.executable, "-c", text)).lines()) == ["abort_on_error=1"]
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_leaves_is_no_error(options: list[str]) -> None:
+    """When the output's reader ends first, so does the command: silently, with status 141."""
+    tool("tshark")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "diff", "--with", "tshark", *options, str(SMALL)],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_program_that_is_not_there() -> None:
